@@ -1,0 +1,217 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+const allowedMethods = "GET, POST"
+
+// HTTP answers a request with one response: GraphQL over HTTP by POST with application/json, and by GET for queries.
+//
+// Statuses are those that the audits of graphql-http want: a request that is malformed is answered 400, 405, 406, 413 or 415 whatever the
+// client accepts; a document that does not parse, is not valid or is refused before it is executed is answered 200 to application/json and
+// 400 to application/graphql-response+json; what was executed is answered 200. Errors of a request come without `data`. A subscription is
+// refused without being executed. @defer is ignored: everything is in the one response.
+//
+// It supports every request but an upgrade, so it must be the last transport that is added. It is safe for concurrent use.
+type HTTP struct {
+	// Timeout is the time for a query or mutation, parsing included: the resolvers' context ends then. Zero: [DefaultTimeout]; negative:
+	// none.
+	Timeout time.Duration
+	// MaxBody is the most bytes of a body; a longer one is answered 413. Zero: [DefaultMaxBody]; negative: no limit.
+	MaxBody int64
+}
+
+// Supports implements [graphql.Transport]: everything but WebSocket upgrades, so that other methods get their 405.
+func (t HTTP) Supports(r *http.Request) bool {
+	return !isUpgrade(r)
+}
+
+// Do implements [graphql.Transport].
+func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	ctx := graphql.StartOperationTrace(r.Context())
+	if timeout := orDefault(t.Timeout, DefaultTimeout); timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	started := graphql.Now()
+	w.Header().Add("Vary", "Accept")
+	media, acceptable := negotiate(r.Header.Values("Accept"))
+	if !acceptable {
+		media = mediaJSON
+	}
+	answer := answerer{w: w, exec: exec, media: media}
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Allow", "OPTIONS, "+allowedMethods)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", allowedMethods)
+		answer.refuse(ctx, http.StatusMethodNotAllowed, newError(CodeInvalid, "use GET or POST"))
+		return
+	}
+	if !acceptable {
+		answer.refuse(ctx, http.StatusNotAcceptable, newError(CodeInvalid, "answers are %s or %s, in utf-8", mediaJSON, mediaResponse))
+		return
+	}
+	members, status, refusal := t.members(w, r)
+	if refusal != nil {
+		answer.refuse(ctx, status, refusal)
+		return
+	}
+	params, err := decodeParams(members)
+	if err != nil {
+		answer.refuse(ctx, http.StatusBadRequest, newError(CodeInvalid, "%s", err))
+		return
+	}
+	params.Headers = r.Header
+	params.ReadTime = graphql.TraceTiming{Start: started, End: graphql.Now()}
+	answer.execute(ctx, r.Method, params)
+}
+
+// members reads the parameters of a request as members of a JSON object; they are nil where the request is refused.
+func (t HTTP) members(w http.ResponseWriter, r *http.Request) (map[string]json.RawMessage, int, *gqlerror.Error) {
+	if r.Method == http.MethodGet {
+		members, err := queryMembers(r.URL.RawQuery)
+		if err != nil {
+			return nil, http.StatusBadRequest, newError(CodeInvalid, "%s", err)
+		}
+		return members, 0, nil
+	}
+	if !isJSONRequest(r.Header) {
+		return nil, http.StatusUnsupportedMediaType, newError(CodeInvalid, "the body must be %s in utf-8, not compressed", mediaJSON)
+	}
+	body := r.Body
+	if limit := orDefault(t.MaxBody, DefaultMaxBody); limit > 0 {
+		body = http.MaxBytesReader(w, r.Body, limit)
+	}
+	text, err := io.ReadAll(body)
+	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		refusal := newError(CodeLimitExceeded, "the body is over %d bytes", tooBig.Limit)
+		refusal.Extensions["limit"] = tooBig.Limit
+		return nil, http.StatusRequestEntityTooLarge, refusal
+	}
+	// What encoding/json says of a body may quote it; what is said here does not.
+	var members map[string]json.RawMessage
+	if err != nil || !utf8.Valid(text) || json.Unmarshal(text, &members) != nil || members == nil {
+		return nil, http.StatusBadRequest, newError(CodeInvalid, "the body must be one JSON object")
+	}
+	return members, 0, nil
+}
+
+// queryMembers makes members of a JSON object of a URL's query: the two strings are quoted, the two objects are JSON already.
+func queryMembers(rawQuery string) (map[string]json.RawMessage, error) {
+	values, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return nil, paramsError("the query of the URL is malformed")
+	}
+	members := make(map[string]json.RawMessage)
+	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+		given := values[name]
+		if len(given) > 1 {
+			return nil, paramsError("`" + name + "` is given twice")
+		}
+		if len(given) == 0 || given[0] == "" {
+			continue
+		}
+		if !utf8.ValidString(given[0]) {
+			return nil, paramsError("`" + name + "` must be utf-8")
+		}
+		member := []byte(given[0])
+		if name == "query" || name == "operationName" {
+			if member, err = json.Marshal(given[0]); err != nil {
+				return nil, paramsError("`" + name + "` must be a string")
+			}
+		} else if !json.Valid(member) {
+			return nil, paramsError("`" + name + "` must be an object or null")
+		}
+		members[name] = member
+	}
+	return members, nil
+}
+
+// answerer writes the one response to a request.
+type answerer struct {
+	w     http.ResponseWriter
+	exec  graphql.GraphExecutor
+	media string
+}
+
+func (a answerer) execute(ctx context.Context, method string, params *graphql.RawParams) {
+	opCtx, errs, panicked := createOperation(ctx, a.exec, params)
+	if panicked {
+		a.write(http.StatusInternalServerError, requestError(ctx, a.exec, opCtx, errs))
+		return
+	}
+	if len(errs) > 0 {
+		a.result(requestError(ctx, a.exec, opCtx, errs))
+		return
+	}
+	switch opCtx.Operation.Operation {
+	case ast.Query:
+	case ast.Mutation:
+		if method == http.MethodGet {
+			a.w.Header().Set("Allow", http.MethodPost)
+			a.refuse(ctx, http.StatusMethodNotAllowed, newError(CodeInvalid, "a mutation must be sent by POST"))
+			return
+		}
+	case ast.Subscription:
+		a.result(requestError(ctx, a.exec, opCtx, gqlerror.List{
+			newError(CodeInvalid, "a subscription needs a connection that stays open: use graphql-transport-ws over WebSocket"),
+		}))
+		return
+	}
+	resp, panicked := guard(ctx, a.exec, opCtx, func() *graphql.Response {
+		handler, handlerCtx := a.exec.DispatchOperation(ctx, opCtx)
+		return handler(handlerCtx)
+	})
+	if panicked {
+		a.write(http.StatusInternalServerError, resp)
+		return
+	}
+	if resp == nil {
+		resp = requestError(ctx, a.exec, opCtx, gqlerror.List{newError(CodeUnavailable, "the operation took too long")})
+		a.write(http.StatusServiceUnavailable, resp)
+		return
+	}
+	a.result(resp)
+}
+
+// result answers a request that was well formed.
+func (a answerer) result(resp *graphql.Response) {
+	status := http.StatusOK
+	if isRequestError(resp) && a.media == mediaResponse {
+		status = http.StatusBadRequest
+	}
+	a.write(status, resp)
+}
+
+// refuse answers a request that was not.
+func (a answerer) refuse(ctx context.Context, status int, err *gqlerror.Error) {
+	a.write(status, requestError(ctx, a.exec, nil, gqlerror.List{err}))
+}
+
+func (a answerer) write(status int, resp *graphql.Response) {
+	body := appendResponse(nil, resp)
+	header := a.w.Header()
+	header.Set("Content-Type", a.media+"; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("X-Content-Type-Options", "nosniff")
+	a.w.WriteHeader(status)
+	// The client is gone if this fails, and there is nobody left to tell.
+	_, _ = a.w.Write(body)
+}

@@ -1,0 +1,94 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+)
+
+// Event is one thing to push.
+type Event struct {
+	// Value is what the subscription's resolver returns for it.
+	Value any
+	// Cursor is what the client may resume from after this event; sent as extensions.cursor unless it is empty.
+	Cursor string
+}
+
+// Source is a parked subscription's position in its stream.
+//
+// The transport never calls two methods of one Source at once, and never calls one while it holds a lock.
+type Source interface {
+	// Attach gives the source the function it calls, from any goroutine and any number of times, whenever Take might return something.
+	// wake never blocks, may be called from within Attach, and does nothing once the source is closed. Take is called once after Attach
+	// without a wake, so that what was there already is found. Attach is called once.
+	Attach(wake func())
+	// Take returns at most max events that follow the position, and moves it.
+	//
+	// No events and no error: nothing now, wait for wake. io.EOF: the stream ended; `complete` is sent. A *[CloseError]: the whole
+	// connection is closed with its code and reason. Another error ends the subscription with an `error` message, made of it by the
+	// executor's error presenter. Events returned together with an error are sent before it takes effect.
+	//
+	// ctx has the connection's values, and ends with the connection or after the time for one operation.
+	Take(ctx context.Context, max int) ([]Event, error)
+	// Close releases the source. It is called once, also when Attach was never called.
+	Close()
+}
+
+type (
+	parkKey  struct{}
+	eventKey struct{}
+)
+
+// parker is what a transport that keeps subscriptions puts into the context of a subscription's opening.
+type parker interface {
+	park(src Source) error
+}
+
+// Park hands src to the transport, which from then on executes the subscription anew for each event of src, and keeps no goroutine,
+// operation context or document of it in between.
+//
+// A resolver calls it once it has checked all there is to check, and then returns a closed channel; [Stream] does both. For each event the
+// same resolver is called with a context from which [EventFromContext] has the event, and returns a channel with that one value. An
+// operation interceptor runs for the opening and for each event; it can tell them apart in the same way.
+//
+// ctx ends when the opening is over: src must not keep it. Where Park returns an error (a transport that cannot park, [ErrCannotPark], or
+// a second call) src is the caller's to close; otherwise the transport closes it, also when the opening fails after all.
+func Park(ctx context.Context, src Source) error {
+	p, ok := ctx.Value(parkKey{}).(parker)
+	if !ok {
+		return ErrCannotPark
+	}
+	return p.park(src)
+}
+
+// EventFromContext returns the event that is being pushed. ok is false at the opening of a subscription and everywhere else.
+func EventFromContext(ctx context.Context) (event Event, ok bool) {
+	event, ok = ctx.Value(eventKey{}).(Event)
+	return event, ok
+}
+
+// Stream is the body of a resolver whose subscription is parked. While an event is pushed it returns a channel with the event's value,
+// which must be a T; at the opening it calls open, parks what that returns, and returns a closed channel.
+func Stream[T any](ctx context.Context, open func(context.Context) (Source, error)) (<-chan T, error) {
+	values := make(chan T, 1)
+	defer close(values)
+	if event, ok := EventFromContext(ctx); ok {
+		value, ok := event.Value.(T)
+		if !ok {
+			return nil, fmt.Errorf("an event of this subscription must be a %T, not a %T", value, event.Value)
+		}
+		values <- value
+		return values, nil
+	}
+	if _, ok := ctx.Value(parkKey{}).(parker); !ok {
+		return nil, ErrCannotPark
+	}
+	source, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := Park(ctx, source); err != nil {
+		source.Close()
+		return nil, err
+	}
+	return values, nil
+}

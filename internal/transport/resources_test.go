@@ -1,0 +1,236 @@
+package transport_test
+
+import (
+	"net"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"clientele/internal/transport"
+)
+
+// TestMalformedOpenings leaves nothing behind, whatever a thousand clients begin with.
+func TestMalformedOpenings(t *testing.T) {
+	s := serve(t, transport.WebSocketOptions{InitTimeout: 50 * time.Millisecond})
+	openings := []string{
+		`{"type":"connection_init","payload":"x"}`, `{"type":"connection_init","payload":1}`, `nonsense`, `{}`, `[]`,
+		`{"type":"subscribe","id":"1","payload":{"query":"{viewer}"}}`, `{"type":"complete"}`, "", "\xff",
+	}
+	open := func(i int) {
+		var conn net.Conn
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := s.upgrade(t, subprotocol, conn)
+		switch opening := openings[i%len(openings)]; opening {
+		case "":
+			// Says nothing, and is closed after InitTimeout.
+		case "\xff":
+			c.raw([]byte{0xff, 0xff, 0xff})
+		default:
+			c.send(opening)
+		}
+		if i%2 == 0 {
+			_ = conn.Close()
+			return
+		}
+		for {
+			if _, _, err := c.next(); err != nil {
+				break
+			}
+		}
+		_ = conn.Close()
+	}
+	open(0)
+	<-s.closes
+	files, goroutines := openFiles(t), runtime.NumGoroutine()
+	const n = 1000
+	for i := range n {
+		open(i)
+	}
+	for range n {
+		select {
+		case <-s.closes:
+		case <-time.After(patience):
+			t.Fatal("a connection was not closed")
+		}
+	}
+	eventually(t, "no files are left", func() bool { return openFiles(t) <= files })
+	eventually(t, "no goroutines are left", func() bool { return runtime.NumGoroutine() <= goroutines })
+}
+
+// TestStalledReader has clients that stop reading while events come for them: they are closed in bounded time, and the others notice nothing.
+func TestStalledReader(t *testing.T) {
+	s := serve(t, transport.WebSocketOptions{WriteTimeout: 100 * time.Millisecond})
+	const query = `subscription{ticks(size:60000)}`
+	good := s.connect(t)
+	good.subscribe("a", "subscription{ticks}")
+	for range 3 {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
+		c, _ := s.upgrade(t, subprotocol, conn)
+		c.send(`{"type":"connection_init"}`)
+		c.want(`{"type":"connection_ack"}`)
+		c.subscribe("a", query)
+		c.subscribe("b", `subscription{count(to:1000000000)}`)
+	}
+	eventually(t, "all are parked", func() bool { return s.stream.attached() == 4 })
+	started := time.Now()
+	// More than the buffers of both kernels hold.
+	const events = 400
+	s.stream.push(events)
+	for n := 1; n <= events; n++ {
+		good.want(tick("a", n))
+	}
+	for range 3 {
+		wantCode(t, s.closes, 1013)
+	}
+	if took := time.Since(started); took > 10*time.Second {
+		t.Fatalf("took %v", took)
+	}
+	s.stream.push(1)
+	good.want(tick("a", events+1))
+	eventually(t, "their sources are closed", func() bool { return s.stream.attached() == 1 })
+}
+
+// TestStalledReaderAtShutdown has a client that does not read while the server closes.
+func TestStalledReaderAtShutdown(t *testing.T) {
+	s := serve(t, transport.WebSocketOptions{})
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := s.upgrade(t, subprotocol, conn)
+	c.send(`{"type":"connection_init"}`)
+	c.want(`{"type":"connection_ack"}`)
+	c.subscribe("a", `subscription{ticks(size:60000)}`)
+	s.stream.push(1000)
+	c.read()
+	started := time.Now()
+	if err := s.ws.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(started); took > 5*time.Second {
+		t.Fatalf("a shutdown waited %v for a client that does not read", took)
+	}
+	wantCode(t, s.closes, 1001)
+}
+
+// openIdle opens n connections with a parked subscription each.
+func openIdle(tb testing.TB, s *server, n int) []*client {
+	tb.Helper()
+	clients := make([]*client, n)
+	for i := range clients {
+		c := s.connect(tb)
+		c.send(`{"type":"subscribe","id":"7d7a1b3e-58c5-4b9e-8f0d-6f4a0c0f2a11","payload":{"query":"subscription Ticks($after:Int){ticks(after:$after)}",` +
+			`"variables":{"after":0}}}`)
+		clients[i] = c
+	}
+	eventually(tb, "all are parked", func() bool { return s.stream.attached() == n })
+	return clients
+}
+
+func TestGoroutines(t *testing.T) {
+	s := serve(t, transport.WebSocketOptions{})
+	openIdle(t, s, 1)
+	settle := func() int {
+		last := -1
+		eventually(t, "the number of goroutines is stable", func() bool {
+			now := runtime.NumGoroutine()
+			stable := now == last
+			last = now
+			return stable
+		})
+		return last
+	}
+	before := settle()
+	const n = 200
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = s.connect(t)
+		clients[i].subscribe("a", "subscription{ticks}")
+		clients[i].subscribe("b", "subscription{ticks}")
+	}
+	eventually(t, "one goroutine a connection", func() bool { return runtime.NumGoroutine() == before+n })
+	s.stream.push(3)
+	for _, c := range clients {
+		for range 6 {
+			c.read()
+		}
+	}
+	eventually(t, "one goroutine a connection after events", func() bool { return runtime.NumGoroutine() == before+n })
+}
+
+// BenchmarkIdle reports the memory of a connection with one parked subscription, the client's end (a net.Conn and 512 bytes) included.
+func BenchmarkIdle(b *testing.B) {
+	const n = 1000
+	for range b.N {
+		s := serve(b, transport.WebSocketOptions{})
+		var before, after runtime.MemStats
+		debug.FreeOSMemory()
+		runtime.ReadMemStats(&before)
+		clients := openIdle(b, s, n)
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.StackInuse-before.StackInuse)/n, "stack-before-gc/conn")
+		debug.FreeOSMemory()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "heap-B/conn")
+		b.ReportMetric(float64(after.StackInuse-before.StackInuse)/n, "stack-B/conn")
+		runtime.KeepAlive(clients)
+	}
+}
+
+// BenchmarkPush pushes one event to one client.
+func BenchmarkPush(b *testing.B) {
+	s := serve(b, transport.WebSocketOptions{})
+	c := s.connect(b)
+	c.subscribe("a", "subscription{ticks}")
+	eventually(b, "it is parked", func() bool { return s.stream.attached() == 1 })
+	b.ReportAllocs()
+	for b.Loop() {
+		s.stream.push(1)
+		if op, _, err := c.next(); err != nil || op != ws.OpText {
+			b.Fatal(op, err)
+		}
+	}
+}
+
+// FuzzMessages feeds a connection with messages. It may close it, never more.
+func FuzzMessages(f *testing.F) {
+	s := serve(f, transport.WebSocketOptions{})
+	for _, seed := range []string{
+		`{"type":"ping"}`, `{"type":"subscribe","id":"1","payload":{"query":"{viewer}"}}`, `{"type":"complete","id":"1"}`, `{"id":{}}`, `[`, "",
+		`{"type":"subscribe","id":"1","payload":{"query":"subscription{ticks}","variables":{"a":[1,{"b":null}]}}}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, message string) {
+		c := s.connect(t)
+		c.send(message)
+		c.frame(ws.OpPing, true, "end")
+		for {
+			op, payload, err := c.next()
+			if err != nil || op == ws.OpPong && string(payload) == "end" {
+				break
+			}
+			if op == ws.OpText && !strings.HasPrefix(string(payload), "{") {
+				t.Fatalf("got %s", payload)
+			}
+		}
+		_ = c.conn.Close()
+		<-s.closes
+	})
+}

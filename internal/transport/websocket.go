@@ -1,0 +1,275 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/gobwas/ws"
+)
+
+// Subprotocol is what clients name in Sec-WebSocket-Protocol.
+const Subprotocol = "graphql-transport-ws"
+
+// InitFunc decides about a connection_init.
+//
+// payload is the message's, nil without one; header is that of the upgrade request. ctx ends with the connection, whether or not the
+// function still runs ([context.AfterFunc] on it is the way to forget conn), and carries conn for [ConnFromContext]. conn may be kept, to
+// end the connection later.
+//
+// The returned context must come from ctx; its values are those of every operation on this connection. nil means ctx. At the returned time,
+// unless it is zero, the connection is closed with [CloseForbidden] and nothing else is said to its subscriptions.
+//
+// An error closes the connection: a *[CloseError] with its code and reason, another one with [CloseForbidden] and the message that the
+// executor's error presenter makes of it.
+type InitFunc func(ctx context.Context, conn *Conn, payload map[string]any, header http.Header) (context.Context, time.Time, error)
+
+// WebSocketOptions configure a [WebSocket]. The zero value is usable and safe: everything has a limit but the number of connections.
+type WebSocketOptions struct {
+	// Init is asked about each connection_init. nil: everybody is let in.
+	Init InitFunc
+	// AllowedOrigins are the origins, besides the request's own host, whose pages may connect, as `https://app.example.com`; `*` stands for
+	// any characters but a slash, and alone for every origin. Requests without an Origin do not come from pages and are always let in.
+	AllowedOrigins []string
+	// InitTimeout is the time from the upgrade to connection_ack; then the close code is [CloseInitTimeout]. Zero or less:
+	// [DefaultInitTimeout].
+	InitTimeout time.Duration
+	// Timeout is the time for a query or a mutation, for the opening of a subscription, for one call of [Source.Take] and for the execution
+	// of one event. Zero: [DefaultTimeout]; negative: none.
+	Timeout time.Duration
+	// WriteTimeout is the time for one message to be taken by the peer; then it is disconnected with [CloseTryAgain]. Zero or less:
+	// [DefaultWriteTimeout].
+	WriteTimeout time.Duration
+	// PingInterval is the time between pings. Zero: [DefaultPingInterval]; negative: no pings.
+	PingInterval time.Duration
+	// PongTimeout is how long after a ping something must be heard of the peer; else it is disconnected with [CloseGoingAway]. Zero or less:
+	// [DefaultPongTimeout].
+	PongTimeout time.Duration
+	// MaxConnections is the most connections at once; above it upgrades are answered 503. Zero or less: no limit.
+	MaxConnections int
+	// MaxSubscriptions is the most subscriptions on one connection; above it they are answered LIMIT_EXCEEDED. Zero or less:
+	// [DefaultMaxSubscriptions].
+	MaxSubscriptions int
+	// MaxOperations is the most queries and mutations that run at once for one connection; above it they are answered LIMIT_EXCEEDED. Zero or
+	// less: [DefaultMaxOperations].
+	MaxOperations int
+	// MaxMessage is the most bytes of a message from the client; a longer one closes the connection with [CloseTooBig]. Zero or less:
+	// [DefaultMaxBody].
+	MaxMessage int
+	// Hooks are called as connections and subscriptions come and go.
+	Hooks Hooks
+}
+
+// WebSocket serves graphql-transport-ws.
+//
+// A connection has one goroutine, which reads; the handler of the upgrade returns at once. A subscription that is parked has none: see
+// [Park]. Where a subscription's resolver returns an open channel, as with gqlgen's own transports, it has one.
+//
+// Each message to the client is written with a deadline. A client that stops reading is disconnected within WriteTimeout and three seconds,
+// meanwhile nothing is queued for it, and nobody else waits for it.
+//
+// [http.Server.Shutdown] knows nothing of these connections: call Close. A WebSocket is safe for concurrent use.
+type WebSocket struct {
+	options   WebSocketOptions
+	templates templates
+	// running counts the goroutines of all connections.
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	count  int // connections, those in the middle of their upgrade included
+	conns  map[*Conn]struct{}
+}
+
+// NewWebSocket returns a transport that serves under options.
+func NewWebSocket(options WebSocketOptions) *WebSocket {
+	options.InitTimeout = positiveOr(options.InitTimeout, DefaultInitTimeout)
+	options.Timeout = orDefault(options.Timeout, DefaultTimeout)
+	options.WriteTimeout = positiveOr(options.WriteTimeout, DefaultWriteTimeout)
+	options.PingInterval = orDefault(options.PingInterval, DefaultPingInterval)
+	options.PongTimeout = positiveOr(options.PongTimeout, DefaultPongTimeout)
+	options.MaxSubscriptions = positiveOr(options.MaxSubscriptions, DefaultMaxSubscriptions)
+	options.MaxOperations = positiveOr(options.MaxOperations, DefaultMaxOperations)
+	options.MaxMessage = positiveOr(options.MaxMessage, DefaultMaxBody)
+	return &WebSocket{options: options, conns: make(map[*Conn]struct{})}
+}
+
+// Supports implements [graphql.Transport]: requests for an upgrade to WebSocket.
+func (t *WebSocket) Supports(r *http.Request) bool {
+	return isUpgrade(r)
+}
+
+// Do implements [graphql.Transport]. It returns once the connection is upgraded; neither r nor its context is used after that.
+func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if !t.allows(r) {
+		http.Error(w, "pages of this origin may not connect", http.StatusForbidden)
+		return
+	}
+	if !t.reserve() {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "no more connections now", http.StatusServiceUnavailable)
+		return
+	}
+	upgrader := ws.HTTPUpgrader{
+		Timeout:  t.options.WriteTimeout,
+		Protocol: func(name string) bool { return name == Subprotocol },
+	}
+	socket, buffers, handshake, err := upgrader.Upgrade(r, w)
+	if err != nil {
+		// The upgrader has answered, and has hijacked the connection even so.
+		if socket != nil {
+			_ = socket.Close()
+		}
+		t.unreserve()
+		return
+	}
+	// The buffers are left to the collector, 8 KiB a connection; what a hasty client sent behind its handshake is in them.
+	early, _ := buffers.Reader.Peek(buffers.Reader.Buffered())
+	c := newConn(t, exec, socket, append([]byte(nil), early...), initHeader(r.Header))
+	t.add(c)
+	if handshake.Protocol != Subprotocol {
+		c.shut(CloseBadSubprotocol, "subprotocol not acceptable: use "+Subprotocol)
+	}
+	go c.read()
+}
+
+// Close refuses further connections, closes all with [CloseGoingAway], and waits until they and the operations on them have ended. When ctx
+// ends first, the connections that are left are cut, and its error is returned.
+func (t *WebSocket) Close(ctx context.Context) error {
+	t.mu.Lock()
+	t.closed = true
+	conns := t.snapshot()
+	t.mu.Unlock()
+	for _, c := range conns {
+		c.shut(CloseGoingAway, "the server is shutting down")
+	}
+	ended := make(chan struct{})
+	go func() {
+		t.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	t.mu.Lock()
+	conns = t.snapshot()
+	t.mu.Unlock()
+	for _, c := range conns {
+		_ = c.socket.Close()
+	}
+	return ctx.Err()
+}
+
+// snapshot copies the set of connections: closing one takes it out. mu must be held.
+func (t *WebSocket) snapshot() []*Conn {
+	conns := make([]*Conn, 0, len(t.conns))
+	for c := range t.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// reserve counts a connection before it is upgraded, so that the limit holds whatever comes at once.
+func (t *WebSocket) reserve() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || t.options.MaxConnections > 0 && t.count >= t.options.MaxConnections {
+		return false
+	}
+	t.count++
+	t.running.Add(1)
+	return true
+}
+
+func (t *WebSocket) unreserve() {
+	t.mu.Lock()
+	t.count--
+	t.mu.Unlock()
+	t.running.Done()
+}
+
+func (t *WebSocket) add(c *Conn) {
+	call(t.options.Hooks.Opened)
+	t.mu.Lock()
+	t.conns[c] = struct{}{}
+	closed := t.closed
+	t.mu.Unlock()
+	if closed {
+		// Close took its snapshot while this one was being upgraded.
+		c.shut(CloseGoingAway, "the server is shutting down")
+	}
+}
+
+// remove is called once for each connection, when its socket is closed.
+func (t *WebSocket) remove(c *Conn, code uint16) {
+	t.mu.Lock()
+	delete(t.conns, c)
+	t.mu.Unlock()
+	if hook := t.options.Hooks.Closed; hook != nil {
+		hook(code)
+	}
+	t.unreserve()
+}
+
+// allows checks the origin of the page that connects. Browsers let every page open WebSockets to every host, with cookies; the server is
+// the only one to refuse.
+func (t *WebSocket) allows(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	if from, err := url.Parse(origin); err == nil && from.Host != "" && strings.EqualFold(from.Host, r.Host) {
+		return true
+	}
+	for _, pattern := range t.options.AllowedOrigins {
+		if pattern == "*" {
+			return true
+		}
+		if ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(origin)); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}
+
+func isUpgrade(r *http.Request) bool {
+	for _, value := range r.Header.Values("Upgrade") {
+		for name := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(name), "websocket") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// initHeader copies the header of an upgrade for InitFunc, without what only the handshake was about.
+func initHeader(header http.Header) http.Header {
+	kept := make(http.Header, len(header))
+	for name, values := range header {
+		if name != "Connection" && name != "Upgrade" && !strings.HasPrefix(name, "Sec-Websocket-") {
+			kept[name] = append([]string(nil), values...)
+		}
+	}
+	return kept
+}
+
+func call(hook func()) {
+	if hook != nil {
+		hook()
+	}
+}
+
+func positiveOr[T ~int | ~int64](v, otherwise T) T {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
+}

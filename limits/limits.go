@@ -1,0 +1,186 @@
+// Package limits holds every number of the product, each with its unit, its source
+// (a rule of docs/rules.md, or an ADR) and who enforces it. It imports nothing and knows
+// nothing: a number that is written anywhere else is a mistake. Sizes that a merchant may
+// tune are not limits; they are settings of internal/config, whose defaults stand here.
+package limits
+
+import "time"
+
+// Accounts.
+const (
+	// AccountNameRunes is the longest account name, in runes after trimming.
+	// Enforced by models.CheckName; column account.name.
+	AccountNameRunes = 64
+	// ViolationFreeDays is how many days back a violation keeps an account from opening.
+	// Enforced by models.Account.MayOpen. Source: rule A1.
+	ViolationFreeDays = 365
+	// ViolationsPerCall is how many violations one recordAccountFacts call may carry.
+	// Enforced by services.Accounts.
+	ViolationsPerCall = 50
+	// TermsVersionBytes is the longest version name of terms or service rules, in bytes.
+	TermsVersionBytes = 32
+)
+
+// Advisors and groups.
+const (
+	// AdvisorsPerAccount counts PENDING and ACTIVE advisors. Enforced in the transaction
+	// of the invitation, under the account's row lock. Source: rule B1.
+	AdvisorsPerAccount = 20_000
+	// AdvisorNicknameRunes is the longest nickname of an advisor, in runes, at least 1.
+	// Enforced by models.CheckName; column advisor.nickname. Source: rule B2.
+	AdvisorNicknameRunes = 16
+	// InviteBatch is the most advisors one inviteAdvisors call takes. Source: rule B2.
+	InviteBatch = 200
+	// InvitationLife is how long an invitation may be answered. Source: rule B3.
+	InvitationLife = 24 * time.Hour
+	// GroupsPerAccount is the most groups of one account. Enforced in the transaction under
+	// the account's row lock. Source: rule D1.
+	GroupsPerAccount = 200
+	// AdvisorsPerGroup is the most members of one group. Enforced in the transaction under
+	// the group's row lock. Source: rule D1.
+	AdvisorsPerGroup = 200
+	// GroupNameRunes is the longest group name, in runes, at least 1. Source: rule D1.
+	GroupNameRunes = 32
+	// AvatarURLBytes is the longest avatar address, in bytes.
+	AvatarURLBytes = 512
+	// WechatIDBytes is the longest WeChat id of a person, in bytes.
+	WechatIDBytes = 64
+	// ExternalIDBytes is the longest id that a merchant's own system gives an advisor, in bytes.
+	ExternalIDBytes = 64
+)
+
+// Customers and bindings.
+const (
+	// CustomersPerAdvisor is the most customers bound to one advisor at a time. Enforced by
+	// the CHECK constraint on advisor.customer_count, under the advisor's row lock.
+	// Source: rule E1.
+	CustomersPerAdvisor = 15_000
+	// OpenIDBytes is the longest openid or unionid, in bytes. Columns VARBINARY(64).
+	OpenIDBytes = 64
+	// SceneBytes is the longest scene key of a QR code, in bytes: what WeChat's
+	// QR_LIMIT_STR_SCENE carries. Column qr_code.scene. Source: rule C3.
+	SceneBytes = 64
+	// CustomerNicknameRunes is the longest nickname of a customer, in runes. Source: rule E8.
+	CustomerNicknameRunes = 64
+	// NewCustomers is how many customers the list of the newest holds. Source: rule E10.
+	NewCustomers = 200
+)
+
+// Conversations and messages.
+const (
+	// TextBytes is the longest text message, in bytes of UTF-8. Source: rule G1.
+	TextBytes = 2_048
+	// InboundTextBytes is the longest text kept of what a customer wrote, in bytes of UTF-8;
+	// what is longer is cut at a rune border and marked. Column message.text.
+	InboundTextBytes = 16_384
+	// MediaRefBytes is the longest reference to a channel's media (id or URL), in bytes.
+	MediaRefBytes = 1_024
+	// IdempotencyKeyBytes is the longest idempotency key, in bytes, at least 1. Source: rule E15.
+	IdempotencyKeyBytes = 64
+	// IdempotencyLife is how long a key keeps its first result. Source: rule E15.
+	IdempotencyLife = 7 * 24 * time.Hour
+	// ReplyWindow is how long a customer's action keeps replies free under the CLASSIC preset.
+	// Source: rule G2.
+	ReplyWindow = 48 * time.Hour
+	// ReplyMessages is how many free replies an action opens under the CLASSIC preset. Source: rule G2.
+	ReplyMessages = 20
+	// PlatformReplyMessages is how many free replies a message opens under PLATFORM_TODAY. Source: rule A3.
+	PlatformReplyMessages = 5
+	// PlatformShortWindow is the window of a menu click, follow or scan under PLATFORM_TODAY. Source: rule A3.
+	PlatformShortWindow = time.Minute
+	// PlatformShortMessages is the number of replies of that window. Source: rule A3.
+	PlatformShortMessages = 3
+	// OutreachPerMonth is how many outreaches a customer receives in a calendar month of the
+	// account's zone. Source: rule G3.
+	OutreachPerMonth = 4
+	// OutreachSession is how long a confirmed outreach stays open. Source: rule G3.
+	OutreachSession = time.Minute
+	// OutreachMessages is how many messages one outreach carries. Source: rule G3.
+	OutreachMessages = 3
+	// MessagesPage is the most messages of one page. Source: rules G11, X2.
+	MessagesPage = 1_000
+	// InteractedWithin is what the inbox calls a recent interaction. Source: rule G9.
+	InteractedWithin = 48 * time.Hour
+	// TokenLife is the longest life of a token made by issueAdvisorToken. Source: rule V1.
+	TokenLife = 24 * time.Hour
+)
+
+// The API. Each is the default of a setting. Source: rule X2.
+const (
+	PageDefault            = 50               // PageDefault is the number of items of a page when `first` is absent.
+	PageMax                = 200              // PageMax is the most items of a page.
+	QueryDepth             = 12               // QueryDepth is the deepest selection, counted through fragments.
+	QueryTokens            = 2_000            // QueryTokens is the most lexical tokens of a document.
+	QueryAliases           = 30               // QueryAliases is the most aliases of a document, fragments counted where they are spread.
+	BodyBytes              = 1 << 20          // BodyBytes is the largest request body and WebSocket message, in bytes.
+	OperationTime          = 10 * time.Second // OperationTime is how long one query or mutation may take.
+	SubscriptionsPerSocket = 50               // SubscriptionsPerSocket is the most subscriptions of one WebSocket.
+	NodesPerCall           = 100              // NodesPerCall is the most ids of one nodes() call.
+)
+
+// Events, streams and push.
+const (
+	// EventRetention is how long an event can be read again. Source: rule N4.
+	EventRetention = 7 * 24 * time.Hour
+	// StreamPoll is how often a node reads the heads of its open streams. Source: DESIGN 4
+	// as told in docs/architecture.md.
+	StreamPoll = 2 * time.Second
+	// StreamRing is how many of a stream's newest events a node keeps while somebody listens;
+	// a reader further behind reads the database.
+	StreamRing = 64
+	// StreamPage is how many events of one stream a catch-up reads at a time.
+	StreamPage = 200
+	// StreamsPerRead is how many streams one catch-up statement asks for.
+	StreamsPerRead = 500
+	// PrimedFor is how long rows that came with a fresh commit may answer instead of the
+	// database; older ones are read again, so that a reader who lags sees present permissions.
+	PrimedFor = time.Second
+	// PushBatch is how many responses of one subscription are made before the next one's turn.
+	PushBatch = 16
+	// WriteDeadline is how long one write to a client may take before the connection is closed.
+	// Source: rule N5.
+	WriteDeadline = 10 * time.Second
+	// AppLease is how long an advisor's app counts as open after its last renewal. Source: rule N3.
+	AppLease = 30 * time.Second
+	// AppLeaseRenewal is how often open apps renew their lease.
+	AppLeaseRenewal = 10 * time.Second
+	// PolicyRecheck is the longest time until a revoked token or removed advisor loses an open
+	// subscription. Source: rule V1.
+	PolicyRecheck = 5 * time.Second
+)
+
+// The write path and the jobs.
+const (
+	// BatchRows is the most rows of one statement and of one lane's transaction.
+	BatchRows = 100
+	// Lanes is how many lanes a node writes inbound items through. Measured: docs/architecture.md.
+	Lanes = 4
+	// LaneQueue is how many items wait in one lane before a caller is told UNAVAILABLE.
+	LaneQueue = 4_096
+	// WriteAttempts is how often one transaction runs when the engine reports a deadlock, a
+	// lock timeout or a busy database.
+	WriteAttempts = 8
+	// LockWait is how long a statement waits for a row lock.
+	LockWait = 5 * time.Second
+	// DeliveryLease is how long a worker holds a customer's outbound queue.
+	DeliveryLease = 60 * time.Second
+	// DeliveryPoll is how often the delivery job looks for queues that nobody woke it for.
+	DeliveryPoll = time.Second
+	// DeliveryBatch is how many customers' queues one claim takes.
+	DeliveryBatch = 32
+	// DeliveryWorkers is how many queues one node empties at the same time.
+	DeliveryWorkers = 8
+	// ChannelTime is how long one call of a channel may take.
+	ChannelTime = 10 * time.Second
+)
+
+// Callbacks of the wechat channel. Source: rule K1.
+const (
+	// CallbackBodyBytes is the largest callback body, in bytes; WeChat's are below 20 KiB.
+	CallbackBodyBytes = 64 << 10
+	// CallbackTime is how long a callback may take before it is answered 503, so that the
+	// platform, which waits 5 s, sends it again.
+	CallbackTime = 4500 * time.Millisecond
+	// CallbackSkew is how far a callback's timestamp may be from our clock.
+	CallbackSkew = time.Hour
+)

@@ -1,0 +1,9 @@
+-- +goose Up
+CREATE TABLE `violation` (
+  `account_id` BINARY(16) NOT NULL,
+  `id` BINARY(16) NOT NULL,
+  `kind` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `happened_at` BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (`account_id`, `id`),
+  CONSTRAINT `violation_check_1` CHECK (kind IN ('FRAUD','PORN','POLITICS','MALICIOUS_REGISTRATION','MULTI_LEVEL','ONLINE_EARNING','OTHER'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -1,0 +1,25 @@
+-- +goose Up
+CREATE TABLE `message` (
+  `account_id` BINARY(16) NOT NULL,
+  `id` BINARY(16) NOT NULL,
+  `customer_id` BINARY(16) NOT NULL,
+  `advisor_id` BINARY(16) NULL,
+  `direction` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `kind` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `text` TEXT NOT NULL,
+  `media_ref` VARCHAR(1024) NOT NULL DEFAULT '',
+  `url` VARCHAR(1024) NOT NULL DEFAULT '',
+  `detail` VARCHAR(1024) NOT NULL DEFAULT '',
+  `latitude` DOUBLE NOT NULL DEFAULT 0,
+  `longitude` DOUBLE NOT NULL DEFAULT 0,
+  `status` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `failure_reason` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `slot_kind` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `slot_no` INT NOT NULL DEFAULT 0,
+  `slot_month` INT NOT NULL DEFAULT 0,
+  `at` BIGINT NOT NULL DEFAULT 0,
+  `status_at` BIGINT NOT NULL DEFAULT 0,
+  `created_at` BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (`account_id`, `id`),
+  KEY `message_customer` (`account_id`, `customer_id`, `id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

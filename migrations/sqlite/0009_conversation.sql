@@ -1,0 +1,32 @@
+-- +goose Up
+CREATE TABLE "conversation" (
+  "account_id" BLOB NOT NULL CHECK (length("account_id") = 16),
+  "customer_id" BLOB NOT NULL CHECK (length("customer_id") = 16),
+  "advisor_id" BLOB NULL CHECK (length("advisor_id") = 16),
+  "visible_from" INTEGER NOT NULL DEFAULT 0,
+  "active_at" INTEGER NOT NULL DEFAULT 0,
+  "last_message_id" BLOB NULL CHECK (length("last_message_id") = 16),
+  "unread" INTEGER NOT NULL DEFAULT 0,
+  "read_up_to" BLOB NULL CHECK (length("read_up_to") = 16),
+  "last_customer_at" INTEGER NOT NULL DEFAULT 0,
+  "last_advisor_at" INTEGER NOT NULL DEFAULT 0,
+  "inquiry_id" BLOB NULL CHECK (length("inquiry_id") = 16),
+  "window_end" INTEGER NOT NULL DEFAULT 0,
+  "window_left" INTEGER NOT NULL DEFAULT 0,
+  "window_no" INTEGER NOT NULL DEFAULT 0,
+  "window_from" INTEGER NOT NULL DEFAULT 0,
+  "window_taken" INTEGER NOT NULL DEFAULT 0,
+  "outreach_month" INTEGER NOT NULL DEFAULT 0,
+  "outreach_used" INTEGER NOT NULL DEFAULT 0,
+  "session_end" INTEGER NOT NULL DEFAULT 0,
+  "session_left" INTEGER NOT NULL DEFAULT 0,
+  "session_no" INTEGER NOT NULL DEFAULT 0,
+  "session_month" INTEGER NOT NULL DEFAULT 0,
+  "session_sent" INTEGER NOT NULL DEFAULT 0,
+  "session_out" INTEGER NOT NULL DEFAULT 0,
+  "created_at" INTEGER NOT NULL DEFAULT 0,
+  "updated_at" INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY ("account_id", "customer_id"),
+  CONSTRAINT "conversation_check_1" CHECK (unread >= 0)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX "conversation_inbox" ON "conversation" ("account_id", "advisor_id", "active_at", "customer_id");

@@ -1,0 +1,6 @@
+-- +goose Up
+CREATE TABLE "schema_info" (
+  "id" INTEGER NOT NULL DEFAULT 0,
+  "min_binary" INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY ("id")
+) STRICT, WITHOUT ROWID;

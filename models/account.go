@@ -1,0 +1,171 @@
+package models
+
+import (
+	"time"
+	_ "time/tzdata" // an account's zone must load on machines without a zone database.
+
+	"clientele/internal/relay"
+	"clientele/limits"
+)
+
+// ChannelKind says which package of channels/ serves an account.
+type ChannelKind string
+
+// The channels.
+const (
+	ChannelSandbox ChannelKind = "SANDBOX"
+	ChannelWechat  ChannelKind = "WECHAT"
+)
+
+// Capability is whether the advisor conversation capability of an account works (rule A1).
+type Capability string
+
+// The states of the capability.
+const (
+	CapabilityNeverOpened Capability = "NEVER_OPENED"
+	CapabilityOpen        Capability = "OPEN"
+	CapabilityClosed      Capability = "CLOSED"
+)
+
+// CallbackMode is how the platform posts to an account's callback URL (rule K1).
+type CallbackMode string
+
+// The modes of the platform.
+const (
+	CallbackPlain      CallbackMode = "PLAIN"
+	CallbackCompatible CallbackMode = "COMPATIBLE"
+	CallbackSecure     CallbackMode = "SECURE"
+)
+
+// Account is a merchant's service account: the tenant to which everything else belongs.
+type Account struct {
+	Key        Key         `gorm:"column:id;primaryKey"`
+	Name       string      `gorm:"column:name"`
+	Channel    ChannelKind `gorm:"column:channel"`
+	AppID      Ident       `gorm:"column:app_id"`
+	OriginalID Ident       `gorm:"column:original_id"` // WeChat's gh_… id, which callbacks name as the receiver
+	Capability Capability  `gorm:"column:capability"`
+
+	VerifiedAt   Time   `gorm:"column:verified_at"` // 0: not verified
+	TermsVersion string `gorm:"column:terms_version"`
+	TermsAt      Time   `gorm:"column:terms_at"`
+	TermsBy      string `gorm:"column:terms_by"`
+	RulesVersion string `gorm:"column:rules_version"` // the service rules an advisor must have accepted (rule V7)
+
+	TimeZone            string          `gorm:"column:time_zone"`
+	PolicyPreset        PolicyPreset    `gorm:"column:policy_preset"`
+	OutreachCarrier     OutreachCarrier `gorm:"column:outreach_carrier"`
+	AutoAssign          bool            `gorm:"column:auto_assign"`            // rule E4
+	AutoAssignAfterCode bool            `gorm:"column:auto_assign_after_code"` // rule E4: a failed code falls to auto-assign
+	NotifyAdvisorQR     bool            `gorm:"column:notify_advisor_qr"`      // rule N2
+	NotifyGroupQR       bool            `gorm:"column:notify_group_qr"`        // rule N2
+	NotifyWechatAd      bool            `gorm:"column:notify_wechat_ad"`       // rule N2
+	NotifyAutoAssign    bool            `gorm:"column:notify_auto_assign"`     // rule N2
+	ConversationLink    string          `gorm:"column:conversation_link"`      // rule G13, template
+
+	CallbackID   Ident        `gorm:"column:callback_id"`
+	CallbackMode CallbackMode `gorm:"column:callback_mode"`
+	// The sealed credentials (rule A4); empty when not set. Never leave the server.
+	SealedToken     []byte `gorm:"column:sealed_token"`
+	SealedTokenOld  []byte `gorm:"column:sealed_token_old"`
+	SealedAESKey    []byte `gorm:"column:sealed_aes_key"`
+	SealedAESKeyOld []byte `gorm:"column:sealed_aes_key_old"`
+	RotatedAt       Time   `gorm:"column:rotated_at"` // when the old ones were replaced
+
+	CreatedAt Time `gorm:"column:created_at;autoCreateTime:false"`
+	UpdatedAt Time `gorm:"column:updated_at;autoUpdateTime:false"`
+}
+
+// TableName names the table for the mapper.
+func (Account) TableName() string { return "account" }
+
+// ID is the account's global id.
+func (a *Account) ID() relay.ID { return relay.ID{Kind: KindAccount, Key: a.Key} }
+
+// IsNode marks the type for GraphQL's Node interface.
+func (*Account) IsNode() {}
+
+// Location is the account's time zone, in which its months and days are counted (rule A2).
+// A zone that does not load (none passes CheckZone) counts as UTC.
+func (a *Account) Location() *time.Location {
+	if l, err := time.LoadLocation(a.TimeZone); err == nil {
+		return l
+	}
+	return time.UTC
+}
+
+// CheckZone reports whether name is a time zone an account may have.
+func CheckZone(name string) bool {
+	if name == "" || name == "Local" || len(name) > 64 {
+		return false
+	}
+	_, err := time.LoadLocation(name)
+	return err == nil
+}
+
+// Policy is the contact policy of the account (rules A3, G15).
+func (a *Account) Policy() Policy { return a.PolicyPreset.Policy(a.Location(), a.OutreachCarrier) }
+
+// IsOpen reports whether the capability works.
+func (a *Account) IsOpen() bool { return a.Capability == CapabilityOpen }
+
+// IsVerified reports whether PLATFORM recorded the account as verified.
+func (a *Account) IsVerified() bool { return !a.VerifiedAt.IsZero() }
+
+// MayOpen says whether the terms may be accepted now, given the date of the latest violation
+// (0: none). It answers nil, or STATE with the reason (rule A1).
+func (a *Account) MayOpen(lastViolation, now Time) error {
+	if !a.IsVerified() {
+		return Errorf(CodeState, "the account is not verified")
+	}
+	free := lastViolation.Add(limits.ViolationFreeDays * 24 * time.Hour)
+	if !lastViolation.IsZero() && now < free {
+		return &Error{Code: CodeState, Message: "the account has a violation in the past 365 days", RetryAt: free}
+	}
+	return nil
+}
+
+// Notifies reports whether a binding from this source makes a CUSTOMER_BOUND notification
+// (rule N2): CONSOLE and API have no switch and never do.
+func (a *Account) Notifies(s BindingSource) bool {
+	switch s {
+	case SourceAdvisorQR:
+		return a.NotifyAdvisorQR
+	case SourceGroupQR:
+		return a.NotifyGroupQR
+	case SourceWechatAd:
+		return a.NotifyWechatAd
+	case SourceAutoAssign:
+		return a.NotifyAutoAssign
+	case SourceConsole, SourceAPI:
+	}
+	return false
+}
+
+// ViolationKind is a severe violation that keeps an account closed (rule A1).
+type ViolationKind string
+
+// The kinds of violations.
+const (
+	ViolationFraud                 ViolationKind = "FRAUD"
+	ViolationPorn                  ViolationKind = "PORN"
+	ViolationPolitics              ViolationKind = "POLITICS"
+	ViolationMaliciousRegistration ViolationKind = "MALICIOUS_REGISTRATION"
+	ViolationMultiLevel            ViolationKind = "MULTI_LEVEL"
+	ViolationOnlineEarning         ViolationKind = "ONLINE_EARNING"
+	ViolationOther                 ViolationKind = "OTHER"
+)
+
+// Violation is one violation that PLATFORM recorded.
+type Violation struct {
+	AccountID Key           `gorm:"column:account_id;primaryKey"`
+	Key       Key           `gorm:"column:id;primaryKey"`
+	Kind      ViolationKind `gorm:"column:kind"`
+	On        Time          `gorm:"column:happened_at"`
+}
+
+// TableName names the table for the mapper.
+func (Violation) TableName() string { return "violation" }
+
+// AcceptedTerms is the version of the terms that was last accepted; nil if none was.
+func (a *Account) AcceptedTerms() *string { return optional(a.TermsVersion) }

@@ -1,0 +1,45 @@
+package models
+
+import "clientele/internal/relay"
+
+// Conversation is the one record of what a customer and the account's advisors wrote (rule G1),
+// with the contact ledger and the inbox line. It is made with the customer and has their key.
+type Conversation struct {
+	AccountID  Key `gorm:"column:account_id;primaryKey"`
+	CustomerID Key `gorm:"column:customer_id;primaryKey"`
+	// AdvisorID repeats customer.advisor_id, written in the same statements, so that an inbox
+	// page is one index range.
+	AdvisorID Key `gorm:"column:advisor_id"`
+	// VisibleFrom hides what was written before it from the present advisor (rule E6).
+	VisibleFrom Time `gorm:"column:visible_from"`
+	// ActiveAt orders the inbox: the last message, or the binding.
+	ActiveAt      Time `gorm:"column:active_at"`
+	LastMessageID Key  `gorm:"column:last_message_id"`
+	Unread        int  `gorm:"column:unread"`
+	// ReadUpTo is the newest message the advisor has read.
+	ReadUpTo       Key  `gorm:"column:read_up_to"`
+	LastCustomerAt Time `gorm:"column:last_customer_at"` // the customer's last message
+	LastAdvisorAt  Time `gorm:"column:last_advisor_at"`  // the last message a human advisor wrote
+	// InquiryID is the notification that gathers unread inquiries (rule N3); zero: none is open.
+	InquiryID Key `gorm:"column:inquiry_id"`
+	Contact
+	CreatedAt Time `gorm:"column:created_at;autoCreateTime:false"`
+	UpdatedAt Time `gorm:"column:updated_at;autoUpdateTime:false"`
+}
+
+// TableName names the table for the mapper.
+func (Conversation) TableName() string { return "conversation" }
+
+// ID is the conversation's global id.
+func (c *Conversation) ID() relay.ID { return relay.ID{Kind: KindConversation, Key: c.CustomerID} }
+
+// IsNode marks the type for GraphQL's Node interface.
+func (*Conversation) IsNode() {}
+
+// UnreadCount is the number of messages from the customer that the advisor has not read.
+func (c *Conversation) UnreadCount() int { return c.Unread }
+
+// HasReplied reports whether the customer wrote after the last message of a human advisor (rule G9).
+func (c *Conversation) HasReplied() bool {
+	return !c.LastCustomerAt.IsZero() && c.LastCustomerAt > c.LastAdvisorAt
+}

@@ -1,0 +1,104 @@
+package models
+
+import "clientele/internal/relay"
+
+// BindingSource says how a customer came to their advisor (rule E2).
+type BindingSource string
+
+// The sources of bindings.
+const (
+	SourceAdvisorQR  BindingSource = "ADVISOR_QR"
+	SourceGroupQR    BindingSource = "GROUP_QR"
+	SourceConsole    BindingSource = "CONSOLE"
+	SourceAPI        BindingSource = "API"
+	SourceWechatAd   BindingSource = "WECHAT_AD"
+	SourceAutoAssign BindingSource = "AUTO_ASSIGN"
+)
+
+// FollowState is whether the customer follows the account now.
+type FollowState string
+
+// The states of following.
+const (
+	Following  FollowState = "FOLLOWING"
+	Unfollowed FollowState = "UNFOLLOWED"
+)
+
+// Customer is a follower, or former follower, of an account. The one advisor who serves them is
+// a column, so that no customer can have two (rule E1).
+type Customer struct {
+	AccountID    Key         `gorm:"column:account_id;primaryKey"`
+	Key          Key         `gorm:"column:id;primaryKey"`
+	OpenID       Ident       `gorm:"column:openid"`
+	UnionID      Ident       `gorm:"column:unionid"`
+	Nickname     string      `gorm:"column:nickname"`
+	FollowState  FollowState `gorm:"column:follow_state"`
+	FollowedAt   Time        `gorm:"column:followed_at"`
+	UnfollowedAt Time        `gorm:"column:unfollowed_at"`
+
+	AdvisorID   Key           `gorm:"column:advisor_id"` // zero: unassigned
+	BoundAt     Time          `gorm:"column:bound_at"`
+	BoundSource BindingSource `gorm:"column:bound_source"` // empty: never bound
+	BoundBy     string        `gorm:"column:bound_by"`
+	// SuspendedAdvisorID keeps whom an unfollowed customer was bound to (rule E12).
+	SuspendedAdvisorID Key `gorm:"column:suspended_advisor_id"`
+
+	LastInteractionAt Time `gorm:"column:last_interaction_at"`
+	CreatedAt         Time `gorm:"column:created_at;autoCreateTime:false"`
+	UpdatedAt         Time `gorm:"column:updated_at;autoUpdateTime:false"`
+}
+
+// TableName names the table for the mapper.
+func (Customer) TableName() string { return "customer" }
+
+// ID is the customer's global id.
+func (c *Customer) ID() relay.ID { return relay.ID{Kind: KindCustomer, Key: c.Key} }
+
+// IsNode marks the type for GraphQL's Node interface.
+func (*Customer) IsNode() {}
+
+// Source is how the present binding was made; nil while unassigned.
+func (c *Customer) Source() *BindingSource {
+	if c.AdvisorID.IsZero() {
+		return nil
+	}
+	return &c.BoundSource
+}
+
+// isPerson reports whether the customer and the advisor are one person (rule E1: nobody is
+// their own customer).
+func (c *Customer) isPerson(a *Advisor) bool {
+	return a.OpenID == c.OpenID || a.UnionID != "" && a.UnionID == c.UnionID
+}
+
+// IsPersonOf reports whether the customer and the advisor are one person.
+func (c *Customer) IsPersonOf(a *Advisor) bool { return c.isPerson(a) }
+
+// BindingChange is what happened to a binding; a row of the history (rule E2).
+type BindingChange string
+
+// The changes of bindings.
+const (
+	BindingBound     BindingChange = "BOUND"
+	BindingUnbound   BindingChange = "UNBOUND"
+	BindingSuspended BindingChange = "SUSPENDED"
+	BindingRestored  BindingChange = "RESTORED"
+)
+
+// Binding is a row of the history of bindings.
+type Binding struct {
+	AccountID  Key           `gorm:"column:account_id;primaryKey"`
+	Key        Key           `gorm:"column:id;primaryKey"`
+	CustomerID Key           `gorm:"column:customer_id"`
+	AdvisorID  Key           `gorm:"column:advisor_id"`
+	Change     BindingChange `gorm:"column:change_kind"`
+	Source     BindingSource `gorm:"column:source"`
+	By         string        `gorm:"column:made_by"`
+	At         Time          `gorm:"column:at"`
+}
+
+// TableName names the table for the mapper.
+func (Binding) TableName() string { return "binding" }
+
+// ShownNickname is the nickname; nil until one is set.
+func (c *Customer) ShownNickname() *string { return optional(c.Nickname) }

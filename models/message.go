@@ -1,0 +1,80 @@
+package models
+
+import "clientele/internal/relay"
+
+// Direction says who wrote a message (rule G1).
+type Direction string
+
+// The directions.
+const (
+	FromCustomer Direction = "FROM_CUSTOMER"
+	FromAdvisor  Direction = "FROM_ADVISOR"
+	FromSystem   Direction = "FROM_SYSTEM"
+)
+
+// MessageStatus is how far a message has come (rule G6). Messages of customers are RECEIVED.
+type MessageStatus string
+
+// The statuses of messages.
+const (
+	StatusReceived MessageStatus = "RECEIVED"
+	StatusQueued   MessageStatus = "QUEUED"
+	StatusSent     MessageStatus = "SENT"
+	StatusFailed   MessageStatus = "FAILED"
+	StatusUnknown  MessageStatus = "UNKNOWN"
+)
+
+// FailureReason is why a message FAILED (rule G6).
+type FailureReason string
+
+// The reasons of failures.
+const (
+	FailedWindowClosed  FailureReason = "REPLY_WINDOW_CLOSED" // the platform says the window is over or used up
+	FailedNotFollowing  FailureReason = "NOT_FOLLOWING"
+	FailedRefused       FailureReason = "REFUSED" // the customer refuses messages
+	FailedContent       FailureReason = "CONTENT_REJECTED"
+	FailedNoChannel     FailureReason = "CHANNEL_UNAVAILABLE" // the channel cannot send, or not now
+	FailedAccountClosed FailureReason = "ACCOUNT_CLOSED"
+	FailedRejected      FailureReason = "REJECTED" // any other refusal by the platform
+)
+
+// Message is one message of a conversation. Rows are appended; only the status of one that goes
+// out changes. Text is never written to logs or events.
+type Message struct {
+	AccountID  Key         `gorm:"column:account_id;primaryKey"`
+	Key        Key         `gorm:"column:id;primaryKey"`
+	CustomerID Key         `gorm:"column:customer_id"`
+	AdvisorID  Key         `gorm:"column:advisor_id"` // who sent it, or to whom the customer was bound; zero: nobody
+	Direction  Direction   `gorm:"column:direction"`
+	Kind       ContentKind `gorm:"column:kind"`
+	Text       string      `gorm:"column:text"`
+	MediaRef   string      `gorm:"column:media_ref"`
+	URL        string      `gorm:"column:url"`
+	Detail     string      `gorm:"column:detail"`
+	Latitude   float64     `gorm:"column:latitude"`
+	Longitude  float64     `gorm:"column:longitude"`
+
+	Status        MessageStatus `gorm:"column:status"`
+	FailureReason FailureReason `gorm:"column:failure_reason"` // empty unless FAILED
+	Slot
+	At        Time `gorm:"column:at"`        // when it was written: the channel's time, or ours
+	StatusAt  Time `gorm:"column:status_at"` // when the status last changed
+	CreatedAt Time `gorm:"column:created_at;autoCreateTime:false"`
+}
+
+// TableName names the table for the mapper.
+func (Message) TableName() string { return "message" }
+
+// ID is the message's global id.
+func (m *Message) ID() relay.ID { return relay.ID{Kind: KindMessage, Key: m.Key} }
+
+// IsNode marks the type for GraphQL's Node interface.
+func (*Message) IsNode() {}
+
+// Failure is why the message FAILED; nil unless it did.
+func (m *Message) Failure() *FailureReason {
+	if m.FailureReason == "" {
+		return nil
+	}
+	return &m.FailureReason
+}

@@ -1,0 +1,67 @@
+package models
+
+import "clientele/internal/relay"
+
+// EventMeta is what every pushed event says of itself.
+type EventMeta struct {
+	Cursor   string
+	Sequence int64
+	At       Time
+}
+
+// PushedEvent is an event as a subscription shows it.
+type PushedEvent interface{ Meta() EventMeta }
+
+// Meta is what the event says of itself.
+func (m EventMeta) Meta() EventMeta { return m }
+
+// IsEvent marks the types that implement the API's Event.
+func (EventMeta) IsEvent() {}
+
+// NotificationEvent is a member of the union that `notifications` pushes.
+type NotificationEvent interface {
+	PushedEvent
+	IsNotificationEvent()
+}
+
+// MessageEvent is a member of the union that `messages` pushes.
+type MessageEvent interface {
+	PushedEvent
+	IsMessageEvent()
+}
+
+// The events that are pushed.
+type (
+	NotificationMade struct {
+		EventMeta
+		Notification *Notification
+	}
+	MessageReceived struct {
+		EventMeta
+		Message      *Message
+		Conversation *Conversation
+	}
+	MessageStatusChanged struct {
+		EventMeta
+		Message *Message
+	}
+	ConversationChanged struct {
+		EventMeta
+		Conversation *Conversation
+	}
+	CustomerLeft struct {
+		EventMeta
+		CustomerID relay.ID
+	}
+	// Withdrawn stands for an event whose subject the viewer may no longer see (rule N4).
+	Withdrawn struct{ EventMeta }
+)
+
+// IsNotificationEvent and IsMessageEvent mark the members of the unions.
+func (NotificationMade) IsNotificationEvent() {}
+func (Withdrawn) IsNotificationEvent()        {}
+func (MessageReceived) IsMessageEvent()       {}
+func (MessageStatusChanged) IsMessageEvent()  {}
+func (ConversationChanged) IsMessageEvent()   {}
+func (CustomerLeft) IsMessageEvent()          {}
+func (Withdrawn) IsMessageEvent()             {}

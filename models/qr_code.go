@@ -1,0 +1,87 @@
+package models
+
+import "clientele/internal/relay"
+
+// QRCodeKind is what a QR code leads to.
+type QRCodeKind string
+
+// The kinds of codes.
+const (
+	QRCodeAdvisor QRCodeKind = "ADVISOR"
+	QRCodeGroup   QRCodeKind = "GROUP"
+)
+
+// QRCode is the permanent code of one advisor or group, made with them (rule C1). Scene is the
+// key that the platform carries from the picture to the callback.
+type QRCode struct {
+	AccountID Key        `gorm:"column:account_id;primaryKey"`
+	Key       Key        `gorm:"column:id;primaryKey"`
+	Scene     Ident      `gorm:"column:scene"`
+	Kind      QRCodeKind `gorm:"column:kind"`
+	OwnerID   Key        `gorm:"column:owner_id"` // the advisor or group
+	CreatedAt Time       `gorm:"column:created_at;autoCreateTime:false"`
+}
+
+// TableName names the table for the mapper.
+func (QRCode) TableName() string { return "qr_code" }
+
+// ID is the code's global id.
+func (q *QRCode) ID() relay.ID { return relay.ID{Kind: KindQRCode, Key: q.Key} }
+
+// ScanOutcome is what came of a scan (rule C2).
+type ScanOutcome string
+
+// The outcomes of a scan.
+const (
+	ScanBound          ScanOutcome = "BOUND"
+	ScanAlreadyBound   ScanOutcome = "ALREADY_BOUND_TO_THIS_ADVISOR"
+	ScanBoundToAnother ScanOutcome = "BOUND_TO_ANOTHER_ADVISOR"
+	ScanAdvisorInvalid ScanOutcome = "ADVISOR_INVALID"
+	ScanAdvisorFull    ScanOutcome = "ADVISOR_FULL"
+	ScanGroupInvalid   ScanOutcome = "GROUP_INVALID"
+	ScanGroupHasNoFree ScanOutcome = "GROUP_HAS_NO_FREE_ADVISOR"
+	ScanSelf           ScanOutcome = "SELF"
+	ScanAccountClosed  ScanOutcome = "ACCOUNT_CLOSED"
+)
+
+// ScanTarget is what the code of a scan leads to, as it stands under the row locks.
+type ScanTarget struct {
+	Code    *QRCode  // nil: no code has this scene
+	Advisor *Advisor // the code's advisor, or the member drawn for a group's code; nil: none
+	// GroupExists tells a group's code whose group was deleted from one without a free member.
+	GroupExists bool
+	// IsMember reports whether an advisor belongs to the code's group; nil for an advisor's code.
+	IsMember func(advisor Key) bool
+}
+
+// Scan decides the outcome of a scan by c at now (rules C2, D3, E1). Only with BOUND is the
+// customer bound, to t.Advisor.
+func (t ScanTarget) Scan(account *Account, c *Customer, now Time) ScanOutcome {
+	isGroup := t.Code != nil && t.Code.Kind == QRCodeGroup
+	switch {
+	case !account.IsOpen():
+		return ScanAccountClosed
+	case t.Code == nil, !isGroup && t.Advisor == nil:
+		return ScanAdvisorInvalid
+	case isGroup && !t.GroupExists:
+		return ScanGroupInvalid
+	case !c.AdvisorID.IsZero() && isGroup:
+		if t.IsMember(c.AdvisorID) {
+			return ScanAlreadyBound
+		}
+		return ScanBoundToAnother
+	case !isGroup && c.AdvisorID == t.Advisor.Key:
+		return ScanAlreadyBound
+	case !isGroup && c.isPerson(t.Advisor):
+		return ScanSelf
+	case !isGroup && t.Advisor.StateAt(now) != AdvisorActive:
+		return ScanAdvisorInvalid
+	case !c.AdvisorID.IsZero():
+		return ScanBoundToAnother
+	case isGroup && t.Advisor == nil:
+		return ScanGroupHasNoFree
+	case t.Advisor.IsFull():
+		return ScanAdvisorFull
+	}
+	return ScanBound
+}

@@ -1,0 +1,76 @@
+package models
+
+// InboundRecord is the row that makes a repeated callback harmless (rule K1), and the record of
+// every scan with its outcome (rule C2).
+type InboundRecord struct {
+	AccountID  Key         `gorm:"column:account_id;primaryKey"`
+	DedupKey   Ident       `gorm:"column:dedup_key;primaryKey"`
+	Kind       InboundKind `gorm:"column:kind"`
+	Name       string      `gorm:"column:name"`
+	CustomerID Key         `gorm:"column:customer_id"`
+	Scene      Ident       `gorm:"column:scene"`
+	Outcome    ScanOutcome `gorm:"column:outcome"` // empty unless something was scanned
+	AdvisorID  Key         `gorm:"column:advisor_id"`
+	At         Time        `gorm:"column:at"` // by the channel's clock
+	CreatedAt  Time        `gorm:"column:created_at;autoCreateTime:false"`
+}
+
+// TableName names the table for the mapper.
+func (InboundRecord) TableName() string { return "inbound" }
+
+// Idempotency is the first result of a call that carried an idempotency key (rule E15).
+type Idempotency struct {
+	AccountID Key    `gorm:"column:account_id;primaryKey"`
+	Subject   Ident  `gorm:"column:subject;primaryKey"`
+	IdemKey   Ident  `gorm:"column:idem_key;primaryKey"`
+	BodyHash  []byte `gorm:"column:body_hash"`
+	ResultID  Key    `gorm:"column:result_id"`
+	CreatedAt Time   `gorm:"column:created_at;autoCreateTime:false"`
+}
+
+// TableName names the table for the mapper.
+func (Idempotency) TableName() string { return "idempotency" }
+
+// Audit is a row of the audit log (rule R5): written in the transaction of the change, never
+// changed. Before and After are JSON of what changed, without texts and credentials.
+type Audit struct {
+	AccountID  Key    `gorm:"column:account_id;primaryKey"`
+	Key        Key    `gorm:"column:id;primaryKey"`
+	At         Time   `gorm:"column:at"`
+	Role       string `gorm:"column:role"`
+	Subject    string `gorm:"column:subject"`
+	TokenID    string `gorm:"column:token_id"`
+	RequestID  string `gorm:"column:request_id"`
+	Action     string `gorm:"column:action"`
+	TargetKind string `gorm:"column:target_kind"`
+	TargetID   Key    `gorm:"column:target_id"`
+	Before     string `gorm:"column:before_json"`
+	After      string `gorm:"column:after_json"`
+}
+
+// TableName names the table for the mapper.
+func (Audit) TableName() string { return "audit" }
+
+// AppLease says that an advisor's app is open on a node (rule N3): a live message subscription
+// renews it; it lapses limits.AppLease after the last renewal.
+type AppLease struct {
+	AccountID Key  `gorm:"column:account_id;primaryKey"`
+	AdvisorID Key  `gorm:"column:advisor_id;primaryKey"`
+	NodeID    Key  `gorm:"column:node_id;primaryKey"`
+	RenewedAt Time `gorm:"column:renewed_at"`
+	ExpiresAt Time `gorm:"column:expires_at"`
+}
+
+// TableName names the table for the mapper.
+func (AppLease) TableName() string { return "app_lease" }
+
+// Stream is the counter row of an advisor's event stream.
+type Stream struct {
+	AccountID Key   `gorm:"column:account_id;primaryKey"`
+	Key       Key   `gorm:"column:id;primaryKey"`
+	Head      int64 `gorm:"column:head"`
+	Floor     int64 `gorm:"column:floor_seq"`
+}
+
+// TableName names the table for the mapper.
+func (Stream) TableName() string { return "stream" }

@@ -1,0 +1,98 @@
+package models
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"clientele/internal/relay"
+)
+
+// The kinds of ids (see relay.ID).
+const (
+	KindAccount      relay.Kind = "ac"
+	KindAdvisor      relay.Kind = "ad"
+	KindGroup        relay.Kind = "gr"
+	KindQRCode       relay.Kind = "qr"
+	KindCustomer     relay.Kind = "cu"
+	KindConversation relay.Kind = "co"
+	KindMessage      relay.Kind = "me"
+	KindNotification relay.Kind = "no"
+)
+
+// Ident is an identifier from outside (openid, unionid, WeChat id, scene, external id): bytes
+// compared as bytes, kept in VARBINARY. Empty means "none" and is stored as NULL, so that it
+// never collides in a unique index.
+type Ident string
+
+// Value implements driver.Valuer.
+func (i Ident) Value() (driver.Value, error) {
+	if i == "" {
+		return nil, nil //nolint:nilnil // NULL is what the empty Ident means.
+	}
+	return []byte(i), nil
+}
+
+// Scan implements sql.Scanner.
+func (i *Ident) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		*i = ""
+	case []byte:
+		*i = Ident(v)
+	case string:
+		*i = Ident(v)
+	default:
+		return fmt.Errorf("an identifier cannot be read from %T", src)
+	}
+	return nil
+}
+
+// MarshalGQL writes the identifier as a string, null when there is none.
+func (i Ident) MarshalGQL(w io.Writer) {
+	if i == "" {
+		_, _ = io.WriteString(w, "null")
+		return
+	}
+	b, _ := json.Marshal(string(i)) // a string always marshals; bytes that are no UTF-8 become U+FFFD.
+	_, _ = w.Write(b)
+}
+
+// UnmarshalGQL reads an identifier argument.
+func (i *Ident) UnmarshalGQL(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("an identifier is a string, not %T", v)
+	}
+	*i = Ident(s)
+	return nil
+}
+
+// MarshalGQL writes the instant as RFC 3339 in UTC with microseconds, null for "never".
+func (t Time) MarshalGQL(w io.Writer) {
+	if t.IsZero() {
+		_, _ = io.WriteString(w, "null")
+		return
+	}
+	_, _ = io.WriteString(w, strconv.Quote(t.Go().Format("2006-01-02T15:04:05.000000Z07:00")))
+}
+
+// UnmarshalGQL reads an RFC 3339 text with any offset.
+func (t *Time) UnmarshalGQL(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("a DateTime is a string, not %T", v)
+	}
+	g, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return fmt.Errorf("a DateTime is an RFC 3339 text such as 2026-01-31T08:00:00Z")
+	}
+	if y := g.Year(); y < 2000 || y > 2199 {
+		return fmt.Errorf("a DateTime lies between the years 2000 and 2199")
+	}
+	*t = At(g)
+	return nil
+}

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"gorm.io/gorm"
+
+	"clientele/internal/relay"
+	"clientele/limits"
+	"clientele/models"
+)
+
+// Advisors reads advisors by key; unknown ones are left out.
+func (r *Reader) Advisors(account models.Key, keys []models.Key) ([]*models.Advisor, error) {
+	return byKeys[models.Advisor](r, account, "id", keys)
+}
+
+// AdvisorIdent is a column that names an advisor from outside.
+type AdvisorIdent string
+
+// The columns that name an advisor.
+const (
+	AdvisorOpenID     AdvisorIdent = "openid"
+	AdvisorUnionID    AdvisorIdent = "unionid"
+	AdvisorWechatID   AdvisorIdent = "wechat_id"
+	AdvisorExternalID AdvisorIdent = "external_id"
+)
+
+// AdvisorBy reads the advisor with this identifier.
+func (r *Reader) AdvisorBy(account models.Key, column AdvisorIdent, value models.Ident) (*models.Advisor, error) {
+	return first[models.Advisor](r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("account_id = ? AND "+string(column)+" = ?", account, value)
+	})
+}
+
+// AdvisorsByIdents reads the advisors with any of these identifiers, one statement a column.
+func (r *Reader) AdvisorsByIdents(account models.Key, idents map[AdvisorIdent][]models.Ident) ([]*models.Advisor, error) {
+	seen := map[models.Key]bool{}
+	var all []*models.Advisor
+	for _, column := range []AdvisorIdent{AdvisorOpenID, AdvisorUnionID, AdvisorWechatID, AdvisorExternalID} {
+		if len(idents[column]) == 0 {
+			continue
+		}
+		rows, err := find[models.Advisor](r, func(db *gorm.DB) *gorm.DB {
+			return db.Where("account_id = ? AND "+string(column)+" IN ?", account, idents[column])
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range rows {
+			if !seen[a.Key] {
+				seen[a.Key] = true
+				all = append(all, a)
+			}
+		}
+	}
+	return all, nil
+}
+
+// AdvisorPage reads a page of advisors, newest invitation first, in a state at now if one is given.
+func (r *Reader) AdvisorPage(account models.Key, state models.AdvisorState, now models.Time, p relay.Page) ([]*models.Advisor, error) {
+	return find[models.Advisor](r, func(db *gorm.DB) *gorm.DB {
+		db = db.Where("account_id = ?", account)
+		switch state {
+		case "":
+		case models.AdvisorPending:
+			db = db.Where("state = ? AND deadline > ?", state, now)
+		case models.AdvisorExpired:
+			db = db.Where("(state = ? OR state = ? AND deadline <= ?)", state, models.AdvisorPending, now)
+		case models.AdvisorActive, models.AdvisorRefused, models.AdvisorRemoved:
+			db = db.Where("state = ?", state)
+		}
+		return keyset(db, p, "invited_at", "id")
+	})
+}
+
+// CountAdvisors counts PENDING and ACTIVE advisors (rule B1).
+func (r *Reader) CountAdvisors(account models.Key, now models.Time) (int, error) {
+	n, err := scan[int](r, func(db *gorm.DB) *gorm.DB {
+		return db.Model(&models.Advisor{}).Select("COUNT(*)").
+			Where("account_id = ? AND (state = ? OR state = ? AND deadline > ?)", account, models.AdvisorActive, models.AdvisorPending, now)
+	})
+	if err != nil || len(n) == 0 {
+		return 0, err
+	}
+	return n[0], nil
+}
+
+// FreeAdvisors reads the keys of ACTIVE advisors with room, of a group or (zero) of the account.
+func (r *Reader) FreeAdvisors(account, group models.Key) ([]models.Key, error) {
+	return scan[models.Key](r, func(db *gorm.DB) *gorm.DB {
+		db = db.Model(&models.Advisor{}).Where("advisor.account_id = ? AND advisor.state = ? AND advisor.customer_count < ?",
+			account, models.AdvisorActive, limits.CustomersPerAdvisor).Select("advisor.id").Order("advisor.id")
+		if !group.IsZero() {
+			db = db.Joins("JOIN group_member m ON m.account_id = advisor.account_id AND m.advisor_id = advisor.id").Where("m.group_id = ?", group)
+		}
+		return db
+	})
+}
+
+// StaffAmong reads which of these openids belong to PENDING or ACTIVE advisors (rule E1:
+// auto-assign skips them).
+func (r *Reader) StaffAmong(account models.Key, openids []models.Ident, now models.Time) (map[models.Ident]bool, error) {
+	ids, err := scan[models.Ident](r, func(db *gorm.DB) *gorm.DB {
+		return db.Model(&models.Advisor{}).Select("openid").
+			Where("account_id = ? AND openid IN ? AND (state = ? OR state = ? AND deadline > ?)",
+				account, openids, models.AdvisorActive, models.AdvisorPending, now)
+	})
+	staff := make(map[models.Ident]bool, len(ids))
+	for _, id := range ids {
+		staff[id] = true
+	}
+	return staff, err
+}
+
+// LapsedInvitations reads PENDING advisors past their deadline, of any account: the sweep that
+// records expiry takes each in a transaction of its account.
+func (r *Reader) LapsedInvitations(now models.Time, most int) ([]*models.Advisor, error) {
+	return find[models.Advisor](r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("state = ? AND deadline <= ?", models.AdvisorPending, now).Order("deadline").Limit(most)
+	})
+}
+
+// LockAdvisors reads and locks advisors by key, in key order.
+func (tx *Tx) LockAdvisors(keys []models.Key) ([]*models.Advisor, error) {
+	return locked[models.Advisor](tx, phaseAdvisors, "id", keys)
+}
+
+// InsertAdvisors writes new advisors with their streams; ErrDuplicate when an identifier is taken.
+func (tx *Tx) InsertAdvisors(rows []*models.Advisor) error {
+	if err := insert(tx, rows); err != nil {
+		return err
+	}
+	streams := make([]*models.Stream, len(rows))
+	for i, a := range rows {
+		streams[i] = &models.Stream{AccountID: tx.Account, Key: a.Key}
+	}
+	return insert(tx, streams)
+}
+
+// UpdateAdvisors writes these columns of locked advisors.
+func (tx *Tx) UpdateAdvisors(rows []*models.Advisor, columns ...string) error {
+	for _, a := range rows {
+		a.UpdatedAt = tx.Now
+	}
+	return upsert(tx, rows, append(columns, "updated_at")...)
+}

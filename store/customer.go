@@ -1,0 +1,134 @@
+package store
+
+import (
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"clientele/internal/relay"
+	"clientele/limits"
+	"clientele/models"
+)
+
+// Customers reads customers by key; unknown ones are left out.
+func (r *Reader) Customers(account models.Key, keys []models.Key) ([]*models.Customer, error) {
+	return byKeys[models.Customer](r, account, "id", keys)
+}
+
+// CustomersByOpenID reads customers by openid; unknown ones are left out.
+func (r *Reader) CustomersByOpenID(account models.Key, openids []models.Ident) ([]*models.Customer, error) {
+	if len(openids) == 0 {
+		return nil, nil
+	}
+	return find[models.Customer](r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("account_id = ? AND openid IN ?", account, openids)
+	})
+}
+
+// CustomerByUnionID reads the customer with this unionid, the earliest if several share it.
+func (r *Reader) CustomerByUnionID(account models.Key, unionid models.Ident) (*models.Customer, error) {
+	return first[models.Customer](r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("account_id = ? AND unionid = ?", account, unionid).Order("id")
+	})
+}
+
+// CustomerFilter says which customers a page holds.
+type CustomerFilter struct {
+	// Advisor: only those bound to them; zero: of the whole account.
+	Advisor models.Key
+	// Assigned: only bound, or only unassigned ones; nil: both.
+	Assigned *bool
+}
+
+// CustomerPage reads a page: an advisor's customers by their binding, the account's by when
+// they were first seen, latest first.
+func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page) ([]*models.Customer, error) {
+	return find[models.Customer](r, func(db *gorm.DB) *gorm.DB {
+		db = db.Where("account_id = ?", account)
+		if !f.Advisor.IsZero() {
+			return keyset(db.Where("advisor_id = ?", f.Advisor), p, "bound_at", "id")
+		}
+		if f.Assigned != nil {
+			not := map[bool]string{true: "NOT ", false: ""}[*f.Assigned]
+			db = db.Where("advisor_id IS " + not + "NULL")
+		}
+		if p.After != nil {
+			db = db.Where("id < ?", models.Key(p.After.Key))
+		}
+		return db.Order("id DESC").Limit(p.First + 1)
+	})
+}
+
+// EnsureCustomers makes a row, and its conversation, for each of these openids that has none,
+// and answers the keys by openid. Rows of openids seen for the first time are written before
+// any lock is held; two transactions that meet the same new openid agree on one row.
+func (tx *Tx) EnsureCustomers(openids []models.Ident) (map[models.Ident]models.Key, error) {
+	tx.enter(phaseCustomers)
+	known, err := tx.customerKeys(openids)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []*models.Customer
+	for _, o := range openids {
+		if _, ok := known[o]; !ok {
+			known[o] = models.NewKey()
+			fresh = append(fresh, &models.Customer{
+				AccountID: tx.Account, Key: known[o], OpenID: o,
+				FollowState: models.Unfollowed, CreatedAt: tx.Now, UpdatedAt: tx.Now,
+			})
+		}
+	}
+	if len(fresh) == 0 {
+		return known, nil
+	}
+	// A row that another transaction wrote meanwhile is left as it is.
+	if err := translate(tx.db.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "account_id"}, {Name: "openid"}},
+		DoUpdates: clause.AssignmentColumns([]string{"openid"}),
+	}).CreateInBatches(fresh, limits.BatchRows).Error); err != nil {
+		return nil, err
+	}
+	if known, err = tx.customerKeys(openids); err != nil {
+		return nil, err
+	}
+	conversations := make([]*models.Conversation, 0, len(fresh))
+	for _, c := range fresh {
+		conversations = append(conversations, &models.Conversation{
+			AccountID: tx.Account, CustomerID: known[c.OpenID], CreatedAt: tx.Now, UpdatedAt: tx.Now,
+		})
+	}
+	return known, translate(tx.db.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "account_id"}, {Name: "customer_id"}},
+		DoUpdates: clause.AssignmentColumns([]string{"customer_id"}),
+	}).CreateInBatches(conversations, limits.BatchRows).Error)
+}
+
+func (tx *Tx) customerKeys(openids []models.Ident) (map[models.Ident]models.Key, error) {
+	type row struct {
+		Key    models.Key   `gorm:"column:id"`
+		OpenID models.Ident `gorm:"column:openid"`
+	}
+	rows, err := scan[row](&tx.Reader, func(db *gorm.DB) *gorm.DB {
+		return db.Model(&models.Customer{}).Select("id, openid").Where("account_id = ? AND openid IN ?", tx.Account, openids)
+	})
+	keys := make(map[models.Ident]models.Key, len(rows))
+	for _, r := range rows {
+		keys[r.OpenID] = r.Key
+	}
+	return keys, err
+}
+
+// LockCustomers reads and locks customers by key, in key order.
+func (tx *Tx) LockCustomers(keys []models.Key) ([]*models.Customer, error) {
+	return locked[models.Customer](tx, phaseCustomers, "id", keys)
+}
+
+// UpdateCustomers writes these columns of locked customers.
+func (tx *Tx) UpdateCustomers(rows []*models.Customer, columns ...string) error {
+	for _, c := range rows {
+		c.UpdatedAt = tx.Now
+	}
+	return upsert(tx, rows, append(columns, "updated_at")...)
+}
+
+// InsertBindings appends to the history of bindings.
+func (tx *Tx) InsertBindings(rows []*models.Binding) error { return insert(tx, rows) }

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	stddriver "database/sql/driver"
+	"errors"
+
+	driver "github.com/go-sql-driver/mysql"
+	"github.com/ncruces/go-sqlite3"
+	"gorm.io/gorm"
+)
+
+// What the database refused, told apart by number and never by text.
+var (
+	// ErrNotFound: no such row.
+	ErrNotFound = errors.New("no such row")
+	// ErrDuplicate: a unique key is taken.
+	ErrDuplicate = errors.New("a unique key is taken")
+	// ErrCheck: a CHECK constraint holds, e.g. the most customers of one advisor.
+	ErrCheck = errors.New("a check constraint holds")
+	// ErrUnknownOutcome: the connection was lost at COMMIT, so nobody knows whether the
+	// transaction happened. It is never run again by itself; an idempotency key tells.
+	ErrUnknownOutcome = errors.New("the connection was lost at commit: the outcome is not known")
+)
+
+// The numbers of MySQL and MariaDB.
+const (
+	myDuplicate  = 1062
+	myDeadlock   = 1213
+	myLockWait   = 1205
+	myRowChanged = 1020 // MariaDB: record has changed since last read
+	myCheck      = 3819
+	mariaCheck   = 4025
+)
+
+// translate turns a driver's error into one of this package's where it has one.
+func translate(err error) error {
+	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrDuplicate) || errors.Is(err, ErrCheck) {
+		return err
+	}
+	if errors.Is(err, gorm.ErrRecordNotFound) || errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	var my *driver.MySQLError
+	if errors.As(err, &my) {
+		switch my.Number {
+		case myDuplicate:
+			return errors.Join(ErrDuplicate, err)
+		case myCheck, mariaCheck:
+			return errors.Join(ErrCheck, err)
+		}
+		return err
+	}
+	switch {
+	case errors.Is(err, sqlite3.CONSTRAINT_UNIQUE), errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY):
+		return errors.Join(ErrDuplicate, err)
+	case errors.Is(err, sqlite3.CONSTRAINT_CHECK):
+		return errors.Join(ErrCheck, err)
+	}
+	return err
+}
+
+// passing reports whether the same transaction may succeed when it runs again: the engine
+// undid it because of others.
+func passing(err error) bool {
+	var my *driver.MySQLError
+	if errors.As(err, &my) {
+		return my.Number == myDeadlock || my.Number == myLockWait || my.Number == myRowChanged
+	}
+	return errors.Is(err, sqlite3.BUSY)
+}
+
+// lost reports whether the connection broke.
+func lost(err error) bool {
+	return errors.Is(err, stddriver.ErrBadConn) || errors.Is(err, driver.ErrInvalidConn) ||
+		errors.Is(err, sql.ErrConnDone) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}

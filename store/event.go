@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"clientele/models"
+)
+
+// writeEvents numbers what the transaction emitted and writes it: the counter rows of the
+// streams are the last rows it locks, so the order of numbers is the order of commits (rule N4).
+// Three statements for any number of events up to limits.BatchRows.
+func (tx *Tx) writeEvents() error {
+	if len(tx.events) == 0 {
+		return nil
+	}
+	keys := make([]models.Key, len(tx.events))
+	for i := range tx.events {
+		keys[i] = tx.events[i].Stream
+	}
+	streams, err := locked[models.Stream](tx, phaseStreams, "id", keys)
+	if err != nil {
+		return err
+	}
+	heads := make(map[models.Key]*models.Stream, len(streams))
+	for _, s := range streams {
+		heads[s.Key] = s
+	}
+	rows := make([]*models.Event, len(tx.events))
+	for i := range tx.events {
+		e := &tx.events[i]
+		s := heads[e.Stream]
+		if s == nil {
+			return fmt.Errorf("no stream for advisor %s", e.Stream)
+		}
+		s.Head++
+		e.Seq = s.Head
+		rows[i] = e
+	}
+	if err := upsert(tx, streams, "head"); err != nil {
+		return err
+	}
+	return insertAt(tx, rows)
+}
+
+// Log is the event log as the hub reads it (events.Reader): on the primary, never in a snapshot.
+type Log struct{ s *Store }
+
+// Log is this store's event log.
+func (s *Store) Log() *Log { return &Log{s} }
+
+type logEpoch struct {
+	ID    int    `gorm:"column:id;primaryKey"`
+	Epoch []byte `gorm:"column:epoch"`
+}
+
+// TableName names the table for the mapper.
+func (logEpoch) TableName() string { return "log_epoch" }
+
+// ensureEpoch makes the epoch of a new log; one that is there stays.
+func (s *Store) ensureEpoch(ctx context.Context) error {
+	epoch := make([]byte, 8)
+	if _, err := rand.Read(epoch); err != nil {
+		return fmt.Errorf("make epoch: %w", err)
+	}
+	return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"id"}),
+	}).Create(&logEpoch{ID: 1, Epoch: epoch}).Error
+}
+
+// Epoch tells one history of the log from another (rule N4).
+func (r *Reader) Epoch() ([8]byte, error) {
+	row, err := first[logEpoch](r, func(db *gorm.DB) *gorm.DB { return db.Where("id = 1") })
+	if err != nil {
+		return [8]byte{}, err
+	}
+	if len(row.Epoch) != 8 {
+		return [8]byte{}, errors.New("the epoch has not 8 bytes")
+	}
+	return [8]byte(row.Epoch), nil
+}
+
+// Head is the number of a stream's newest event; 0 when it has none.
+func (r *Reader) Head(id models.StreamID) (int64, error) {
+	s, err := first[models.Stream](r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("account_id = ? AND id = ?", id.Account, id.Stream)
+	})
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.Head, nil
+}
+
+// Epoch implements events.Reader.
+func (l *Log) Epoch(ctx context.Context) ([8]byte, error) { return l.reader(ctx).Epoch() }
+
+func (l *Log) reader(ctx context.Context) *Reader {
+	return &Reader{db: l.s.read.WithContext(ctx), store: l.s}
+}
+
+// Heads implements events.Reader. It is an exception to "every query takes one account": it
+// asks by the primary keys of the streams that this node's viewers have opened.
+func (l *Log) Heads(ctx context.Context, ids []models.StreamID) ([]models.StreamHead, error) {
+	byAccount := map[models.Key][]models.Key{}
+	for _, id := range ids {
+		byAccount[id.Account] = append(byAccount[id.Account], id.Stream)
+	}
+	if len(byAccount) == 0 {
+		return nil, nil
+	}
+	rows, err := find[models.Stream](l.reader(ctx), func(db *gorm.DB) *gorm.DB {
+		var where []string
+		var args []any
+		for account, keys := range byAccount {
+			where = append(where, "(account_id = ? AND id IN ?)")
+			args = append(args, account, keys)
+		}
+		return db.Where(strings.Join(where, " OR "), args...)
+	})
+	heads := make([]models.StreamHead, len(rows))
+	for i, r := range rows {
+		heads[i] = models.StreamHead{ID: models.StreamID{Account: r.AccountID, Stream: r.Key}, Head: r.Head, Floor: r.Floor}
+	}
+	return heads, err
+}
+
+// Read implements events.Reader; an exception like Heads.
+func (l *Log) Read(ctx context.Context, ranges []models.StreamRange, perStream int) ([]models.Event, error) {
+	if len(ranges) == 0 {
+		return nil, nil
+	}
+	var where []string
+	var args []any
+	for _, r := range ranges {
+		// Numbers have no holes, so the bound on them bounds the rows.
+		upTo := min(r.UpTo, r.After+int64(perStream))
+		where = append(where, "(account_id = ? AND stream_id = ? AND seq > ? AND seq <= ?)")
+		args = append(args, r.ID.Account, r.ID.Stream, r.After, upTo)
+	}
+	return scan[models.Event](l.reader(ctx), func(db *gorm.DB) *gorm.DB {
+		return db.Model(&models.Event{}).Where(strings.Join(where, " OR "), args...).Order("account_id, stream_id, seq")
+	})
+}
+
+type node struct {
+	ID     models.Key  `gorm:"column:id;primaryKey"`
+	BeatAt models.Time `gorm:"column:beat_at"`
+}
+
+// TableName names the table for the mapper.
+func (node) TableName() string { return "node" }
+
+// Barrier implements events.Reader: it commits this node's heartbeat. InnoDB syncs its log in
+// order, so what could be read before is on disk once this commit is. SQLite needs none: its
+// readers see only what has been committed to the log file.
+func (l *Log) Barrier(ctx context.Context) error {
+	if l.s.IsEmbedded() {
+		return nil
+	}
+	return translate(l.s.write.WithContext(ctx).Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"beat_at"}),
+	}).Create(&node{ID: l.s.node, BeatAt: l.s.Now()}).Error)
+}

@@ -1,0 +1,47 @@
+package store
+
+import (
+	"gorm.io/gorm"
+
+	"clientele/internal/relay"
+	"clientele/models"
+)
+
+// Messages reads messages by key; unknown ones are left out.
+func (r *Reader) Messages(account models.Key, keys []models.Key) ([]*models.Message, error) {
+	return byKeys[models.Message](r, account, "id", keys)
+}
+
+// MessagePage reads a page of a conversation, newest first, of messages written at or after from.
+func (r *Reader) MessagePage(account, customer models.Key, from models.Time, p relay.Page) ([]*models.Message, error) {
+	return find[models.Message](r, func(db *gorm.DB) *gorm.DB {
+		db = db.Where("account_id = ? AND customer_id = ? AND created_at >= ?", account, customer, from)
+		if p.After != nil {
+			db = db.Where("id < ?", models.Key(p.After.Key))
+		}
+		return db.Order("id DESC").Limit(p.First + 1)
+	})
+}
+
+// CountFromCustomer counts the customer's messages after a key and from an instant on: what an
+// advisor who read up to the key has not read.
+func (r *Reader) CountFromCustomer(account, customer, after models.Key, from models.Time) (int64, error) {
+	defer r.lock()()
+	db := r.db.Model(&models.Message{}).Where("account_id = ? AND customer_id = ? AND direction = ? AND created_at >= ?",
+		account, customer, models.FromCustomer, from)
+	if !after.IsZero() {
+		db = db.Where("id > ?", after)
+	}
+	var n int64
+	err := db.Count(&n).Error
+	return n, translate(err)
+}
+
+// InsertMessages appends messages.
+func (tx *Tx) InsertMessages(rows []*models.Message) error { return insert(tx, rows) }
+
+// UpdateMessageStatus writes how far messages of locked conversations have come.
+func (tx *Tx) UpdateMessageStatus(rows []*models.Message) error {
+	tx.enter(phaseRows)
+	return upsert(tx, rows, "status", "failure_reason", "status_at")
+}

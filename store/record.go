@@ -1,0 +1,76 @@
+package store
+
+import (
+	"encoding/json"
+
+	"gorm.io/gorm"
+
+	"clientele/models"
+)
+
+// SeenInbound reads which of these items were stored before.
+func (r *Reader) SeenInbound(account models.Key, keys []models.Ident) (map[models.Ident]*models.InboundRecord, error) {
+	rows, err := find[models.InboundRecord](r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("account_id = ? AND dedup_key IN ?", account, keys)
+	})
+	seen := make(map[models.Ident]*models.InboundRecord, len(rows))
+	for _, rec := range rows {
+		seen[rec.DedupKey] = rec
+	}
+	return seen, err
+}
+
+// InsertInbound appends records; ErrDuplicate when one is stored already.
+func (tx *Tx) InsertInbound(rows []*models.InboundRecord) error { return insert(tx, rows) }
+
+// Idempotent reads the first result of a key; ErrNotFound for a new one.
+func (r *Reader) Idempotent(account models.Key, subject, key models.Ident) (*models.Idempotency, error) {
+	return first[models.Idempotency](r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("account_id = ? AND subject = ? AND idem_key = ?", account, subject, key)
+	})
+}
+
+// InsertIdempotency keeps the first result; ErrDuplicate when another call was first.
+func (tx *Tx) InsertIdempotency(row *models.Idempotency) error {
+	return insert(tx, []*models.Idempotency{row})
+}
+
+// Change is what an audit entry tells. Before and After are marshalled; they name settings and
+// states, never texts or credentials.
+type Change struct {
+	Action     string
+	TargetKind string
+	Target     models.Key
+	Before     any
+	After      any
+}
+
+// Audit writes entries of the transaction's actor (rule R5).
+func (tx *Tx) Audit(changes ...Change) error {
+	rows := make([]*models.Audit, len(changes))
+	for i, c := range changes {
+		before, err := compact(c.Before)
+		if err != nil {
+			return err
+		}
+		after, err := compact(c.After)
+		if err != nil {
+			return err
+		}
+		rows[i] = &models.Audit{
+			AccountID: tx.Account, Key: models.NewKey(), At: tx.Now,
+			Role: tx.actor.Role, Subject: tx.actor.Subject, TokenID: tx.actor.TokenID, RequestID: tx.actor.RequestID,
+			Action: c.Action, TargetKind: c.TargetKind, TargetID: c.Target, Before: before, After: after,
+		}
+	}
+	tx.audited = true
+	return insert(tx, rows)
+}
+
+func compact(v any) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(v)
+	return string(b), err
+}
