@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"clientele/events"
@@ -51,6 +52,29 @@ func BenchmarkCursor(b *testing.B) {
 	for b.Loop() {
 		if _, err := events.DecodeCursor(events.EncodeCursor(c), "after"); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkIdleFeed opens 10,000 feeds, each of its own stream; B/feed is what one keeps.
+func BenchmarkIdleFeed(b *testing.B) {
+	const n = 10_000
+	ids := make([]models.StreamID, n)
+	for i := range ids {
+		ids[i] = newStream()
+	}
+	used := func() float64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	for b.Loop() {
+		before := used()
+		_, feeds := mustFeeds(b, n, func(i int) models.StreamID { return ids[i] })
+		b.ReportMetric((used()-before)/n, "B/feed")
+		for _, f := range feeds {
+			f.Close()
 		}
 	}
 }

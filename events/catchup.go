@@ -161,13 +161,14 @@ func (h *Hub) admit(ctx context.Context, b *batch) {
 			ids = append(ids, s.id)
 		}
 	}
+	began := h.failedBarriers()
 	epoch, err := h.readEpoch(ctx)
 	var heads map[models.StreamID]models.StreamHead
 	if err == nil {
 		heads, err = h.readHeads(ctx, ids)
 	}
 	if err == nil {
-		err = h.barrier(ctx)
+		err = h.barrier(ctx, began)
 	}
 	for _, o := range b.opens {
 		if err != nil {

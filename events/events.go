@@ -42,7 +42,9 @@ type Reader interface {
 	Read(ctx context.Context, ranges []models.StreamRange, perStream int) ([]models.Event, error)
 	// Barrier commits a heartbeat row. When it returns nil, everything that was read before it
 	// was called is durable, because the engine writes its log in order. It must fail when the
-	// database restarted between those reads and the commit: what they saw may be gone then.
+	// database restarted since the last call of it, or since the Reader was made: what was read
+	// before the restart may be gone. (A connection of its own, never replaced within a call,
+	// does that: it is lost with the server.) The hub calls it once at a time.
 	Barrier(ctx context.Context) error
 }
 

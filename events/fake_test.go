@@ -24,19 +24,19 @@ var (
 // fakeLog is the event log in memory: rows become visible in one order over all streams, and
 // are durable up to a point in it; a crash loses the rest, and their numbers are used again.
 type fakeLog struct {
-	mu        sync.Mutex
-	epoch     events.Epoch
-	rows      map[models.StreamID][]models.Event // index seq-1
-	deleted   map[models.StreamID]int64          // rows up to here are gone
-	floors    map[models.StreamID]int64
-	order     []models.StreamID // of what is visible
-	durable   int               // how much of order a crash leaves
-	restarted bool              // since the last barrier
-	down      bool
-	latency   *rand.Rand // nil: none
-	before    func(events.Op)
-	calls     map[events.Op]int
-	asked     int // ranges asked for by Read
+	mu      sync.Mutex
+	epoch   events.Epoch
+	rows    map[models.StreamID][]models.Event // index seq-1
+	deleted map[models.StreamID]int64          // rows up to here are gone
+	floors  map[models.StreamID]int64
+	order   []models.StreamID // of what is visible
+	durable int               // how much of order a crash leaves
+	boots   int               // how often it was started again
+	down    bool
+	latency *rand.Rand // nil: none
+	before  func(events.Op)
+	calls   map[events.Op]int
+	asked   int // ranges asked for by Read
 }
 
 func newLog() *fakeLog {
@@ -124,14 +124,21 @@ func (l *fakeLog) Read(ctx context.Context, ranges []models.StreamRange, perStre
 	return got, nil
 }
 
-func (l *fakeLog) Barrier(ctx context.Context) error {
+// reader is the log as one node reads it: its connection is lost with the server.
+type reader struct {
+	*fakeLog
+	boots int
+}
+
+func (r *reader) Barrier(ctx context.Context) error {
+	l := r.fakeLog
 	if err := l.begin(ctx, events.OpBarrier); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.restarted {
-		l.restarted = false
+	if l.boots != r.boots {
+		r.boots = l.boots
 		return errRestarted
 	}
 	l.durable = len(l.order)
@@ -199,7 +206,7 @@ func (l *fakeLog) crash() {
 		l.rows[id] = l.rows[id][:len(l.rows[id])-1]
 	}
 	l.order = l.order[:l.durable]
-	l.restarted = true
+	l.boots++
 }
 
 // retain raises the floor and deletes up to deleted.
@@ -252,9 +259,9 @@ func at(l *fakeLog, id models.StreamID, seq int64) *events.Cursor {
 }
 
 // mustRun runs a hub over l until the test ends, or until stop.
-func mustRun(tb testing.TB, l events.Reader, bus events.Bus) (h *events.Hub, stop func()) {
+func mustRun(tb testing.TB, l *fakeLog, bus events.Bus) (h *events.Hub, stop func()) {
 	tb.Helper()
-	h = events.New(l, events.Options{Bus: bus, Log: slog.New(slog.DiscardHandler)})
+	h = events.New(&reader{fakeLog: l, boots: l.boots}, events.Options{Bus: bus, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // stop waits for Run; Context ends too late for that.
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()

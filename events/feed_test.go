@@ -139,6 +139,30 @@ func TestSlowFeed(t *testing.T) {
 		w.mustEnd(models.CodeCursorExpired)
 		ahead.mustGet(50)
 	})
+	bubble(t, "retention overtakes one of two that read together", func(t *testing.T, l *fakeLog, h *events.Hub) {
+		id, busy := newStream(), newStream()
+		l.commit(id, 1_000)
+		l.commit(busy, 1_000)
+		behind, ahead, blocker := mustOpen(t, h, l, id, at(l, id, 0)), mustOpen(t, h, l, id, at(l, id, 300)), mustOpen(t, h, l, busy, at(l, busy, 0))
+		synctest.Wait()
+		finish := make(chan struct{})
+		l.set(func(l *fakeLog) {
+			l.before = func(op events.Op) {
+				if op == events.OpRead {
+					<-finish
+				}
+			}
+		})
+		for _, w := range []*listener{blocker, behind, ahead} {
+			w.take(limits.StreamPage)
+			w.take(1) // asks for the next page
+			synctest.Wait()
+		}
+		l.retain(id, 450, 450)
+		close(finish)
+		behind.mustEnd(models.CodeCursorExpired)
+		ahead.mustGet(500)
+	})
 	bubble(t, "retention overtakes a whole stream", func(t *testing.T, l *fakeLog, h *events.Hub) {
 		id := newStream()
 		w := mustOpen(t, h, l, id, nil)

@@ -42,6 +42,11 @@ type Hub struct {
 	outbox outbox
 	wakes  sync.Pool // of *[]func()
 
+	// barriers holds the number of barriers that failed; who has it out may call the next. A
+	// reading that began before a failure is not vouched for by a later success: the restart
+	// that was reported may lie between. (A channel, not a lock: it is held over a call of the database.)
+	barriers chan int
+
 	running                                       atomic.Bool
 	feeds, held, fromRing, fromLog, batches, gaps atomic.Int64
 	expired, failures                             atomic.Int64
@@ -60,6 +65,8 @@ func New(reader Reader, o Options) *Hub {
 		h.observe = func(Op, int, time.Duration, error) {}
 	}
 	h.streams = map[models.StreamID]*stream{}
+	h.barriers = make(chan int, 1)
+	h.barriers <- 0
 	h.queue.signal = make(chan struct{}, 1)
 	h.outbox.signal = make(chan struct{}, 1)
 	h.wakes.New = func() any { return new([]func()) }

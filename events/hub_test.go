@@ -231,6 +231,39 @@ func TestPoll(t *testing.T) {
 			t.Error("the lost event came")
 		}
 	})
+	bubble(t, "a restart that another barrier reported", func(t *testing.T, l *fakeLog, h *events.Hub) {
+		var list []*listener
+		for range limits.StreamsPerRead + 1 {
+			list = append(list, mustOpen(t, h, l, newStream(), nil))
+		}
+		for _, w := range list {
+			l.write(w.id)
+		}
+		// The crash and an opening come between the two statements that read the heads.
+		heads := l.count(events.OpHeads)
+		l.set(func(l *fakeLog) {
+			l.before = func(op events.Op) {
+				if op == events.OpHeads && l.count(op) == heads+2 {
+					l.set(func(l *fakeLog) { l.before = nil })
+					l.crash()
+					if _, err := h.Open(t.Context(), list[0].id, nil); models.CodeOf(err) != models.CodeUnavailable {
+						t.Errorf("Open after the restart: %v", err)
+					}
+					for _, w := range list {
+						l.write(w.id)
+					}
+				}
+			}
+		})
+		time.Sleep(limits.StreamPoll)
+		for _, w := range list {
+			w.mustGet(0)
+		}
+		time.Sleep(limits.StreamPoll)
+		for _, w := range list {
+			w.mustGet(1)
+		}
+	})
 	bubble(t, "failure and recovery", func(t *testing.T, l *fakeLog, h *events.Hub) {
 		id := newStream()
 		w := mustOpen(t, h, l, id, nil)

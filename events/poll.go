@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -24,6 +25,9 @@ func (h *Hub) poll(ctx context.Context) {
 		h.queue.retry()
 	}
 }
+
+// errStale is a reading that another goroutine's failed barrier has made doubtful.
+var errStale = errors.New("a barrier failed since the reading began")
 
 // seen is what was known of a stream before the database was asked.
 type seen struct {
@@ -84,6 +88,7 @@ func (h *Hub) pollHeads(ctx context.Context, known []seen) error {
 	for i, k := range known {
 		ids[i] = k.stream.id
 	}
+	began := h.failedBarriers()
 	heads, err := h.readHeads(ctx, ids)
 	if err != nil {
 		return err
@@ -103,7 +108,7 @@ func (h *Hub) pollHeads(ctx context.Context, known []seen) error {
 	if !ahead {
 		return nil
 	}
-	if err := h.barrier(ctx); err != nil {
+	if err := h.barrier(ctx, began); err != nil {
 		return err
 	}
 	for _, k := range known {
@@ -157,7 +162,25 @@ func (h *Hub) readLog(ctx context.Context, ranges []models.StreamRange, perStrea
 	return byStream, err
 }
 
-func (h *Hub) barrier(ctx context.Context) error { return h.call(ctx, OpBarrier, 0, h.reader.Barrier) }
+func (h *Hub) barrier(ctx context.Context, began int) error {
+	failed := <-h.barriers
+	defer func() { h.barriers <- failed }()
+	if err := h.call(ctx, OpBarrier, 0, h.reader.Barrier); err != nil {
+		failed++
+		return err
+	}
+	if failed != began {
+		return errStale
+	}
+	return nil
+}
+
+// failedBarriers is taken before a reading that barrier is to make durable.
+func (h *Hub) failedBarriers() int {
+	failed := <-h.barriers
+	h.barriers <- failed
+	return failed
+}
 
 func (h *Hub) call(ctx context.Context, op Op, streams int, f func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, limits.OperationTime)

@@ -216,8 +216,8 @@ func (r *ring) push(e models.Event) {
 }
 
 func (r *ring) grow() {
-	const smallest = 2
-	larger := ring{buf: make([]models.Event, min(max(2*len(r.buf), smallest), limits.StreamRing)), first: r.first, n: r.n}
+	const factor = 2
+	larger := ring{buf: make([]models.Event, min(max(factor*len(r.buf), factor), limits.StreamRing)), first: r.first, n: r.n}
 	for seq := r.first; r.has(seq); seq++ {
 		*larger.at(seq) = *r.at(seq)
 	}

@@ -935,7 +935,7 @@ func unmarshalInputAnswerInvitationInput(ctx context.Context, ec *executionConte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"accept"}
+	fieldsInOrder := [...]string{"accept", "openid"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -949,6 +949,13 @@ func unmarshalInputAnswerInvitationInput(ctx context.Context, ec *executionConte
 				return it, err
 			}
 			it.Accept = data
+		case "openid":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("openid"))
+			data, err := unmarshalOIdentifier2ᚖclienteleᚋmodelsᚐIdent(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Openid = data
 		}
 	}
 	return it, nil

@@ -79,6 +79,8 @@ type AdvisorRef struct {
 type AnswerInvitationInput struct {
 	// true accepts, false refuses.
 	Accept bool `json:"accept"`
+	// The viewer's openid on this account; wanted when the invitation named only a WeChat id or unionid, since following is then checked now (rule B2).
+	Openid *models.Ident `json:"openid,omitempty"`
 }
 
 // The advisor after the answer.

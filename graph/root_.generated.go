@@ -460,7 +460,7 @@ extend type Mutation {
   """
   inviteAdvisors("Whom." input: InviteAdvisorsInput!): InviteAdvisorsPayload @allow(roles: [ADMIN, INTEGRATION])
 
-  "Accepts or refuses the viewer's invitation (rule B3). INVITATION_EXPIRED past the deadline, STATE when there is none."
+  "Accepts or refuses the viewer's invitation (rule B3). INVITATION_EXPIRED past the deadline, STATE when there is none, MUST_FOLLOW_ACCOUNT when who accepts does not follow."
   answerInvitation("The answer." input: AnswerInvitationInput!): AnswerInvitationPayload @allow(roles: [ADVISOR])
 
   "Accepts the account's current service rules (rule V7). STATE when another version is current."
@@ -604,6 +604,8 @@ type InviteAdvisorResult {
 input AnswerInvitationInput {
   "true accepts, false refuses."
   accept: Boolean!
+  "The viewer's openid on this account; wanted when the invitation named only a WeChat id or unionid, since following is then checked now (rule B2)."
+  openid: Identifier
 }
 
 "The advisor after the answer."

@@ -170,6 +170,16 @@ const (
 	DeliveryBatch = 32
 	// DeliveryWorkers is how many queues one node empties at the same time.
 	DeliveryWorkers = 8
+	// DeliveryAttempts is how often a message is handed to a channel that cannot be reached
+	// before it FAILED.
+	DeliveryAttempts = 10
+	// DeliveryBackoff is the wait after the first fruitless attempt; it doubles with each, up to
+	// DeliveryBackoffMax.
+	DeliveryBackoff = time.Second
+	// DeliveryBackoffMax is the longest wait between attempts.
+	DeliveryBackoffMax = 5 * time.Minute
+	// SweepInterval is how often expired invitations and lapsed app leases are looked for.
+	SweepInterval = 5 * time.Second
 	// ChannelTime is how long one call of a channel may take.
 	ChannelTime = 10 * time.Second
 )
@@ -181,6 +191,8 @@ const (
 	// CallbackTime is how long a callback may take before it is answered 503, so that the
 	// platform, which waits 5 s, sends it again.
 	CallbackTime = 4500 * time.Millisecond
+	// CallbackRotation is how long replaced callback credentials are still accepted. Source: rule A4.
+	CallbackRotation = 7 * 24 * time.Hour
 	// CallbackSkew is how far a callback's timestamp may be from our clock.
 	CallbackSkew = time.Hour
 )

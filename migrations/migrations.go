@@ -131,4 +131,3 @@ func provider(d Dialect, db *sql.DB) (*goose.Provider, error) {
 	}
 	return p, nil
 }
-

@@ -40,8 +40,9 @@ type Customer struct {
 	BoundAt     Time          `gorm:"column:bound_at"`
 	BoundSource BindingSource `gorm:"column:bound_source"` // empty: never bound
 	BoundBy     string        `gorm:"column:bound_by"`
-	// SuspendedAdvisorID keeps whom an unfollowed customer was bound to (rule E12).
-	SuspendedAdvisorID Key `gorm:"column:suspended_advisor_id"`
+	// SuspendedAt is when the binding was suspended because the customer stopped following (rule
+	// E12); 0 while it holds. A suspended binding is not counted; its advisor still reads.
+	SuspendedAt Time `gorm:"column:suspended_at"`
 
 	LastInteractionAt Time `gorm:"column:last_interaction_at"`
 	CreatedAt         Time `gorm:"column:created_at;autoCreateTime:false"`
@@ -63,6 +64,14 @@ func (c *Customer) Source() *BindingSource {
 		return nil
 	}
 	return &c.BoundSource
+}
+
+// BoundTo is the advisor who serves the customer now; zero while unassigned or suspended.
+func (c *Customer) BoundTo() Key {
+	if !c.SuspendedAt.IsZero() {
+		return Key{}
+	}
+	return c.AdvisorID
 }
 
 // isPerson reports whether the customer and the advisor are one person (rule E1: nobody is

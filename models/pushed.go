@@ -7,6 +7,10 @@ type EventMeta struct {
 	Cursor   string
 	Sequence int64
 	At       Time
+	// Primed are the rows that came with the event, for the loaders; nil when they were read.
+	Primed *Primed
+	// Scope is the services' scope under which the event was made visible; it is opaque here.
+	Scope any
 }
 
 // PushedEvent is an event as a subscription shows it.

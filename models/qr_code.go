@@ -65,18 +65,18 @@ func (t ScanTarget) Scan(account *Account, c *Customer, now Time) ScanOutcome {
 		return ScanAdvisorInvalid
 	case isGroup && !t.GroupExists:
 		return ScanGroupInvalid
-	case !c.AdvisorID.IsZero() && isGroup:
-		if t.IsMember(c.AdvisorID) {
+	case !c.BoundTo().IsZero() && isGroup:
+		if t.IsMember(c.BoundTo()) {
 			return ScanAlreadyBound
 		}
 		return ScanBoundToAnother
-	case !isGroup && c.AdvisorID == t.Advisor.Key:
+	case !isGroup && c.BoundTo() == t.Advisor.Key:
 		return ScanAlreadyBound
 	case !isGroup && c.isPerson(t.Advisor):
 		return ScanSelf
 	case !isGroup && t.Advisor.StateAt(now) != AdvisorActive:
 		return ScanAdvisorInvalid
-	case !c.AdvisorID.IsZero():
+	case !c.BoundTo().IsZero():
 		return ScanBoundToAnother
 	case isGroup && t.Advisor == nil:
 		return ScanGroupHasNoFree

@@ -4,40 +4,93 @@ import (
 	"clientele/graph"
 	"clientele/internal/relay"
 	"clientele/models"
+	"clientele/services"
 	"context"
-	"fmt"
 )
 
 func (r *accountResolver) CallbackPath(ctx context.Context, obj *models.Account) (*string, error) {
-	panic(fmt.Errorf("not implemented: CallbackPath - callbackPath"))
+	if obj.Channel != models.ChannelWechat || !r.r.Services.MayReadCallback(ctx) {
+		return nil, nil
+	}
+	path := "/wechat/" + string(obj.CallbackID)
+	return &path, nil
 }
 
 func (r *mutationResolver) CreateAccount(ctx context.Context, input graph.CreateAccountInput) (*graph.CreateAccountPayload, error) {
-	panic(fmt.Errorf("not implemented: CreateAccount - createAccount"))
+	a, err := r.r.Services.CreateAccount(ctx, services.NewAccount{
+		Name: input.Name, Channel: input.Channel, AppID: value(input.AppID), OriginalID: value(input.OriginalID),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CreateAccountPayload{Account: a}, nil
 }
 
 func (r *mutationResolver) RecordAccountFacts(ctx context.Context, input graph.RecordAccountFactsInput) (*graph.RecordAccountFactsPayload, error) {
-	panic(fmt.Errorf("not implemented: RecordAccountFacts - recordAccountFacts"))
+	id, err := key(input.AccountID, models.KindAccount, "input.accountId")
+	if err != nil {
+		return nil, err
+	}
+	facts := services.Facts{Verified: input.IsVerified}
+	for _, v := range input.Violations {
+		facts.Violations = append(facts.Violations, models.Violation{Kind: v.Kind, On: v.HappenedAt})
+	}
+	a, err := r.r.Services.RecordFacts(ctx, id, facts)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.RecordAccountFactsPayload{Account: a}, nil
 }
 
 func (r *mutationResolver) AcceptTerms(ctx context.Context, input graph.AcceptTermsInput) (*graph.AcceptTermsPayload, error) {
-	panic(fmt.Errorf("not implemented: AcceptTerms - acceptTerms"))
+	a, err := r.r.Services.AcceptTerms(ctx, input.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.AcceptTermsPayload{Account: a}, nil
 }
 
 func (r *mutationResolver) CloseAccount(ctx context.Context, input graph.CloseAccountInput) (*graph.CloseAccountPayload, error) {
-	panic(fmt.Errorf("not implemented: CloseAccount - closeAccount"))
+	a, err := r.r.Services.CloseAccount(ctx, input.Confirm)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CloseAccountPayload{Account: a}, nil
 }
 
 func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input graph.UpdateAccountSettingsInput) (*graph.UpdateAccountSettingsPayload, error) {
-	panic(fmt.Errorf("not implemented: UpdateAccountSettings - updateAccountSettings"))
+	in := services.Settings{
+		TimeZone: input.TimeZone, PolicyPreset: input.PolicyPreset, OutreachCarrier: input.OutreachCarrier,
+		AutoAssign: input.IsAutoAssignOn, AutoAssignAfterCode: input.IsAutoAssignAfterFailedCode,
+		RulesVersion: input.ServiceRulesVersion, ConversationLink: input.ConversationLink,
+	}
+	if n := input.NotifyOn; n != nil {
+		in.NotifyAdvisorQR, in.NotifyGroupQR, in.NotifyWechatAd, in.NotifyAutoAssign = n.AdvisorQR, n.GroupQR, n.WechatAd, n.AutoAssign
+	}
+	a, err := r.r.Services.UpdateSettings(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.UpdateAccountSettingsPayload{Account: a}, nil
 }
 
 func (r *mutationResolver) SetCallbackCredentials(ctx context.Context, input graph.SetCallbackCredentialsInput) (*graph.SetCallbackCredentialsPayload, error) {
-	panic(fmt.Errorf("not implemented: SetCallbackCredentials - setCallbackCredentials"))
+	a, err := r.r.Services.SetCredentials(ctx, services.CallbackCredentials{Mode: input.Mode, Token: input.Token, AESKey: value(input.AesKey)})
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SetCallbackCredentialsPayload{Account: a}, nil
 }
 
 func (r *queryResolver) Account(ctx context.Context, accountID *relay.ID) (*models.Account, error) {
-	panic(fmt.Errorf("not implemented: Account - account"))
+	var id models.Key
+	if accountID != nil {
+		var err error
+		if id, err = key(*accountID, models.KindAccount, "accountId"); err != nil {
+			return nil, err
+		}
+	}
+	return r.r.Services.Account(ctx, id)
 }
 
 func (r *Resolver) Account() graph.AccountResolver { return &accountResolver{r} }

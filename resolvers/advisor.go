@@ -2,45 +2,100 @@ package resolvers
 
 import (
 	"clientele/graph"
+	"clientele/internal/relay"
 	"clientele/models"
+	"clientele/services"
 	"context"
-	"fmt"
+	"time"
 )
 
 func (r *advisorResolver) State(ctx context.Context, obj *models.Advisor) (models.AdvisorState, error) {
-	panic(fmt.Errorf("not implemented: State - state"))
+	return r.r.Services.AdvisorState(obj), nil
 }
 
 func (r *advisorResolver) QRCode(ctx context.Context, obj *models.Advisor) (*models.QRCode, error) {
-	panic(fmt.Errorf("not implemented: QRCode - qrCode"))
+	return loaders(ctx).QRCode(ctx, obj.Key)
 }
 
 func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.InviteAdvisorsInput) (*graph.InviteAdvisorsPayload, error) {
-	panic(fmt.Errorf("not implemented: InviteAdvisors - inviteAdvisors"))
+	in := make([]services.Invitation, len(input.Advisors))
+	for i, a := range input.Advisors {
+		in[i] = services.Invitation{
+			OpenID: value(a.Openid), UnionID: value(a.Unionid), WechatID: value(a.WechatID), ExternalID: value(a.ExternalID),
+			Nickname: a.Nickname, AvatarURL: value(a.AvatarURL),
+		}
+	}
+	results, err := r.r.Services.Invite(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	p := &graph.InviteAdvisorsPayload{Results: make([]*graph.InviteAdvisorResult, len(results))}
+	for i, res := range results {
+		p.Results[i] = &graph.InviteAdvisorResult{Advisor: res.Advisor, Error: models.AsItemError(res.Err)}
+	}
+	return p, nil
 }
 
 func (r *mutationResolver) AnswerInvitation(ctx context.Context, input graph.AnswerInvitationInput) (*graph.AnswerInvitationPayload, error) {
-	panic(fmt.Errorf("not implemented: AnswerInvitation - answerInvitation"))
+	a, err := r.r.Services.Answer(ctx, input.Accept, value(input.Openid))
+	if err != nil {
+		return nil, err
+	}
+	return &graph.AnswerInvitationPayload{Advisor: a}, nil
 }
 
 func (r *mutationResolver) AcceptServiceRules(ctx context.Context, input graph.AcceptServiceRulesInput) (*graph.AcceptServiceRulesPayload, error) {
-	panic(fmt.Errorf("not implemented: AcceptServiceRules - acceptServiceRules"))
+	a, err := r.r.Services.AcceptRules(ctx, input.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.AcceptServiceRulesPayload{Advisor: a}, nil
 }
 
 func (r *mutationResolver) SetPresence(ctx context.Context, input graph.SetPresenceInput) (*graph.SetPresencePayload, error) {
-	panic(fmt.Errorf("not implemented: SetPresence - setPresence"))
+	a, err := r.r.Services.SetPresence(ctx, input.Presence)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SetPresencePayload{Advisor: a}, nil
 }
 
 func (r *mutationResolver) IssueAdvisorToken(ctx context.Context, input graph.IssueAdvisorTokenInput) (*graph.IssueAdvisorTokenPayload, error) {
-	panic(fmt.Errorf("not implemented: IssueAdvisorToken - issueAdvisorToken"))
+	ref, err := advisorRef(*input.Advisor, "input.advisor")
+	if err != nil {
+		return nil, err
+	}
+	life := time.Hour
+	if input.LifeSeconds != nil {
+		life = time.Duration(*input.LifeSeconds) * time.Second
+	}
+	token, expires, err := r.r.Services.IssueToken(ctx, ref, life)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.IssueAdvisorTokenPayload{Token: token, ExpiresAt: expires}, nil
 }
 
 func (r *queryResolver) Advisors(ctx context.Context, first *int, after *string, state *models.AdvisorState) (*models.AdvisorConnection, error) {
-	panic(fmt.Errorf("not implemented: Advisors - advisors"))
+	p, err := r.r.page(first, after, r.r.PageMax)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.r.Services.AdvisorPage(ctx, value(state), p)
+	if err != nil {
+		return nil, err
+	}
+	return relay.Connect[*models.Advisor, models.AdvisorEdge](rows, p, func(a *models.Advisor) relay.Keyset {
+		return relay.Keyset{Sort: int64(a.InvitedAt), Key: a.Key}
+	}), nil
 }
 
 func (r *queryResolver) Advisor(ctx context.Context, by graph.AdvisorRef) (*models.Advisor, error) {
-	panic(fmt.Errorf("not implemented: Advisor - advisor"))
+	ref, err := advisorRef(by, "by")
+	if err != nil {
+		return nil, err
+	}
+	return r.r.Services.Advisor(ctx, ref)
 }
 
 func (r *Resolver) Advisor() graph.AdvisorResolver { return &advisorResolver{r} }

@@ -2,21 +2,50 @@ package resolvers
 
 import (
 	"clientele/graph"
+	"clientele/internal/relay"
 	"clientele/models"
+	"clientele/services"
 	"context"
-	"fmt"
 )
 
 func (r *customerResolver) Advisor(ctx context.Context, obj *models.Customer) (*models.Advisor, error) {
-	panic(fmt.Errorf("not implemented: Advisor - advisor"))
+	return loaders(ctx).Advisor(ctx, obj.AdvisorID)
 }
 
 func (r *queryResolver) Customers(ctx context.Context, first *int, after *string, filter *graph.CustomerFilter) (*models.CustomerConnection, error) {
-	panic(fmt.Errorf("not implemented: Customers - customers"))
+	p, err := r.r.page(first, after, r.r.PageMax)
+	if err != nil {
+		return nil, err
+	}
+	var f services.CustomerFilter
+	if filter != nil {
+		f.Assigned = filter.IsAssigned
+		if filter.Advisor != nil {
+			ref, err := advisorRef(*filter.Advisor, "filter.advisor")
+			if err != nil {
+				return nil, err
+			}
+			f.Advisor = &ref
+		}
+	}
+	rows, byBinding, err := r.r.Services.CustomerPage(ctx, f, p)
+	if err != nil {
+		return nil, err
+	}
+	return relay.Connect[*models.Customer, models.CustomerEdge](rows, p, func(c *models.Customer) relay.Keyset {
+		if byBinding {
+			return relay.Keyset{Sort: int64(c.BoundAt), Key: c.Key}
+		}
+		return relay.Keyset{Key: c.Key}
+	}), nil
 }
 
 func (r *queryResolver) Customer(ctx context.Context, by graph.CustomerRef) (*models.Customer, error) {
-	panic(fmt.Errorf("not implemented: Customer - customer"))
+	ref, err := customerRef(by, "by")
+	if err != nil {
+		return nil, err
+	}
+	return r.r.Services.Customer(ctx, ref)
 }
 
 func (r *Resolver) Customer() graph.CustomerResolver { return &customerResolver{r} }

@@ -2,18 +2,22 @@ package resolvers
 
 import (
 	"clientele/models"
+	"clientele/services"
 	"context"
-	"fmt"
 )
 
 func (r *queryResolver) EventCursor(ctx context.Context) (*string, error) {
-	panic(fmt.Errorf("not implemented: EventCursor - eventCursor"))
+	cursor, err := r.r.Services.EventCursor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &cursor, nil
 }
 
 func (r *subscriptionResolver) Notifications(ctx context.Context, after *string) (<-chan models.NotificationEvent, error) {
-	panic(fmt.Errorf("not implemented: Notifications - notifications"))
+	return watch[models.NotificationEvent](ctx, r.r.Services, services.WatchNotifications, after)
 }
 
 func (r *subscriptionResolver) Messages(ctx context.Context, after *string) (<-chan models.MessageEvent, error) {
-	panic(fmt.Errorf("not implemented: Messages - messages"))
+	return watch[models.MessageEvent](ctx, r.r.Services, services.WatchMessages, after)
 }

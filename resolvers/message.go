@@ -3,16 +3,25 @@ package resolvers
 import (
 	"clientele/graph"
 	"clientele/models"
+	"clientele/services"
 	"context"
-	"fmt"
 )
 
 func (r *messageResolver) Conversation(ctx context.Context, obj *models.Message) (*models.Conversation, error) {
-	panic(fmt.Errorf("not implemented: Conversation - conversation"))
+	c, err := loaders(ctx).Conversation(ctx, obj.CustomerID)
+	return mustShow(c, err, "conversation")
 }
 
 func (r *mutationResolver) SendMessage(ctx context.Context, input graph.SendMessageInput) (*graph.SendMessagePayload, error) {
-	panic(fmt.Errorf("not implemented: SendMessage - sendMessage"))
+	ref, err := customerRef(*input.Customer, "input.customer")
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.r.Services.Send(ctx, services.Outgoing{To: ref, Text: input.Text, IdempotencyKey: input.IdempotencyKey})
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SendMessagePayload{Message: m}, nil
 }
 
 func (r *Resolver) Message() graph.MessageResolver { return &messageResolver{r} }

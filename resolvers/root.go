@@ -5,19 +5,22 @@ import (
 	"clientele/internal/relay"
 	"clientele/models"
 	"context"
-	"fmt"
 )
 
 func (r *queryResolver) Node(ctx context.Context, id relay.ID) (models.Node, error) {
-	panic(fmt.Errorf("not implemented: Node - node"))
+	return r.r.Services.Node(ctx, id)
 }
 
 func (r *queryResolver) Nodes(ctx context.Context, ids []*relay.ID) ([]models.Node, error) {
-	panic(fmt.Errorf("not implemented: Nodes - nodes"))
+	all := make([]relay.ID, len(ids))
+	for i, id := range ids {
+		all[i] = *id
+	}
+	return r.r.Services.Nodes(ctx, all)
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*models.Viewer, error) {
-	panic(fmt.Errorf("not implemented: Viewer - viewer"))
+	return r.r.Services.Viewer(ctx)
 }
 
 func (r *Resolver) Mutation() graph.MutationResolver { return &mutationResolver{r} }

@@ -2,30 +2,64 @@ package resolvers
 
 import (
 	"clientele/graph"
+	"clientele/models"
+	"clientele/services"
 	"context"
-	"fmt"
 )
 
 func (r *mutationResolver) SimulateFollow(ctx context.Context, input graph.SimulateFollowInput) (*graph.SimulateFollowPayload, error) {
-	panic(fmt.Errorf("not implemented: SimulateFollow - simulateFollow"))
+	res, err := r.r.Services.Simulate(ctx, services.Simulation{
+		Kind: models.InboundFollow, OpenID: input.Openid, Scene: value(input.Scene), EventID: value(input.EventID),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SimulateFollowPayload{Customer: res.Customer, Outcome: scanOutcome(res)}, nil
 }
 
 func (r *mutationResolver) SimulateUnfollow(ctx context.Context, input graph.SimulateUnfollowInput) (*graph.SimulateUnfollowPayload, error) {
-	panic(fmt.Errorf("not implemented: SimulateUnfollow - simulateUnfollow"))
+	res, err := r.r.Services.Simulate(ctx, services.Simulation{
+		Kind: models.InboundUnfollow, OpenID: input.Openid, EventID: value(input.EventID),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SimulateUnfollowPayload{Customer: res.Customer}, nil
 }
 
 func (r *mutationResolver) SimulateScan(ctx context.Context, input graph.SimulateScanInput) (*graph.SimulateScanPayload, error) {
-	panic(fmt.Errorf("not implemented: SimulateScan - simulateScan"))
+	res, err := r.r.Services.Simulate(ctx, services.Simulation{
+		Kind: models.InboundScan, OpenID: input.Openid, Scene: input.Scene, EventID: value(input.EventID),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SimulateScanPayload{Customer: res.Customer, Outcome: scanOutcome(res)}, nil
 }
 
 func (r *mutationResolver) SimulateMenuClick(ctx context.Context, input graph.SimulateMenuClickInput) (*graph.SimulateMenuClickPayload, error) {
-	panic(fmt.Errorf("not implemented: SimulateMenuClick - simulateMenuClick"))
+	res, err := r.r.Services.Simulate(ctx, services.Simulation{
+		Kind: models.InboundMenu, OpenID: input.Openid, EventID: value(input.EventID),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SimulateMenuClickPayload{Customer: res.Customer}, nil
 }
 
 func (r *mutationResolver) SimulateMessage(ctx context.Context, input graph.SimulateMessageInput) (*graph.SimulateMessagePayload, error) {
-	panic(fmt.Errorf("not implemented: SimulateMessage - simulateMessage"))
+	res, err := r.r.Services.Simulate(ctx, services.Simulation{
+		Kind: models.InboundMessage, OpenID: input.Openid, Text: input.Text, EventID: value(input.EventID),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SimulateMessagePayload{Customer: res.Customer}, nil
 }
 
 func (r *mutationResolver) SimulateSending(ctx context.Context, input graph.SimulateSendingInput) (*graph.SimulateSendingPayload, error) {
-	panic(fmt.Errorf("not implemented: SimulateSending - simulateSending"))
+	if err := r.r.Services.SetSandbox(ctx, input.Sending); err != nil {
+		return nil, err
+	}
+	return &graph.SimulateSendingPayload{Sending: input.Sending}, nil
 }

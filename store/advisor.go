@@ -84,16 +84,35 @@ func (r *Reader) CountAdvisors(account models.Key, now models.Time) (int, error)
 	return n[0], nil
 }
 
-// FreeAdvisors reads the keys of ACTIVE advisors with room, of a group or (zero) of the account.
-func (r *Reader) FreeAdvisors(account, group models.Key) ([]models.Key, error) {
+// FreeAdvisors reads the keys of the account's ACTIVE advisors with room.
+func (r *Reader) FreeAdvisors(account models.Key) ([]models.Key, error) {
 	return scan[models.Key](r, func(db *gorm.DB) *gorm.DB {
-		db = db.Model(&models.Advisor{}).Where("advisor.account_id = ? AND advisor.state = ? AND advisor.customer_count < ?",
-			account, models.AdvisorActive, limits.CustomersPerAdvisor).Select("advisor.id").Order("advisor.id")
-		if !group.IsZero() {
-			db = db.Joins("JOIN group_member m ON m.account_id = advisor.account_id AND m.advisor_id = advisor.id").Where("m.group_id = ?", group)
-		}
-		return db
+		return db.Model(&models.Advisor{}).Select("id").Order("id").
+			Where("account_id = ? AND state = ? AND customer_count < ?", account, models.AdvisorActive, limits.CustomersPerAdvisor)
 	})
+}
+
+// FreeMembers reads the keys of ACTIVE members with room, by group.
+func (r *Reader) FreeMembers(account models.Key, groups []models.Key) (map[models.Key][]models.Key, error) {
+	if len(groups) == 0 {
+		return map[models.Key][]models.Key{}, nil
+	}
+	type row struct {
+		GroupID   models.Key `gorm:"column:group_id"`
+		AdvisorID models.Key `gorm:"column:advisor_id"`
+	}
+	rows, err := scan[row](r, func(db *gorm.DB) *gorm.DB {
+		return db.Table("group_member m").Select("m.group_id, m.advisor_id").
+			Joins("JOIN advisor a ON a.account_id = m.account_id AND a.id = m.advisor_id").
+			Where("m.account_id = ? AND m.group_id IN ? AND a.state = ? AND a.customer_count < ?",
+				account, groups, models.AdvisorActive, limits.CustomersPerAdvisor).
+			Order("m.group_id, m.advisor_id")
+	})
+	free := make(map[models.Key][]models.Key, len(groups))
+	for _, m := range rows {
+		free[m.GroupID] = append(free[m.GroupID], m.AdvisorID)
+	}
+	return free, err
 }
 
 // StaffAmong reads which of these openids belong to PENDING or ACTIVE advisors (rule E1:

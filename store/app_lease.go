@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -42,6 +44,18 @@ func (tx *Tx) RenewApps(advisors []models.Key) error {
 		})
 	}
 	return upsert(tx, rows, "renewed_at", "expires_at")
+}
+
+// CloseApps deletes this node's leases of these advisors.
+func (tx *Tx) CloseApps(advisors []models.Key) error {
+	tx.enter(phaseRows)
+	for keys := range slices.Chunk(sorted(advisors), limits.BatchRows) {
+		if err := tx.db.Where("account_id = ? AND advisor_id IN ? AND node_id = ?", tx.Account, keys, tx.store.node).
+			Delete(&models.AppLease{}).Error; err != nil {
+			return translate(err)
+		}
+	}
+	return nil
 }
 
 // CloseApp deletes the lease of an advisor on a node.

@@ -59,6 +59,8 @@ type fixture struct {
 	gate    chan struct{} // a token lets one through
 	// onEvent, unless nil, runs in the resolver of ticks for each event.
 	onEvent func(ctx context.Context, event transport.Event) error
+	// source, unless nil, replaces the stream of ticks.
+	source func(ctx context.Context) (transport.Source, error)
 }
 
 func newFixture(tb testing.TB) *fixture {
@@ -195,6 +197,9 @@ func (f *fixture) ticks(ctx context.Context, args map[string]any) (<-chan string
 		if err := f.onEvent(ctx, event); err != nil {
 			return nil, err
 		}
+	}
+	if f.source != nil {
+		return transport.Stream[string](ctx, f.source)
 	}
 	return transport.Stream[string](ctx, func(context.Context) (transport.Source, error) {
 		after, err := graphql.UnmarshalInt(args["after"])

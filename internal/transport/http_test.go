@@ -106,6 +106,7 @@ func TestHTTP(t *testing.T) {
 		"coercion":                  {call: call{method: "POST", contentType: typeJSON, body: `{"query":"query($v:Int!){echo(value:$v)}"}`}, status: 200},
 		"field error, new type":     {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{fail}"}`, header: accept(typeResponse)}, status: 200, media: typeResponse, body: `{"errors":[{"message":"failed","path":["fail"],"extensions":{"code":"STATE"}}],"data":{"fail":null}}`},
 		"panic":                     {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{boom}"}`}, status: 200, body: `{"errors":[{"message":"recovered","path":["boom"]}],"data":{"boom":null}}`},
+		"deferred by spread":        {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{...F @defer @include(if:true)} fragment F on Query{viewer}"}`}, status: 200, body: null},
 		"deferred":                  {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{...@defer{viewer}}"}`}, status: 200, body: null},
 		"get":                       {call: call{method: "GET", query: get("query", "query Q($v:Int){echo(value:$v)}", "variables", `{"v":1}`, "operationName", "Q", "extensions", `{}`)}, status: 200, body: `{"data":{"echo":1}}`},
 		"get nulls":                 {call: call{method: "GET", query: get("query", "{viewer}", "variables", "null", "extensions", "", "operationName", "")}, status: 200, body: null},
@@ -250,6 +251,13 @@ func TestHTTPPanics(t *testing.T) {
 	s := serve(t, transport.WebSocketOptions{})
 	s.gql.AroundOperations(func(context.Context, graphql.OperationHandler) graphql.ResponseHandler { panic("interceptor") })
 	resp, body := s.do(t, call{method: "POST", contentType: typeJSON, body: `{"query":"{viewer}"}`, header: accept(typeResponse)})
+	if resp.StatusCode != http.StatusInternalServerError {
+		t.Fatalf("status %d", resp.StatusCode)
+	}
+	wantJSON(t, body, `{"errors":[{"message":"recovered"}]}`)
+
+	s.gql.Use(mutator(func() *gqlerror.Error { panic("mutator") }))
+	resp, body = s.do(t, call{method: "GET", query: "query={viewer}"})
 	if resp.StatusCode != http.StatusInternalServerError {
 		t.Fatalf("status %d", resp.StatusCode)
 	}

@@ -43,8 +43,9 @@ type parker interface {
 	park(src Source) error
 }
 
-// Park hands src to the transport, which from then on executes the subscription anew for each event of src, and keeps no goroutine,
-// operation context or document of it in between.
+// Park hands src to the transport, which from then on executes the subscription anew for each event of src. In between it keeps src and the
+// variables, and one copy of the document for all that sent the same text; no goroutine and no operation context. So an extension that
+// rewrites a subscription's document must do it by the text alone.
 //
 // A resolver calls it once it has checked all there is to check, and then returns a closed channel; [Stream] does both. For each event the
 // same resolver is called with a context from which [EventFromContext] has the event, and returns a channel with that one value. An

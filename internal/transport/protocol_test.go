@@ -268,7 +268,7 @@ func TestInit(t *testing.T) {
 		}
 		c.subscribe("1", "{viewer}")
 		c.want(`{"id":"1","type":"next","payload":{"data":{"viewer":"ann"}}}`, `{"id":"1","type":"complete"}`)
-		got.conn.Close(transport.CloseForbidden, "revoked: "+strings.Repeat("é", 100))
+		got.conn.Close(transport.CloseForbidden, "revoked:"+strings.Repeat("é", 100))
 		c.wantClose(4403)
 	})
 	t.Run("nil context", func(t *testing.T) {

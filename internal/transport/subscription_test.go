@@ -228,7 +228,7 @@ func TestParked(t *testing.T) {
 		const query = `subscription A{ticks} subscription B($n:Int){ticks(after:$n)}`
 		var clients []*client
 		for i := range 3 {
-			c := s.connect2(t, fmt.Sprint("viewer", i))
+			c := s.connectAs(t, fmt.Sprint("viewer", i))
 			c.send(fmt.Sprintf(`{"type":"subscribe","id":"a","payload":{"query":%q,"operationName":"B","variables":{"n":%d},"extensions":{"x":%d}}}`,
 				query, i, i))
 			clients = append(clients, c)
@@ -243,8 +243,8 @@ func TestParked(t *testing.T) {
 	})
 }
 
-// connect2 opens a connection with a token.
-func (s *server) connect2(tb testing.TB, token string) *client {
+// connectAs opens a connection with a token.
+func (s *server) connectAs(tb testing.TB, token string) *client {
 	tb.Helper()
 	c := s.dial(tb)
 	c.send(fmt.Sprintf(`{"type":"connection_init","payload":{"token":%q}}`, token))

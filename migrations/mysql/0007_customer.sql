@@ -12,7 +12,7 @@ CREATE TABLE `customer` (
   `bound_at` BIGINT NOT NULL DEFAULT 0,
   `bound_source` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
   `bound_by` VARCHAR(128) NOT NULL DEFAULT '',
-  `suspended_advisor_id` BINARY(16) NULL,
+  `suspended_at` BIGINT NOT NULL DEFAULT 0,
   `last_interaction_at` BIGINT NOT NULL DEFAULT 0,
   `created_at` BIGINT NOT NULL DEFAULT 0,
   `updated_at` BIGINT NOT NULL DEFAULT 0,

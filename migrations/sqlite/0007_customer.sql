@@ -12,7 +12,7 @@ CREATE TABLE "customer" (
   "bound_at" INTEGER NOT NULL DEFAULT 0,
   "bound_source" TEXT NOT NULL DEFAULT '' CHECK (length("bound_source") <= 32),
   "bound_by" TEXT NOT NULL DEFAULT '' CHECK (length("bound_by") <= 128),
-  "suspended_advisor_id" BLOB NULL CHECK (length("suspended_advisor_id") = 16),
+  "suspended_at" INTEGER NOT NULL DEFAULT 0,
   "last_interaction_at" INTEGER NOT NULL DEFAULT 0,
   "created_at" INTEGER NOT NULL DEFAULT 0,
   "updated_at" INTEGER NOT NULL DEFAULT 0,

@@ -1,0 +1,61 @@
+# What there is to do here; `make` alone lists it.
+.POSIX:
+.PHONY: help generate check gofmt vet generated tidy nocgo test test-sqlite fuzz bench run demo graphiql
+
+# The race detector finds what matters in our code; in the embedded SQLite, which is C turned into
+# Go, it finds nothing and makes the tests eight times slower.
+GOTEST = go test -race -gcflags=github.com/ncruces/go-sqlite3-wasm/v2=-race=false
+TESTDB = go run ./internal/testkit/cmd/testdb
+FUZZTIME = 5s
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+generate: ## write graph/ and new resolvers from schema/
+	go tool gqlgen generate
+
+check: gofmt vet generated tidy nocgo test ## everything that continuous integration asks for
+
+gofmt:
+	@files=$$(gofmt -l $$(go list -f '{{.Dir}}' ./...)); \
+	if [ -n "$$files" ]; then echo "not gofmt-ed; run gofmt -w on:"; echo "$$files"; exit 1; fi
+
+vet:
+	go vet ./...
+
+generated:
+	@sums() { find graph resolvers -type f | LC_ALL=C sort | xargs cksum; }; \
+	before=$$(sums); go tool gqlgen generate; \
+	if [ "$$before" != "$$(sums)" ]; then echo "graph/ or resolvers/ was not current; commit what make generate wrote"; exit 1; fi
+
+tidy:
+	@go mod tidy -diff || { echo "go.mod is not tidy; run go mod tidy and commit"; exit 1; }
+
+nocgo:
+	CGO_ENABLED=0 go build ./...
+
+test: ## all tests, on SQLite and on MariaDB or MySQL (see internal/testkit); TESTFLAGS adds flags
+	$(TESTDB) $(GOTEST) $(TESTFLAGS) ./...
+
+test-sqlite: ## all tests on SQLite alone
+	CLIENTELE_TEST_MYSQL_DSN=none $(TESTDB) $(GOTEST) $(TESTFLAGS) ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$package; \
+		done; \
+	done
+
+bench: ## the benchmarks of the packages
+	$(TESTDB) go test -run '^$$' -bench . -benchmem ./...
+
+run: ## the server, configured by flags, environment and file
+	go run ./cmd/clientele serve
+
+demo: ## a complete installation in a temporary folder, with followers who act
+	go run ./cmd/clientele demo
+
+graphiql: ## build the embedded GraphiQL page; needs Node
+	internal/graphiql/build.sh

@@ -1,0 +1,40 @@
+// Command clientele runs the product: serve, demo, migrate, token, version. It is wiring only.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"clientele/internal/config"
+)
+
+type commands struct {
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Demo    demoCommand    `cmd:"" help:"Run a demo: an embedded database, a simulated service account, people who scan, write and answer."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date, or show where it stands."`
+	Token   tokenCommand   `cmd:"" help:"Print a token for a role and subject."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c commands
+	options := append(config.Options(),
+		kong.Name("clientele"),
+		kong.Description("Advisor conversations for a WeChat service account."),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	k := kong.Parse(&c, options...)
+	if err := k.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "clientele:", err)
+		os.Exit(1) //nolint:gocritic // the process ends: nothing is left for stop to do.
+	}
+}

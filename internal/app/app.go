@@ -1,0 +1,163 @@
+// Package app wires the parts into one running product: store, hub, services, channels, jobs
+// and the HTTP side. The commands and the end-to-end tests start the same App.
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"clientele/auth"
+	"clientele/channels/sandbox"
+	"clientele/events"
+	"clientele/internal/config"
+	"clientele/internal/server"
+	"clientele/jobs"
+	"clientele/models"
+	"clientele/services"
+	"clientele/store"
+)
+
+// Options is what an App is made of.
+type Options struct {
+	Settings config.Server
+	Log      *slog.Logger
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Migrate applies pending migrations before anything runs. Without it pending migrations are
+	// an error of Open.
+	Migrate bool
+	// Store changes how the store is opened; tests make it strict. nil: as it is.
+	Store func(*store.Options)
+}
+
+// App is the product, opened. Run makes it work.
+type App struct {
+	Store    *store.Store
+	Hub      *events.Hub
+	Services *services.Services
+	Server   *server.Server
+	Issuer   *auth.Issuer
+	runner   *jobs.Runner
+	settings config.Server
+	log      *slog.Logger
+}
+
+// Open opens the database and joins the parts. Close it.
+func Open(ctx context.Context, o Options) (_ *App, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	set := o.Settings
+	db, err := set.Database()
+	if err != nil {
+		return nil, err
+	}
+	so := store.Options{DSN: db.DSN, Now: o.Now, Log: o.Log, Connections: set.DBMaxOpen}
+	if db.Engine == config.SQLite {
+		if err := os.MkdirAll(set.Data, 0o700); err != nil {
+			return nil, fmt.Errorf("data folder: %w", err)
+		}
+		so.DSN = "sqlite:" + db.Path
+	}
+	if o.Store != nil {
+		o.Store(&so)
+	}
+	a := &App{settings: set, log: o.Log}
+	if a.Store, err = store.Open(ctx, so); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = a.Close()
+		}
+	}()
+	if o.Migrate {
+		if _, err = a.Store.Migrate(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err = a.Store.Ready(ctx); err != nil {
+		return nil, err
+	}
+	verifier, err := set.NewVerifier(o.Now)
+	if err != nil {
+		return nil, err
+	}
+	if a.Issuer, err = set.NewIssuer(o.Now); err != nil {
+		return nil, err
+	}
+	ring, err := set.NewRing()
+	if err != nil {
+		return nil, err
+	}
+	a.Hub = events.New(a.Store.Log(), events.Options{Now: o.Now, Log: o.Log})
+	simulated := sandbox.New()
+	a.Services = services.New(services.Deps{
+		Store: a.Store, Hub: a.Hub, Issuer: a.Issuer, Ring: ring, Log: o.Log, Lanes: set.Lanes,
+		Channels: map[models.ChannelKind]services.Channel{models.ChannelSandbox: simulated},
+	})
+	simulated.Use(a.Services)
+	a.runner = &jobs.Runner{Services: a.Services, Log: o.Log, Workers: set.DeliveryWorkers}
+	a.Server = server.New(server.Options{
+		Settings: set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
+	})
+	return a, nil
+}
+
+// Run does the background work until ctx ends and what is under way has been finished: what was
+// received is stored and what was handed over is recorded before the hub stops.
+func (a *App) Run(ctx context.Context) {
+	hub, stop := context.WithCancel(context.WithoutCancel(ctx))
+	hubDone := make(chan struct{})
+	go func() {
+		defer close(hubDone)
+		if err := a.Hub.Run(hub); err != nil {
+			a.log.ErrorContext(hub, "hub", "error", err)
+		}
+	}()
+	var wg sync.WaitGroup
+	wg.Go(func() { a.Services.Run(ctx) })
+	wg.Go(func() { a.runner.Run(ctx) })
+	wg.Wait()
+	stop()
+	<-hubDone
+}
+
+// Serve answers HTTP on the listener and works until ctx ends. ready is called once requests
+// are accepted; it may be nil.
+func (a *App) Serve(ctx context.Context, l net.Listener, ready func()) error {
+	hs := &http.Server{
+		Handler: a.Server, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, IdleTimeout: idleTime,
+	}
+	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	workDone := make(chan struct{})
+	go func() {
+		defer close(workDone)
+		a.Run(working)
+	}()
+	if ready != nil {
+		ready()
+	}
+	err := a.Server.Serve(ctx, hs, func() error { return hs.Serve(l) })
+	// Only when nobody asks any more does the work end.
+	stopWork()
+	<-workDone
+	return err
+}
+
+// How long a client may take over its request.
+const (
+	headerTime = 10 * time.Second
+	bodyTime   = 30 * time.Second
+	idleTime   = 2 * time.Minute
+)
+
+// Close closes the database.
+func (a *App) Close() error { return a.Store.Close() }

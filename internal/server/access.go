@@ -1,0 +1,104 @@
+package server
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"clientele/auth"
+	"clientele/models"
+)
+
+// access refuses what is not allowed by name: every root field an operation selects, through
+// fragments too, must carry @allow with the viewer's role. It runs when an operation opens,
+// for subscriptions as for the others (gqlgen's root-field interceptors do not run for those).
+type access struct {
+	schema  *ast.Schema
+	present func(context.Context, error) *gqlerror.Error
+	// viewer is the viewer of a request, or why there is none.
+	viewer func(context.Context) (*auth.Viewer, error)
+}
+
+// ExtensionName implements graphql.HandlerExtension.
+func (access) ExtensionName() string { return "Access" }
+
+// Validate implements graphql.HandlerExtension.
+func (access) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext implements graphql.OperationContextMutator.
+func (a access) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	v, err := a.viewer(ctx)
+	if err == nil && v == nil {
+		err = models.Errorf(models.CodeUnauthenticated, "a token is required")
+	}
+	if err != nil {
+		return a.present(ctx, err)
+	}
+	op.DisableIntrospection = false
+	root := a.schema.Query
+	switch op.Operation.Operation {
+	case ast.Mutation:
+		root = a.schema.Mutation
+	case ast.Subscription:
+		root = a.schema.Subscription
+	case ast.Query:
+	}
+	for _, name := range rootFields(op.Operation.SelectionSet, nil) {
+		if !allowed(root.Fields.ForName(name), v.Role) {
+			return a.present(ctx, models.Errorf(models.CodeForbidden, "%s is not for %s", name, v.Role))
+		}
+	}
+	return nil
+}
+
+// rootFields names the fields of a root selection, fragments included, whatever their @skip
+// says. Introspection is everybody's who has a token.
+func rootFields(set ast.SelectionSet, names []string) []string {
+	for _, sel := range set {
+		switch sel := sel.(type) {
+		case *ast.Field:
+			if sel.Name != "__typename" && sel.Name != "__schema" && sel.Name != "__type" {
+				names = append(names, sel.Name)
+			}
+		case *ast.InlineFragment:
+			names = rootFields(sel.SelectionSet, names)
+		case *ast.FragmentSpread:
+			if sel.Definition != nil {
+				names = rootFields(sel.Definition.SelectionSet, names)
+			}
+		}
+	}
+	return names
+}
+
+func allowed(f *ast.FieldDefinition, role auth.Role) bool {
+	if f == nil {
+		return false
+	}
+	d := f.Directives.ForName("allow")
+	if d == nil {
+		return false
+	}
+	arg := d.Arguments.ForName("roles")
+	if arg == nil {
+		return false
+	}
+	for _, child := range arg.Value.Children {
+		if child.Value.Raw == string(role) {
+			return true
+		}
+	}
+	return false
+}
+
+// selects reports whether a query selects a root field.
+func selects(op *graphql.OperationContext, field string) bool {
+	for _, name := range rootFields(op.Operation.SelectionSet, nil) {
+		if name == field {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,75 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"clientele/events"
+	"clientele/internal/transport"
+)
+
+// metrics counts what the server does. Labels are of bounded number: kinds and codes, never ids.
+type metrics struct {
+	registry      *prometheus.Registry
+	operations    *prometheus.HistogramVec
+	sockets       prometheus.Gauge
+	closed        *prometheus.CounterVec
+	subscriptions prometheus.Gauge
+	pushed        prometheus.Counter
+}
+
+func newMetrics(r *prometheus.Registry, hub *events.Hub) *metrics {
+	if r == nil {
+		r = prometheus.NewRegistry()
+	}
+	m := &metrics{
+		registry: r,
+		operations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "clientele_graphql_operation_seconds", Help: "Time of GraphQL operations, by kind and first error code.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+		}, []string{"operation", "code"}),
+		sockets: prometheus.NewGauge(prometheus.GaugeOpts{Name: "clientele_websockets", Help: "Open WebSocket connections."}),
+		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "clientele_websockets_closed_total", Help: "Ended WebSocket connections, by close code.",
+		}, []string{"code"}),
+		subscriptions: prometheus.NewGauge(prometheus.GaugeOpts{Name: "clientele_subscriptions", Help: "Open subscriptions."}),
+		pushed:        prometheus.NewCounter(prometheus.CounterOpts{Name: "clientele_events_pushed_total", Help: "Events pushed to clients."}),
+	}
+	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for name, read := range map[string]struct {
+		help string
+		of   func(events.Stats) int64
+	}{
+		"clientele_hub_feeds":           {"Feeds open in the hub.", func(s events.Stats) int64 { return s.Feeds }},
+		"clientele_hub_streams":         {"Streams open in the hub.", func(s events.Stats) int64 { return s.Streams }},
+		"clientele_hub_held":            {"Events read from the log that wait for slow feeds.", func(s events.Stats) int64 { return s.Held }},
+		"clientele_hub_log_failures":    {"Failed reads of the event log since the start.", func(s events.Stats) int64 { return s.Failures }},
+		"clientele_hub_events_from_log": {"Events handed out that were read again, since the start.", func(s events.Stats) int64 { return s.FromLog }},
+	} {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: read.help},
+			func() float64 { return float64(read.of(hub.Stats())) }))
+	}
+	return m
+}
+
+func (m *metrics) hooks() transport.Hooks {
+	return transport.Hooks{
+		Opened: m.sockets.Inc,
+		Closed: func(code uint16) {
+			m.sockets.Dec()
+			m.closed.WithLabelValues(strconv.Itoa(int(code))).Inc()
+		},
+		SubscriptionOpened: m.subscriptions.Inc,
+		SubscriptionClosed: m.subscriptions.Dec,
+		EventPushed:        m.pushed.Inc,
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}

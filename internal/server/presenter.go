@@ -1,0 +1,82 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"clientele/auth"
+	"clientele/models"
+	"clientele/store"
+)
+
+// present maps any error to what a client may see: a code of the schema's ErrorCode, a message
+// for developers, and the request's id (rule X1). What is not ours to show is logged and
+// answered as INTERNAL.
+func (s *Server) present(ctx context.Context, err error) *gqlerror.Error {
+	shown := graphql.DefaultErrorPresenter(ctx, err)
+	if shown.Extensions == nil {
+		shown.Extensions = map[string]any{}
+	}
+	shown.Extensions["requestId"] = requestID(ctx)
+	var ours *models.Error
+	var token auth.Error
+	switch {
+	case errors.As(err, &ours):
+	case errors.As(err, &token):
+		ours = models.Errorf(models.CodeUnauthenticated, "%s", token.Error())
+	case errors.Is(err, store.ErrUnknownOutcome):
+		ours = models.Errorf(models.CodeUnavailable, "whether it happened is not known; ask again, with the same idempotency key if there is one")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		ours = models.Errorf(models.CodeUnavailable, "the time for the operation ran out")
+	default:
+		if protocol(shown) {
+			return shown
+		}
+		s.log.ErrorContext(ctx, "unexpected failure", "request", requestID(ctx), "error", err)
+		ours = models.Errorf(models.CodeInternal, "unexpected failure; it is logged under the request id")
+	}
+	shown.Message = ours.Message
+	if ours.Field != "" {
+		shown.Message = ours.Field + " " + ours.Message
+		shown.Extensions["field"] = ours.Field
+	}
+	shown.Extensions["code"] = string(ours.Code)
+	if ours.Limit != 0 {
+		shown.Extensions["limit"] = ours.Limit
+	}
+	if !ours.RetryAt.IsZero() {
+		shown.Extensions["retryAt"] = ours.RetryAt.Go().Format(time.RFC3339)
+	}
+	return shown
+}
+
+// protocol reports whether an error is GraphQL's own (syntax, validation, variables, transport):
+// its message is safe to show and gets a code of ours.
+func protocol(e *gqlerror.Error) bool {
+	switch e.Extensions["code"] {
+	case errcode.ParseFailed, errcode.ValidationFailed:
+		e.Extensions["code"] = string(models.CodeInvalid)
+		return true
+	case string(models.CodeInvalid), string(models.CodeLimitExceeded), string(models.CodeUnavailable):
+		return true
+	}
+	// Coercion of arguments fails in generated code, without a code and with nothing wrapped.
+	if e.Unwrap() == nil && e.Extensions["code"] == nil && e.Rule != "" {
+		e.Extensions["code"] = string(models.CodeInvalid)
+		return true
+	}
+	return false
+}
+
+// recovered logs a panic of a resolver; the client sees INTERNAL.
+func (s *Server) recovered(ctx context.Context, p any) error {
+	s.log.ErrorContext(ctx, "panic", "request", requestID(ctx), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	return models.Errorf(models.CodeInternal, "unexpected failure; it is logged under the request id")
+}

@@ -1,0 +1,93 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"clientele/auth"
+	"clientele/internal/transport"
+)
+
+type requestKey struct{}
+
+// request is what a request brought with it: its id, and the viewer or why there is none.
+type request struct {
+	id     string
+	viewer *auth.Viewer
+	err    error
+}
+
+func requestOf(ctx context.Context) *request {
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		return r
+	}
+	return &request{}
+}
+
+func requestID(ctx context.Context) string { return requestOf(ctx).id }
+
+const (
+	requestIDHeader = "X-Request-Id"
+	requestIDBytes  = 64
+)
+
+// identify gives each request an id (the client's own where it is sane), the id in the answer,
+// and the viewer of its token.
+func (s *Server) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		req := &request{id: r.Header.Get(requestIDHeader)}
+		if !sane(req.id) {
+			req.id = uuid.NewString()
+		}
+		w.Header().Set(requestIDHeader, req.id)
+		if header := r.Header.Get("Authorization"); header != "" {
+			var token string
+			if token, req.err = auth.FromHeader(header); req.err == nil {
+				req.viewer, req.err = s.verifier.Verify(token)
+			}
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)))
+	})
+}
+
+func sane(id string) bool {
+	if id == "" || len(id) > requestIDBytes {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// initialise decides about a connection_init (rules V1, V6): the token is in its payload, or
+// in the header of the upgrade. The connection ends when the token does.
+func (s *Server) initialise(ctx context.Context, _ *transport.Conn, payload map[string]any, header http.Header) (context.Context, time.Time, error) {
+	req := &request{id: header.Get(requestIDHeader)}
+	if !sane(req.id) {
+		req.id = uuid.NewString()
+	}
+	token, err := auth.FromConnectionInit(payload)
+	if err == auth.ErrMissing { //nolint:errorlint // the sentinel itself: nothing was given.
+		token, err = auth.FromHeader(header.Get("Authorization"))
+	}
+	if err == nil {
+		req.viewer, err = s.verifier.Verify(token)
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return context.WithValue(ctx, requestKey{}, req), req.viewer.Expires, nil
+}
+
+// viewerOf is the viewer of a request's context, or why there is none.
+func viewerOf(ctx context.Context) (*auth.Viewer, error) {
+	r := requestOf(ctx)
+	return r.viewer, r.err
+}

@@ -1,0 +1,211 @@
+// Package server assembles the HTTP side: the GraphQL handler over internal/transport with its
+// presenter, default deny and limits, the callback handler of the wechat channel, GraphiQL,
+// health and metrics. It holds no rule of the product.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"clientele/auth"
+	"clientele/channels/wechat"
+	"clientele/dataloaders"
+	"clientele/events"
+	"clientele/graph"
+	"clientele/internal/config"
+	"clientele/internal/graphiql"
+	"clientele/internal/transport"
+	"clientele/resolvers"
+	"clientele/services"
+)
+
+// Verifier tells whose a token is.
+type Verifier interface {
+	Verify(token string) (*auth.Viewer, error)
+}
+
+// Options is what a server is made of.
+type Options struct {
+	Settings config.Server
+	Services *services.Services
+	Hub      *events.Hub
+	Verifier Verifier
+	// Ready says why requests cannot be served; nil: they can.
+	Ready func(context.Context) error
+	Now   func() time.Time
+	Log   *slog.Logger
+	// Registry takes the metrics; nil: a registry of its own.
+	Registry *prometheus.Registry
+}
+
+// Server answers HTTP. It is safe for concurrent use.
+type Server struct {
+	services *services.Services
+	verifier Verifier
+	ready    func(context.Context) error
+	log      *slog.Logger
+	settings config.Server
+	metrics  *metrics
+	ws       *transport.WebSocket
+	mux      *http.ServeMux
+}
+
+// queriesKept is how many validated documents are kept.
+const queriesKept = 1_000
+
+// New assembles a server.
+func New(o Options) *Server {
+	s := &Server{
+		services: o.Services, verifier: o.Verifier, ready: o.Ready, log: o.Log, settings: o.Settings,
+		metrics: newMetrics(o.Registry, o.Hub), mux: http.NewServeMux(),
+	}
+	set := o.Settings
+	s.ws = transport.NewWebSocket(transport.WebSocketOptions{
+		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
+		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes),
+		Hooks: s.metrics.hooks(),
+	})
+	s.mux.Handle("/graphql", s.cors(s.identify(s.graphql())))
+	s.mux.Handle("/wechat/{callback}", wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log))
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	s.mux.HandleFunc("GET /readyz", s.readiness)
+	s.mux.Handle("GET /metrics", s.metrics.handler())
+	if set.GraphiQL {
+		page := graphiql.Handler("/graphiql")
+		s.mux.Handle("/graphiql", page)
+		s.mux.Handle("/graphiql/", page)
+		s.mux.Handle("/{$}", http.RedirectHandler("/graphiql", http.StatusFound))
+	}
+	return s
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Close ends the WebSocket connections, which http.Server.Shutdown does not know.
+func (s *Server) Close(ctx context.Context) error { return s.ws.Close(ctx) }
+
+func (s *Server) graphql() http.Handler {
+	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &resolvers.Resolver{
+		Services: s.services, PageDefault: s.settings.PageDefault, PageMax: s.settings.PageMax, MessagesMax: s.settings.MessagesPageMax,
+	}})
+	h := handler.New(schema)
+	h.AddTransport(s.ws)
+	h.AddTransport(transport.HTTP{Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes})
+	h.SetQueryCache(lru.New[*ast.QueryDocument](queriesKept))
+	h.SetParserTokenLimit(s.settings.QueryTokens)
+	h.SetDisableSuggestion(!s.settings.GraphiQL)
+	h.SetErrorPresenter(s.present)
+	h.SetRecoverFunc(s.recovered)
+	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
+	h.Use(access{schema: schema.Schema(), present: s.present, viewer: viewerOf})
+	h.Use(extension.Introspection{})
+	h.AroundOperations(s.operation)
+	h.AroundResponses(s.response)
+	return h
+}
+
+// operation gives an operation its viewer. A query that selects a cursor runs in one snapshot
+// (rule N4).
+func (s *Server) operation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	if event, ok := transport.EventFromContext(ctx); ok {
+		if scope := scopeOf(event); scope != nil {
+			return next(services.WithScope(ctx, scope))
+		}
+	}
+	started := time.Now()
+	op := graphql.GetOperationContext(ctx)
+	req := requestOf(ctx)
+	ctx = services.WithViewer(ctx, req.viewer, req.id)
+	respond := next(ctx)
+	if op.Operation.Operation == ast.Query && selects(op, "eventCursor") {
+		respond = s.inSnapshot(respond)
+	}
+	return func(ctx context.Context) *graphql.Response {
+		r := respond(ctx)
+		s.finished(ctx, op, r, started)
+		return r
+	}
+}
+
+func (s *Server) inSnapshot(respond graphql.ResponseHandler) graphql.ResponseHandler {
+	return func(ctx context.Context) (r *graphql.Response) {
+		err := s.services.Snapshot(ctx, func(ctx context.Context) error {
+			r = respond(ctx)
+			return nil
+		})
+		if err != nil {
+			return &graphql.Response{Errors: append(graphql.GetErrors(ctx), s.present(ctx, err))}
+		}
+		return r
+	}
+}
+
+// response gives each response, a pushed event included, loaders of its own.
+func (s *Server) response(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	ctx = dataloaders.NewContext(ctx, s.services)
+	if event, ok := transport.EventFromContext(ctx); ok {
+		dataloaders.From(ctx).Prime(primedOf(event))
+	}
+	return next(ctx)
+}
+
+// finished counts and logs an operation: ids and codes, never documents or variables.
+func (s *Server) finished(ctx context.Context, op *graphql.OperationContext, r *graphql.Response, started time.Time) {
+	if r == nil {
+		return
+	}
+	took := time.Since(started)
+	code := "OK"
+	if len(r.Errors) > 0 {
+		code, _ = r.Errors[0].Extensions["code"].(string)
+	}
+	kind := string(op.Operation.Operation)
+	s.metrics.operations.WithLabelValues(kind, code).Observe(took.Seconds())
+	req := requestOf(ctx)
+	attrs := []any{"request", req.id, "operation", kind, "code", code, "took", took}
+	if req.viewer != nil {
+		attrs = append(attrs, "role", string(req.viewer.Role), "account", req.viewer.Account)
+	}
+	s.log.DebugContext(ctx, "operation", attrs...)
+}
+
+func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), s.settings.OperationTime)
+	defer cancel()
+	if err := s.ready(ctx); err != nil {
+		s.log.WarnContext(ctx, "not ready", "error", err)
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ready\n"))
+}
+
+// Serve answers on a listener until ctx ends, then lets requests under way finish for the
+// settings' grace and ends subscriptions with a code that means "come back".
+func (s *Server) Serve(ctx context.Context, hs *http.Server, serve func() error) error {
+	failed := make(chan error, 1)
+	go func() { failed <- serve() }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.settings.ShutdownGrace)
+	defer cancel()
+	err := errors.Join(s.Close(grace), hs.Shutdown(grace))
+	if e := <-failed; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}

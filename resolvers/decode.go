@@ -1,0 +1,139 @@
+package resolvers
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"clientele/dataloaders"
+	"clientele/graph"
+	"clientele/internal/relay"
+	"clientele/internal/transport"
+	"clientele/models"
+	"clientele/services"
+)
+
+// page decodes `first` and `after`: INVALID for a cursor that is none, LIMIT_EXCEEDED beyond most.
+func (r *Resolver) page(first *int, after *string, most int) (relay.Page, error) {
+	p := relay.Page{First: min(r.PageDefault, most)}
+	if first != nil {
+		p.First = *first
+	}
+	if p.First < 1 {
+		return p, models.Invalid("first", "is not at least 1")
+	}
+	if p.First > most {
+		return p, models.TooMany("first", most, "at most %d items a page", most)
+	}
+	if after != nil {
+		k, ok := relay.ParseKeyset(*after)
+		if !ok {
+			return p, models.Invalid("after", "is no cursor of this list")
+		}
+		p.After = &k
+	}
+	return p, nil
+}
+
+// key decodes an id of one kind: INVALID with the argument's name for any other.
+func key(id relay.ID, kind relay.Kind, field string) (models.Key, error) {
+	if id.Kind != kind || id.Key == ([16]byte{}) {
+		return models.Key{}, models.Invalid(field, "is no id of this kind")
+	}
+	return models.Key(id.Key), nil
+}
+
+// oneOf reports INVALID unless exactly one field of a @oneOf input is given; the executor holds
+// it for literals only.
+func oneOf(field string, given ...bool) error {
+	n := 0
+	for _, g := range given {
+		if g {
+			n++
+		}
+	}
+	if n != 1 {
+		return models.Invalid(field, "must name by exactly one of its fields")
+	}
+	return nil
+}
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+func customerRef(in graph.CustomerRef, field string) (ref services.CustomerRef, err error) {
+	if err = oneOf(field, in.ID != nil, value(in.Openid) != "", value(in.Unionid) != ""); err != nil {
+		return ref, err
+	}
+	if in.ID != nil {
+		ref.Key, err = key(*in.ID, models.KindCustomer, field+".id")
+	}
+	ref.OpenID, ref.UnionID = value(in.Openid), value(in.Unionid)
+	return ref, err
+}
+
+func advisorRef(in graph.AdvisorRef, field string) (ref services.AdvisorRef, err error) {
+	if err = oneOf(field, in.ID != nil, value(in.Openid) != "", value(in.Unionid) != "", value(in.WechatID) != ""); err != nil {
+		return ref, err
+	}
+	if in.ID != nil {
+		ref.Key, err = key(*in.ID, models.KindAdvisor, field+".id")
+	}
+	ref.OpenID, ref.UnionID, ref.WechatID = value(in.Openid), value(in.Unionid), value(in.WechatID)
+	return ref, err
+}
+
+func loaders(ctx context.Context) *dataloaders.Loaders { return dataloaders.From(ctx) }
+
+// mustShow turns a row that may not be seen into NOT_FOUND, for fields that are never null.
+func mustShow[T any](row *T, err error, noun string) (*T, error) {
+	if err == nil && row == nil {
+		return nil, models.NotFound(noun, "")
+	}
+	return row, err
+}
+
+// closeForbidden is graphql-transport-ws's code for access that ended; clients come back with a
+// fresh token.
+const closeForbidden = 4403
+
+// source is a service's watch as the transport parks it.
+type source struct{ w *services.Watch }
+
+func (s source) Attach(wake func()) { s.w.Attach(wake) }
+func (s source) Close()             { s.w.Close() }
+
+func (s source) Take(ctx context.Context, most int) ([]transport.Event, error) {
+	pushed, err := s.w.Take(ctx, most)
+	if errors.Is(err, services.ErrAccessEnded) {
+		err = &transport.CloseError{Code: closeForbidden, Reason: "access ended"}
+	}
+	taken := make([]transport.Event, len(pushed))
+	for i, e := range pushed {
+		taken[i] = transport.Event{Value: e, Cursor: e.Meta().Cursor}
+	}
+	return slices.Clip(taken), err
+}
+
+// watch is the body of a subscription.
+func watch[T any](ctx context.Context, s *services.Services, what services.Watched, after *string) (<-chan T, error) {
+	return transport.Stream[T](ctx, func(ctx context.Context) (transport.Source, error) {
+		w, err := s.Watch(ctx, what, after)
+		if err != nil {
+			return nil, err
+		}
+		return source{w}, nil
+	})
+}
+
+// scanOutcome is the outcome of a scan; nil without one.
+func scanOutcome(r services.InboundResult) *models.ScanOutcome {
+	if r.Outcome == "" {
+		return nil
+	}
+	return &r.Outcome
+}

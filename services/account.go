@@ -1,0 +1,372 @@
+package services
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"regexp"
+	"strings"
+
+	"clientele/auth"
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// Viewer is who asks.
+func (s *Services) Viewer(ctx context.Context) (*models.Viewer, error) {
+	c, err := s.begin(ctx, mayView)
+	if err != nil {
+		return nil, err
+	}
+	return &models.Viewer{
+		Role: models.Role(c.Viewer.Role), Account: c.Account, Advisor: c.Advisor, TokenExpiresAt: models.At(c.Viewer.Expires),
+	}, nil
+}
+
+// Account is the viewer's account, or for PLATFORM the one with the key. NOT_FOUND for another
+// tenant's (rule V4).
+func (s *Services) Account(ctx context.Context, key models.Key) (*models.Account, error) {
+	c, err := s.begin(ctx, mayAccount)
+	if err != nil {
+		return nil, err
+	}
+	if c.Viewer.Role != auth.RolePlatform {
+		if !key.IsZero() && key != c.Account.Key {
+			return nil, models.NotFound("account", "accountId")
+		}
+		return c.Account, nil
+	}
+	if key.IsZero() {
+		return nil, models.Invalid("accountId", "is required for PLATFORM")
+	}
+	a, err := s.store.View(ctx).Account(key)
+	return known(a, err, "account", "accountId")
+}
+
+// MayReadCallback reports whether the viewer may see where an account's callbacks go.
+func (s *Services) MayReadCallback(ctx context.Context) bool {
+	c, err := s.scope(ctx)
+	return err == nil && (c.Viewer.Role == auth.RoleAdmin || c.Viewer.Role == auth.RoleIntegration)
+}
+
+// NewAccount is what an account starts with.
+type NewAccount struct {
+	Name       string
+	Channel    models.ChannelKind
+	AppID      models.Ident
+	OriginalID models.Ident
+}
+
+// CreateAccount makes an account that is not open yet. CONFLICT when the app id is another
+// account's. Settings start as rule A2 and A3 say for its channel.
+func (s *Services) CreateAccount(ctx context.Context, in NewAccount) (*models.Account, error) {
+	c, err := s.begin(ctx, mayCreateAccount)
+	if err != nil {
+		return nil, err
+	}
+	name, err := models.CheckName(in.Name, "input.name", limits.AccountNameRunes)
+	if err != nil {
+		return nil, err
+	}
+	if in.Channel == models.ChannelWechat && in.AppID == "" {
+		return nil, models.Invalid("input.appId", "is required on WECHAT")
+	}
+	for field, id := range map[string]models.Ident{"input.appId": in.AppID, "input.originalId": in.OriginalID} {
+		if id != "" {
+			if err := models.CheckIdent(string(id), field, limits.OpenIDBytes); err != nil {
+				return nil, err
+			}
+		}
+	}
+	a := &models.Account{
+		Key: models.NewKey(), Name: name, Channel: in.Channel, AppID: in.AppID, OriginalID: in.OriginalID,
+		Capability: models.CapabilityNeverOpened, RulesVersion: "1", TimeZone: "Asia/Shanghai",
+		PolicyPreset: models.PresetClassic, OutreachCarrier: models.CarrierDirect,
+		NotifyAdvisorQR: true, NotifyGroupQR: true, NotifyWechatAd: true,
+		CallbackMode: models.CallbackSecure, CallbackID: randomIdent(),
+	}
+	if in.Channel == models.ChannelWechat {
+		a.PolicyPreset, a.OutreachCarrier = models.PresetPlatformToday, models.CarrierNone
+	}
+	err = s.store.Write(ctx, c.actor(), a.Key, func(tx *store.Tx) error {
+		a.CreatedAt, a.UpdatedAt = tx.Now, tx.Now
+		if err := tx.InsertAccount(a); err != nil {
+			return err
+		}
+		return tx.Audit(store.Change{Action: "createAccount", TargetKind: "Account", Target: a.Key,
+			After: map[string]any{"name": a.Name, "channel": a.Channel}})
+	})
+	if errors.Is(err, store.ErrDuplicate) {
+		return nil, &models.Error{Code: models.CodeConflict, Field: "input.appId", Message: "another account has this app id"}
+	}
+	return a, err
+}
+
+// Facts is what PLATFORM knows of an account; nil Verified leaves it.
+type Facts struct {
+	Verified   *bool
+	Violations []models.Violation
+}
+
+// RecordFacts records them (rule A1). It opens and closes nothing.
+func (s *Services) RecordFacts(ctx context.Context, key models.Key, f Facts) (*models.Account, error) {
+	c, err := s.begin(ctx, mayRecordFacts)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.Violations) > limits.ViolationsPerCall {
+		return nil, models.TooMany("input.violations", limits.ViolationsPerCall, "at most %d in a call", limits.ViolationsPerCall)
+	}
+	return s.changeAccount(ctx, c, key, "recordAccountFacts", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
+		rows := make([]*models.Violation, len(f.Violations))
+		for i, v := range f.Violations {
+			if v.On > tx.Now {
+				return nil, nil, models.Invalid("input.violations", "happened in the future")
+			}
+			v.AccountID, v.Key = a.Key, models.NewKey()
+			rows[i] = &v
+		}
+		if err := tx.InsertViolations(rows); err != nil {
+			return nil, nil, err
+		}
+		if f.Verified != nil && *f.Verified != a.IsVerified() {
+			a.VerifiedAt = 0
+			if *f.Verified {
+				a.VerifiedAt = tx.Now
+			}
+		}
+		return []string{"verified_at"}, map[string]any{"verified": a.IsVerified(), "violations": f.Violations}, nil
+	})
+}
+
+// AcceptTerms opens the account (rule A1).
+func (s *Services) AcceptTerms(ctx context.Context, version string) (*models.Account, error) {
+	c, err := s.begin(ctx, mayAcceptTerms)
+	if err != nil {
+		return nil, err
+	}
+	if err := models.CheckIdent(version, "input.version", limits.TermsVersionBytes); err != nil {
+		return nil, err
+	}
+	return s.changeAccount(ctx, c, c.Account.Key, "acceptTerms", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
+		last, err := tx.LastViolation(a.Key)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := a.MayOpen(last, tx.Now); err != nil {
+			return nil, nil, err
+		}
+		a.Capability, a.TermsVersion, a.TermsAt, a.TermsBy = models.CapabilityOpen, version, tx.Now, c.by()
+		return []string{"capability", "terms_version", "terms_at", "terms_by"}, map[string]any{"terms": version}, nil
+	})
+}
+
+// CloseAccount closes the account (rule A1).
+func (s *Services) CloseAccount(ctx context.Context, confirm bool) (*models.Account, error) {
+	c, err := s.begin(ctx, mayCloseAccount)
+	if err != nil {
+		return nil, err
+	}
+	if !confirm {
+		return nil, models.Invalid("input.confirm", "must be true")
+	}
+	return s.changeAccount(ctx, c, c.Account.Key, "closeAccount", func(_ *store.Tx, a *models.Account) ([]string, any, error) {
+		if !a.IsOpen() {
+			return nil, nil, models.Errorf(models.CodeState, "the account is not open")
+		}
+		a.Capability = models.CapabilityClosed
+		return []string{"capability"}, nil, nil
+	})
+}
+
+// Settings are changes of settings; nil fields stay (rule A2).
+type Settings struct {
+	TimeZone            *string
+	PolicyPreset        *models.PolicyPreset
+	OutreachCarrier     *models.OutreachCarrier
+	AutoAssign          *bool
+	AutoAssignAfterCode *bool
+	NotifyAdvisorQR     *bool
+	NotifyGroupQR       *bool
+	NotifyWechatAd      *bool
+	NotifyAutoAssign    *bool
+	RulesVersion        *string
+	ConversationLink    *string
+}
+
+// UpdateSettings changes settings of the viewer's account, open or not.
+func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Account, error) {
+	c, err := s.begin(ctx, mayUpdateSettings)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	return s.changeAccount(ctx, c, c.Account.Key, "updateAccountSettings", func(_ *store.Tx, a *models.Account) ([]string, any, error) {
+		set(&a.TimeZone, in.TimeZone)
+		set(&a.PolicyPreset, in.PolicyPreset)
+		set(&a.OutreachCarrier, in.OutreachCarrier)
+		set(&a.AutoAssign, in.AutoAssign)
+		set(&a.AutoAssignAfterCode, in.AutoAssignAfterCode)
+		set(&a.NotifyAdvisorQR, in.NotifyAdvisorQR)
+		set(&a.NotifyGroupQR, in.NotifyGroupQR)
+		set(&a.NotifyWechatAd, in.NotifyWechatAd)
+		set(&a.NotifyAutoAssign, in.NotifyAutoAssign)
+		set(&a.RulesVersion, in.RulesVersion)
+		set(&a.ConversationLink, in.ConversationLink)
+		return []string{"time_zone", "policy_preset", "outreach_carrier", "auto_assign", "auto_assign_after_code",
+			"notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link"}, in, nil
+	})
+}
+
+func (in Settings) check() error {
+	if in.TimeZone != nil && !models.CheckZone(*in.TimeZone) {
+		return models.Invalid("input.timeZone", "is no IANA time zone")
+	}
+	if in.RulesVersion != nil {
+		if err := models.CheckIdent(*in.RulesVersion, "input.serviceRulesVersion", limits.TermsVersionBytes); err != nil {
+			return err
+		}
+	}
+	if l := in.ConversationLink; l != nil && *l != "" {
+		return checkLink(*l, "input.conversationLink")
+	}
+	return nil
+}
+
+func checkLink(l, field string) error {
+	if err := models.CheckText(l, field, limits.AvatarURLBytes); err != nil {
+		return err
+	}
+	if scheme, rest, ok := strings.Cut(l, "://"); !ok || rest == "" || !linkScheme.MatchString(scheme) || scheme == "javascript" {
+		return models.Invalid(field, "is no address with a scheme")
+	}
+	return nil
+}
+
+var (
+	linkScheme    = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
+	callbackToken = regexp.MustCompile(`^[A-Za-z0-9]{3,32}$`)
+	callbackKey   = regexp.MustCompile(`^[A-Za-z0-9]{43}$`)
+)
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// CallbackCredentials are what the platform signs and encrypts with.
+type CallbackCredentials struct {
+	Mode   models.CallbackMode
+	Token  string
+	AESKey string
+}
+
+// Fields under which credentials are sealed.
+const (
+	sealToken  = "callback.token"
+	sealAESKey = "callback.aes_key"
+)
+
+// SetCredentials seals and keeps them; the ones before stay valid for
+// limits.CallbackRotation (rule A4). STATE on a channel without callbacks.
+func (s *Services) SetCredentials(ctx context.Context, in CallbackCredentials) (*models.Account, error) {
+	c, err := s.begin(ctx, maySetCredentials)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c.Account.Channel != models.ChannelWechat:
+		return nil, models.Errorf(models.CodeState, "the account's channel has no callbacks")
+	case !callbackToken.MatchString(in.Token):
+		return nil, models.Invalid("input.token", "is not 3 to 32 letters and digits")
+	case (in.AESKey != "" || in.Mode != models.CallbackPlain) && !callbackKey.MatchString(in.AESKey):
+		return nil, models.Invalid("input.aesKey", "is not 43 letters and digits")
+	}
+	return s.changeAccount(ctx, c, c.Account.Key, "setCallbackCredentials", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
+		a.SealedTokenOld, a.SealedAESKeyOld, a.RotatedAt = a.SealedToken, a.SealedAESKey, tx.Now
+		a.SealedToken = s.ring.Seal(a.Key, sealToken, []byte(in.Token))
+		a.SealedAESKey = nil
+		if in.AESKey != "" {
+			a.SealedAESKey = s.ring.Seal(a.Key, sealAESKey, []byte(in.AESKey))
+		}
+		a.CallbackMode = in.Mode
+		return []string{"sealed_token", "sealed_token_old", "sealed_aes_key", "sealed_aes_key_old", "rotated_at", "callback_mode"},
+			map[string]any{"mode": in.Mode}, nil
+	})
+}
+
+// Callback is what a callback of an account is checked with.
+type Callback struct {
+	Account *models.Account
+	Tokens  []string
+	AESKeys []string
+}
+
+// Callback finds the account by the last part of its callback URL; NOT_FOUND for an unknown one.
+func (s *Services) Callback(ctx context.Context, id string) (Callback, error) {
+	a, err := s.store.View(ctx).AccountByCallback(models.Ident(id))
+	if a, err = known(a, err, "account", ""); err != nil {
+		return Callback{}, err
+	}
+	cb := Callback{Account: a}
+	token, key := [][]byte{a.SealedToken}, [][]byte{a.SealedAESKey}
+	if s.Now() < a.RotatedAt.Add(limits.CallbackRotation) {
+		token, key = append(token, a.SealedTokenOld), append(key, a.SealedAESKeyOld)
+	}
+	if cb.Tokens, err = s.unseal(a.Key, sealToken, token); err != nil {
+		return Callback{}, err
+	}
+	cb.AESKeys, err = s.unseal(a.Key, sealAESKey, key)
+	return cb, err
+}
+
+func (s *Services) unseal(account models.Key, field string, sealed [][]byte) ([]string, error) {
+	var open []string
+	for _, b := range sealed {
+		if len(b) == 0 {
+			continue
+		}
+		plain, err := s.ring.Open(account, field, b)
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, string(plain))
+	}
+	return open, nil
+}
+
+// changeAccount runs one audited change of an account's row under its lock.
+func (s *Services) changeAccount(ctx context.Context, c *Scope, key models.Key, action string,
+	change func(*store.Tx, *models.Account) (columns []string, after any, err error),
+) (a *models.Account, err error) {
+	err = s.store.Write(ctx, c.actor(), key, func(tx *store.Tx) error {
+		a, err = tx.LockAccount()
+		if a, err = known(a, err, "account", "input.accountId"); err != nil {
+			return err
+		}
+		columns, after, err := change(tx, a)
+		if err != nil {
+			return err
+		}
+		if err := tx.UpdateAccount(a, columns...); err != nil {
+			return err
+		}
+		return tx.Audit(store.Change{Action: action, TargetKind: "Account", Target: a.Key, After: after})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// randomIdent is an identifier that cannot be guessed: 22 characters of base64url.
+func randomIdent() models.Ident {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it does not fail
+	return models.Ident(base64.RawURLEncoding.EncodeToString(b[:]))
+}

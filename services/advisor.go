@@ -1,0 +1,345 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"clientele/auth"
+	"clientele/internal/relay"
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// AdvisorRef names an advisor by exactly one of its fields (rule E14).
+type AdvisorRef struct {
+	Key      models.Key
+	OpenID   models.Ident
+	UnionID  models.Ident
+	WechatID models.Ident
+}
+
+// advisorRef finds the advisor a reference names; NOT_FOUND for an unknown one.
+func (s *Services) advisorRef(r *store.Reader, account models.Key, ref AdvisorRef, field string) (*models.Advisor, error) {
+	var a *models.Advisor
+	var err error
+	switch {
+	case !ref.Key.IsZero():
+		var rows []*models.Advisor
+		if rows, err = r.Advisors(account, []models.Key{ref.Key}); err == nil && len(rows) == 0 {
+			err = store.ErrNotFound
+		} else if err == nil {
+			a = rows[0]
+		}
+	case ref.OpenID != "":
+		a, err = r.AdvisorBy(account, store.AdvisorOpenID, ref.OpenID)
+	case ref.UnionID != "":
+		a, err = r.AdvisorBy(account, store.AdvisorUnionID, ref.UnionID)
+	case ref.WechatID != "":
+		a, err = r.AdvisorBy(account, store.AdvisorWechatID, ref.WechatID)
+	default:
+		return nil, models.Invalid(field, "names nobody")
+	}
+	return known(a, err, "advisor", field)
+}
+
+// Advisor finds one; an ADVISOR finds only themselves.
+func (s *Services) Advisor(ctx context.Context, ref AdvisorRef) (*models.Advisor, error) {
+	c, err := s.begin(ctx, mayAdvisor)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, ref, "by")
+	if err != nil {
+		return nil, err
+	}
+	if c.Advisor != nil && c.Advisor.Key != a.Key {
+		return nil, models.NotFound("advisor", "by")
+	}
+	return a, nil
+}
+
+// AdvisorPage reads a page of the account's advisors, in one state if it is not empty.
+func (s *Services) AdvisorPage(ctx context.Context, state models.AdvisorState, p relay.Page) ([]*models.Advisor, error) {
+	c, err := s.begin(ctx, mayAdvisors)
+	if err != nil {
+		return nil, err
+	}
+	return s.store.View(ctx).AdvisorPage(c.Account.Key, state, s.Now(), p)
+}
+
+// Invitation is one person to invite.
+type Invitation struct {
+	OpenID, UnionID, WechatID, ExternalID models.Ident
+	Nickname, AvatarURL                   string
+}
+
+// AdvisorResult is what came of one item of a batch.
+type AdvisorResult struct {
+	Advisor *models.Advisor
+	Err     error
+}
+
+// Invite invites people, with a result per item in order (rules B1 to B3).
+func (s *Services) Invite(ctx context.Context, in []Invitation) ([]AdvisorResult, error) {
+	c, err := s.begin(ctx, mayInvite)
+	if err != nil {
+		return nil, err
+	}
+	if len(in) == 0 {
+		return nil, models.Invalid("input.advisors", "is empty")
+	}
+	if len(in) > limits.InviteBatch {
+		return nil, models.TooMany("input.advisors", limits.InviteBatch, "at most %d in a call", limits.InviteBatch)
+	}
+	checked := make([]AdvisorResult, len(in))
+	for i := range in {
+		checked[i].Err = in[i].check(fmt.Sprintf("input.advisors.%d", i))
+	}
+	agents, err := s.serviceAgents(ctx, c.Account, in)
+	if err != nil {
+		return nil, err
+	}
+	var results []AdvisorResult
+	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		b := &inviteBatch{tx: tx, in: in, agents: agents, results: append([]AdvisorResult(nil), checked...)}
+		if err := b.write(); err != nil {
+			return err
+		}
+		results = b.results
+		return nil
+	})
+	if errors.Is(err, store.ErrDuplicate) {
+		return nil, &models.Error{Code: models.CodeConflict, Message: "somebody else invited one of them at this moment; try again"}
+	}
+	return results, err
+}
+
+// serviceAgents asks the channel, before any transaction.
+func (s *Services) serviceAgents(ctx context.Context, a *models.Account, in []Invitation) (map[models.Ident]bool, error) {
+	var openids []models.Ident
+	for _, i := range in {
+		if i.OpenID != "" {
+			openids = append(openids, i.OpenID)
+		}
+	}
+	ch := s.channels[a.Channel]
+	if ch == nil || len(openids) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, limits.ChannelTime)
+	defer cancel()
+	agents, err := ch.ServiceAgents(ctx, a, openids)
+	if err != nil {
+		return nil, models.Errorf(models.CodeUnavailable, "the channel cannot say who is a service agent; try again")
+	}
+	return agents, nil
+}
+
+func (i *Invitation) check(field string) (err error) {
+	if i.Nickname, err = models.CheckName(i.Nickname, field+".nickname", limits.AdvisorNicknameRunes); err != nil {
+		return err
+	}
+	if i.OpenID == "" && i.UnionID == "" && i.WechatID == "" {
+		return models.Invalid(field, "names nobody: openid, unionid or wechatId is required")
+	}
+	for name, id := range map[string]models.Ident{".openid": i.OpenID, ".unionid": i.UnionID, ".wechatId": i.WechatID, ".externalId": i.ExternalID} {
+		if id != "" {
+			if err := models.CheckIdent(string(id), field+name, limits.OpenIDBytes); err != nil {
+				return err
+			}
+		}
+	}
+	if i.AvatarURL != "" {
+		return checkLink(i.AvatarURL, field+".avatarUrl")
+	}
+	return nil
+}
+
+// Answer is the viewer's answer to their invitation (rule B3). openid is theirs on this
+// account, wanted when the invitation named only a WeChat id: it is then that following is
+// checked (rule B2).
+func (s *Services) Answer(ctx context.Context, accept bool, openid models.Ident) (*models.Advisor, error) {
+	c, err := s.begin(ctx, mayAnswer)
+	if err != nil {
+		return nil, err
+	}
+	if openid != "" {
+		if err := models.CheckIdent(string(openid), "input.openid", limits.OpenIDBytes); err != nil {
+			return nil, err
+		}
+	}
+	return s.changeAdvisor(ctx, c, "answerInvitation", func(tx *store.Tx, a *models.Advisor) error {
+		if a.OpenID == "" {
+			a.OpenID = openid
+		}
+		if err := a.Answer(accept, tx.Now); err != nil {
+			return err
+		}
+		if accept {
+			return mustFollow(&tx.Reader, tx.Account, a)
+		}
+		return nil
+	}, "openid", "state", "presence", "answered_at")
+}
+
+// mustFollow reports MUST_FOLLOW_ACCOUNT unless the person follows the account now.
+func mustFollow(r *store.Reader, account models.Key, a *models.Advisor) error {
+	var c *models.Customer
+	var err error
+	switch {
+	case a.OpenID != "":
+		var rows []*models.Customer
+		if rows, err = r.CustomersByOpenID(account, []models.Ident{a.OpenID}); len(rows) == 1 {
+			c = rows[0]
+		}
+	case a.UnionID != "":
+		if c, err = r.CustomerByUnionID(account, a.UnionID); errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if c == nil || c.FollowState != models.Following {
+		return models.Errorf(models.CodeMustFollowAccount, "the person must follow the account first")
+	}
+	return nil
+}
+
+// AcceptRules accepts the account's current service rules (rule V7).
+func (s *Services) AcceptRules(ctx context.Context, version string) (*models.Advisor, error) {
+	c, err := s.begin(ctx, mayAcceptRules)
+	if err != nil {
+		return nil, err
+	}
+	if version != c.Account.RulesVersion {
+		return nil, &models.Error{Code: models.CodeState, Field: "input.version", Message: "another version of the service rules is current"}
+	}
+	return s.changeAdvisor(ctx, c, "acceptServiceRules", func(tx *store.Tx, a *models.Advisor) error {
+		if a.StateAt(tx.Now) != models.AdvisorActive {
+			return models.Errorf(models.CodeState, "the invitation must be accepted first")
+		}
+		a.RulesVersion, a.RulesAcceptedAt = version, tx.Now
+		return nil
+	}, "rules_version", "rules_accepted_at")
+}
+
+// SetPresence says whether the viewer is at work (rule B6).
+func (s *Services) SetPresence(ctx context.Context, p models.Presence) (*models.Advisor, error) {
+	c, err := s.begin(ctx, maySetPresence)
+	if err != nil {
+		return nil, err
+	}
+	return s.changeAdvisor(ctx, c, "", func(_ *store.Tx, a *models.Advisor) error {
+		a.Presence = p
+		return nil
+	}, "presence")
+}
+
+// changeAdvisor runs one change of the viewer's own row under its lock; an empty action says
+// that the row is its own record.
+func (s *Services) changeAdvisor(ctx context.Context, c *Scope, action string,
+	change func(*store.Tx, *models.Advisor) error, columns ...string,
+) (a *models.Advisor, err error) {
+	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		rows, err := tx.LockAdvisors([]models.Key{c.Advisor.Key})
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return models.NotFound("advisor", "")
+		}
+		a = rows[0]
+		if err := change(tx, a); err != nil {
+			return err
+		}
+		if err := tx.UpdateAdvisors(rows, columns...); err != nil {
+			return err
+		}
+		tx.Emit(models.Event{Stream: a.Key, Kind: models.EventAdvisorChanged})
+		if action == "" {
+			tx.OwnRecord()
+			return nil
+		}
+		return tx.Audit(store.Change{Action: action, TargetKind: "Advisor", Target: a.Key,
+			After: map[string]any{"state": a.Stored, "rules": a.RulesVersion}})
+	})
+	if errors.Is(err, store.ErrDuplicate) {
+		return nil, &models.Error{Code: models.CodeConflict, Field: "input.openid", Message: "another advisor has this openid"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// IssueToken makes a token for an advisor who is PENDING or ACTIVE (rule V1). life is cut to
+// whole seconds.
+func (s *Services) IssueToken(ctx context.Context, ref AdvisorRef, life time.Duration) (string, models.Time, error) {
+	c, err := s.begin(ctx, mayIssueToken)
+	if err != nil {
+		return "", 0, err
+	}
+	if life < time.Minute || life > limits.TokenLife {
+		return "", 0, models.Invalid("input.lifeSeconds", "is not 60 to %d", int(limits.TokenLife.Seconds()))
+	}
+	a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, ref, "input.advisor")
+	if err != nil {
+		return "", 0, err
+	}
+	if st := a.StateAt(s.Now()); st != models.AdvisorActive && st != models.AdvisorPending {
+		return "", 0, models.Errorf(models.CodeState, "the advisor is %s", st)
+	}
+	token, v, err := s.issuer.Issue(auth.Grant{
+		Role: auth.RoleAdvisor, Account: c.Account.Key.String(),
+		Subject: auth.AdvisorSubject(auth.SubjectID, a.Key.String()), Life: life,
+	})
+	if err != nil {
+		return "", 0, err
+	}
+	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		return tx.Audit(store.Change{Action: "issueAdvisorToken", TargetKind: "Advisor", Target: a.Key,
+			After: map[string]any{"token": v.TokenID, "expires": v.Expires}})
+	})
+	return token, models.At(v.Expires), err
+}
+
+// ExpireInvitations writes EXPIRED for invitations past their deadline and tells their streams
+// (rule B3: expiry is reported). It answers how many.
+func (s *Services) ExpireInvitations(ctx context.Context) (int, error) {
+	lapsed, err := s.store.View(ctx).LapsedInvitations(s.Now(), limits.BatchRows)
+	if err != nil {
+		return 0, err
+	}
+	byAccount := map[models.Key][]models.Key{}
+	for _, a := range lapsed {
+		byAccount[a.AccountID] = append(byAccount[a.AccountID], a.Key)
+	}
+	for account, keys := range byAccount {
+		err := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
+			rows, err := tx.LockAdvisors(keys)
+			if err != nil {
+				return err
+			}
+			var expired []*models.Advisor
+			for _, a := range rows {
+				if a.Stored == models.AdvisorPending && a.StateAt(tx.Now) == models.AdvisorExpired {
+					a.Stored = models.AdvisorExpired
+					expired = append(expired, a)
+					tx.Emit(models.Event{Stream: a.Key, Kind: models.EventAdvisorChanged})
+				}
+			}
+			return tx.UpdateAdvisors(expired, "state")
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return len(lapsed), nil
+}
+
+// AdvisorState is the state that holds now.
+func (s *Services) AdvisorState(a *models.Advisor) models.AdvisorState { return a.StateAt(s.Now()) }

@@ -1,0 +1,162 @@
+package services
+
+import (
+	"context"
+
+	"clientele/auth"
+	"clientele/internal/relay"
+	"clientele/models"
+	"clientele/store"
+)
+
+// CustomerRef names a customer by exactly one of its fields (rule E14).
+type CustomerRef struct {
+	Key     models.Key
+	OpenID  models.Ident
+	UnionID models.Ident
+}
+
+// customerRef finds the customer a reference names, if the viewer may see them; NOT_FOUND for an
+// unknown one and for one of another tenant or another advisor alike (rules V4, V5). An ANALYST
+// names customers by id only, since openid and unionid are not theirs to read (rule V8).
+func (s *Services) customerRef(r *store.Reader, c *Scope, ref CustomerRef, field string) (*models.Customer, error) {
+	if c.Viewer.Role == auth.RoleAnalyst && ref.Key.IsZero() {
+		return nil, &models.Error{Code: models.CodeForbidden, Field: field, Message: "an ANALYST names customers by id"}
+	}
+	var rows []*models.Customer
+	var err error
+	switch {
+	case !ref.Key.IsZero():
+		rows, err = r.Customers(c.Account.Key, []models.Key{ref.Key})
+	case ref.OpenID != "":
+		rows, err = r.CustomersByOpenID(c.Account.Key, []models.Ident{ref.OpenID})
+	case ref.UnionID != "":
+		var one *models.Customer
+		if one, err = r.CustomerByUnionID(c.Account.Key, ref.UnionID); err == nil {
+			rows = []*models.Customer{one}
+		}
+	default:
+		return nil, models.Invalid(field, "names nobody")
+	}
+	if err == nil && (len(rows) == 0 || !c.sees(rows[0])) {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return known[*models.Customer](nil, err, "customer", field)
+	}
+	return rows[0], nil
+}
+
+// Customer finds one that the viewer may see.
+func (s *Services) Customer(ctx context.Context, ref CustomerRef) (*models.Customer, error) {
+	c, err := s.begin(ctx, mayCustomer)
+	if err != nil {
+		return nil, err
+	}
+	customer, err := s.customerRef(s.store.View(ctx), c, ref, "by")
+	if err != nil {
+		return nil, err
+	}
+	return c.shown(customer), nil
+}
+
+// CustomerFilter says which customers a page holds.
+type CustomerFilter struct {
+	Assigned *bool
+	Advisor  *AdvisorRef
+}
+
+// CustomerPage reads a page of customers; byBinding says that it is ordered by the binding, as
+// an advisor's list is, and not by when they were first seen.
+func (s *Services) CustomerPage(ctx context.Context, f CustomerFilter, p relay.Page) (rows []*models.Customer, byBinding bool, err error) {
+	c, err := s.begin(ctx, mayCustomers)
+	if err != nil {
+		return nil, false, err
+	}
+	r := s.store.View(ctx)
+	q := store.CustomerFilter{Advisor: c.owner(), Assigned: f.Assigned}
+	if f.Advisor != nil {
+		a, err := s.advisorRef(r, c.Account.Key, *f.Advisor, "filter.advisor")
+		if err != nil {
+			return nil, false, err
+		}
+		if c.Advisor != nil && c.Advisor.Key != a.Key {
+			return nil, false, models.NotFound("advisor", "filter.advisor")
+		}
+		q.Advisor = a.Key
+	}
+	byBinding = !q.Advisor.IsZero()
+	if byBinding && f.Assigned != nil && !*f.Assigned {
+		return nil, true, nil // an advisor's customers are all assigned
+	}
+	if rows, err = r.CustomerPage(c.Account.Key, q, p); err != nil {
+		return nil, false, err
+	}
+	for i := range rows {
+		rows[i] = c.shown(rows[i])
+	}
+	return rows, byBinding, nil
+}
+
+// CustomersByKeys reads those customers that the viewer may see; the others are left out.
+func (s *Services) CustomersByKeys(ctx context.Context, keys []models.Key) (map[models.Key]*models.Customer, error) {
+	c, err := s.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.store.View(ctx).Customers(c.Account.Key, keys)
+	seen := make(map[models.Key]*models.Customer, len(rows))
+	for _, r := range rows {
+		if c.sees(r) {
+			seen[r.Key] = c.shown(r)
+		}
+	}
+	return seen, err
+}
+
+// tenant is the scope of a viewer of one account, for reads below a root field that was
+// permitted already.
+func (s *Services) tenant(ctx context.Context) (*Scope, error) {
+	c, err := s.scope(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.Account == nil {
+		return nil, models.Errorf(models.CodeForbidden, "PLATFORM reads no account's people")
+	}
+	return c, nil
+}
+
+// AdvisorsByKeys reads those advisors that the viewer may see.
+func (s *Services) AdvisorsByKeys(ctx context.Context, keys []models.Key) (map[models.Key]*models.Advisor, error) {
+	c, err := s.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.Advisor != nil { // of other advisors an ADVISOR reads nothing (rule V2)
+		return map[models.Key]*models.Advisor{c.Advisor.Key: c.Advisor}, nil
+	}
+	rows, err := s.store.View(ctx).Advisors(c.Account.Key, keys)
+	found := make(map[models.Key]*models.Advisor, len(rows))
+	for _, r := range rows {
+		found[r.Key] = r
+	}
+	return found, err
+}
+
+// QRCodesByOwner reads the codes of advisors and groups; an ADVISOR's own only.
+func (s *Services) QRCodesByOwner(ctx context.Context, owners []models.Key) (map[models.Key]*models.QRCode, error) {
+	c, err := s.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.Advisor != nil {
+		owners = []models.Key{c.Advisor.Key}
+	}
+	rows, err := s.store.View(ctx).QRCodesByOwner(c.Account.Key, owners)
+	found := make(map[models.Key]*models.QRCode, len(rows))
+	for _, r := range rows {
+		found[r.OwnerID] = r
+	}
+	return found, err
+}

@@ -1,0 +1,234 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// InboundResult is what came of an inbound item.
+type InboundResult struct {
+	// Customer is who did it, after the change; nil for OTHER and for repeats.
+	Customer *models.Customer
+	// Outcome is what came of a scan; empty without one.
+	Outcome models.ScanOutcome
+	// Repeated: the item was stored before, nothing changed.
+	Repeated bool
+}
+
+// Ingest stores one item that a channel received and does what follows from it: the reply
+// window (rule G2), the binding (rules C2, D3, E4, E12), the message (rule G1), what the advisor
+// is told (rules N2, N3). It returns once all of it is committed. A repeat of a stored item is
+// no error. UNAVAILABLE when too much waits, and when ctx ends first (the item may still be
+// stored: the repeat is then harmless).
+func (s *Services) Ingest(ctx context.Context, account models.Key, in models.Inbound) (InboundResult, error) {
+	it := &inboundItem{account: account, in: in, done: make(chan struct{})}
+	if err := s.lanes.put(it); err != nil {
+		return InboundResult{}, err
+	}
+	select {
+	case <-it.done:
+		return it.result, it.err
+	case <-ctx.Done():
+		return InboundResult{}, models.Errorf(models.CodeUnavailable, "the item was not stored in time")
+	}
+}
+
+// processInbound writes a batch. When it fails as a whole it is split, so that one bad item
+// fails alone; a database that is away fails all at once.
+func (s *Services) processInbound(ctx context.Context, account models.Key, items []*inboundItem) {
+	ctx, cancel := context.WithTimeout(ctx, limits.OperationTime)
+	defer cancel()
+	err := s.writeInbound(ctx, account, items)
+	switch {
+	case err == nil:
+	case len(items) == 1 && errors.Is(err, store.ErrDuplicate):
+		// Another node stored the same item between our look and our insert.
+		items[0].result.Repeated = true
+	case len(items) == 1 || ctx.Err() != nil || errors.Is(err, store.ErrUnknownOutcome):
+		if models.CodeOf(err) == models.CodeInternal {
+			s.log.ErrorContext(ctx, "inbound items not stored", "account", account.String(), "items", len(items), "error", err)
+		}
+		for _, it := range items {
+			it.err = err
+		}
+	default:
+		half := len(items) / 2
+		s.processInbound(ctx, account, items[:half])
+		s.processInbound(ctx, account, items[half:])
+	}
+}
+
+// errRedraw: an advisor drawn at random was not free under the lock; draw among all, locked.
+var errRedraw = errors.New("the drawn advisor is not free")
+
+func (s *Services) writeInbound(ctx context.Context, account models.Key, items []*inboundItem) error {
+	for _, wide := range []bool{false, true} {
+		var b *inboundBatch
+		err := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
+			b = &inboundBatch{s: s, tx: tx, wide: wide}
+			return b.write(items)
+		})
+		if errors.Is(err, errRedraw) {
+			continue
+		}
+		if err == nil {
+			b.finish(items)
+		}
+		return err
+	}
+	return errRedraw
+}
+
+// write runs one batch in its transaction. Rows are read and locked phase by phase, the pure
+// rules run over them, then all that changed is written, so that the number of statements does
+// not depend on the number of items.
+func (b *inboundBatch) write(items []*inboundItem) error {
+	if err := b.load(items); err != nil {
+		return err
+	}
+	for i, it := range items {
+		if err := b.apply(i, it.in); err != nil {
+			return err
+		}
+	}
+	return b.save()
+}
+
+// load reads and locks everything the batch may touch.
+func (b *inboundBatch) load(items []*inboundItem) (err error) {
+	tx := b.tx
+	if b.account, err = tx.Reader.Account(tx.Account); err != nil {
+		return err
+	}
+	b.policy = b.account.Policy()
+	b.results = make([]InboundResult, len(items))
+	var openids, dedup, scenes []models.Ident
+	wantsAny := false
+	for _, it := range items {
+		dedup = append(dedup, models.Ident(it.in.DedupKey))
+		if it.in.Kind == models.InboundOther {
+			continue // it may name no follower at all
+		}
+		openids = append(openids, models.Ident(it.in.OpenID))
+		if it.in.Scene != "" {
+			scenes = append(scenes, models.Ident(it.in.Scene))
+		}
+		wantsAny = wantsAny || it.in.Kind == models.InboundFollow
+	}
+	slices.Sort(openids)
+	openids = slices.Compact(openids)
+	if err := b.loadCustomers(openids); err != nil {
+		return err
+	}
+	if b.seen, err = tx.SeenInbound(tx.Account, dedup); err != nil {
+		return err
+	}
+	if err := b.loadTargets(scenes, openids, wantsAny); err != nil {
+		return err
+	}
+	if err := b.lockAdvisors(); err != nil {
+		return err
+	}
+	return b.loadNotices()
+}
+
+func (b *inboundBatch) loadCustomers(openids []models.Ident) error {
+	b.customers = map[models.Ident]*models.Customer{}
+	b.conversations = map[models.Key]*models.Conversation{}
+	if len(openids) == 0 {
+		return nil
+	}
+	byOpenID, err := b.tx.EnsureCustomers(openids)
+	if err != nil {
+		return err
+	}
+	keys := make([]models.Key, 0, len(byOpenID))
+	for _, k := range byOpenID {
+		keys = append(keys, k)
+	}
+	customers, err := b.tx.LockCustomers(keys)
+	if err != nil {
+		return err
+	}
+	for _, c := range customers {
+		b.customers[c.OpenID] = c
+	}
+	conversations, err := b.tx.LockConversations(keys)
+	if err != nil {
+		return err
+	}
+	for _, c := range conversations {
+		b.conversations[c.CustomerID] = c
+	}
+	return nil
+}
+
+// loadTargets reads what the scanned codes lead to, and draws.
+func (b *inboundBatch) loadTargets(scenes, openids []models.Ident, wantsAny bool) error {
+	tx := b.tx
+	b.codes = map[models.Ident]*models.QRCode{}
+	b.groups = map[models.Key]*targetGroup{}
+	codes, err := tx.QRCodesByScene(tx.Account, scenes)
+	if err != nil {
+		return err
+	}
+	var groupKeys []models.Key
+	for _, c := range codes {
+		b.codes[c.Scene] = c
+		if c.Kind == models.QRCodeGroup {
+			groupKeys = append(groupKeys, c.OwnerID)
+		}
+	}
+	if len(groupKeys) > 0 {
+		if err := b.loadGroups(groupKeys); err != nil {
+			return err
+		}
+	}
+	if !wantsAny || !b.account.AutoAssign || !b.account.IsOpen() {
+		return nil
+	}
+	if b.free, err = tx.FreeAdvisors(tx.Account); err != nil {
+		return err
+	}
+	b.staff, err = tx.StaffAmong(tx.Account, openids, tx.Now)
+	return err
+}
+
+func (b *inboundBatch) loadGroups(keys []models.Key) error {
+	groups, err := b.tx.Groups(b.tx.Account, keys)
+	if err != nil {
+		return err
+	}
+	members, err := b.tx.Members(b.tx.Account, keys)
+	if err != nil {
+		return err
+	}
+	free, err := b.tx.FreeMembers(b.tx.Account, keys)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		b.groups[g.Key] = &targetGroup{members: map[models.Key]bool{}, free: free[g.Key]}
+	}
+	for _, m := range members {
+		if g := b.groups[m.GroupID]; g != nil {
+			g.members[m.AdvisorID] = true
+		}
+	}
+	return nil
+}
+
+// finish hands out the results of a committed batch.
+func (b *inboundBatch) finish(items []*inboundItem) {
+	for i, it := range items {
+		it.result = b.results[i]
+	}
+	for _, c := range b.customers {
+		b.s.lanes.remember(b.tx.Account, c.OpenID, c.AdvisorID)
+	}
+}

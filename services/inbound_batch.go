@@ -1,0 +1,427 @@
+package services
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// drawn is how many advisors a narrow batch locks of each group, and of the account for
+// auto-assign: enough that a batch rarely has to be drawn again, few enough to lock.
+const drawn = 8
+
+// targetGroup is a group whose code was scanned.
+type targetGroup struct {
+	members map[models.Key]bool
+	free    []models.Key // drawn in random order
+}
+
+// inboundBatch is one transaction's worth of inbound items: the rows it locked, and what is to
+// be written. It lives for one attempt.
+type inboundBatch struct {
+	s  *Services
+	tx *store.Tx
+	// wide locks every free advisor of a group, at most limits.AdvisorsPerGroup, instead of a few
+	// drawn ones.
+	wide    bool
+	account *models.Account
+	policy  models.Policy
+
+	customers     map[models.Ident]*models.Customer
+	conversations map[models.Key]*models.Conversation
+	seen          map[models.Ident]*models.InboundRecord
+	codes         map[models.Ident]*models.QRCode
+	groups        map[models.Key]*targetGroup
+	free          []models.Key // of the whole account, for auto-assign
+	staff         map[models.Ident]bool
+	advisors      map[models.Key]*models.Advisor
+	openApps      map[models.Key]bool
+	inquiries     map[models.Key]*models.Notification
+
+	results       []InboundResult
+	changed       map[models.Key]bool // customers whose row and conversation changed
+	counted       map[models.Key]bool // advisors whose customer count changed
+	bindings      []*models.Binding
+	messages      []*models.Message
+	notifications []*models.Notification
+	merged        map[models.Key]*models.Notification
+	records       []*models.InboundRecord
+}
+
+// lockAdvisors locks, in one statement, everyone whose row decides: the advisors of the codes,
+// those drawn, and those whom the batch's customers are bound to.
+func (b *inboundBatch) lockAdvisors() error {
+	want := map[models.Key]bool{}
+	for _, c := range b.codes {
+		if c.Kind == models.QRCodeAdvisor {
+			want[c.OwnerID] = true
+		}
+	}
+	for _, g := range b.groups {
+		g.free = b.draw(g.free, limits.AdvisorsPerGroup)
+		for _, k := range g.free {
+			want[k] = true
+		}
+	}
+	b.free = b.draw(b.free, limits.AdvisorsPerGroup)
+	for _, k := range b.free {
+		want[k] = true
+	}
+	for _, c := range b.customers {
+		if !c.AdvisorID.IsZero() {
+			want[c.AdvisorID] = true
+		}
+	}
+	keys := make([]models.Key, 0, len(want))
+	for k := range want {
+		keys = append(keys, k)
+	}
+	rows, err := b.tx.LockAdvisors(keys)
+	if err != nil {
+		return err
+	}
+	b.advisors = make(map[models.Key]*models.Advisor, len(rows))
+	for _, a := range rows {
+		b.advisors[a.Key] = a
+	}
+	b.openApps, err = b.tx.OpenApps(b.tx.Account, keys, b.tx.Now)
+	return err
+}
+
+// draw takes some of the free advisors at random, or all up to most when the batch is wide.
+func (b *inboundBatch) draw(free []models.Key, most int) []models.Key {
+	free = slices.Clone(free)
+	rand.Shuffle(len(free), func(i, j int) { free[i], free[j] = free[j], free[i] }) //nolint:gosec // chance, not secrecy.
+	if !b.wide {
+		most = drawn
+	}
+	return free[:min(len(free), most)]
+}
+
+// pick is the first drawn advisor who is free under the lock and is not the customer. When all
+// that a narrow batch drew are taken it asks for a wider one.
+func (b *inboundBatch) pick(from []models.Key, c *models.Customer) (*models.Advisor, error) {
+	for _, k := range from {
+		a := b.advisors[k]
+		if a != nil && a.StateAt(b.tx.Now) == models.AdvisorActive && !a.IsFull() && !c.IsPersonOf(a) {
+			return a, nil
+		}
+	}
+	if !b.wide && len(from) == drawn {
+		return nil, errRedraw
+	}
+	return nil, nil //nolint:nilnil // nobody is free: an outcome, not a fault.
+}
+
+// loadNotices reads the open inquiries that messages may merge into; the conversations' locks
+// guard them.
+func (b *inboundBatch) loadNotices() error {
+	var keys []models.Key
+	for _, c := range b.conversations {
+		if !c.InquiryID.IsZero() {
+			keys = append(keys, c.InquiryID)
+		}
+	}
+	rows, err := b.tx.Notifications(b.tx.Account, keys)
+	if err != nil {
+		return err
+	}
+	b.inquiries = make(map[models.Key]*models.Notification, len(rows))
+	for _, n := range rows {
+		b.inquiries[n.Key] = n
+	}
+	b.changed, b.counted, b.merged = map[models.Key]bool{}, map[models.Key]bool{}, map[models.Key]*models.Notification{}
+	return nil
+}
+
+// apply does what follows from one item, in memory.
+func (b *inboundBatch) apply(i int, in models.Inbound) error {
+	key := models.Ident(in.DedupKey)
+	c := b.customers[models.Ident(in.OpenID)]
+	if rec, again := b.seen[key]; again {
+		b.results[i] = InboundResult{Repeated: true, Outcome: rec.Outcome, Customer: c}
+		return nil
+	}
+	rec := &models.InboundRecord{
+		AccountID: b.tx.Account, DedupKey: key, Kind: in.Kind, Name: in.Name, Scene: models.Ident(in.Scene),
+		At: in.At, CreatedAt: b.tx.Now,
+	}
+	b.seen[key] = rec
+	b.records = append(b.records, rec)
+	if in.Kind == models.InboundOther {
+		return nil
+	}
+	conv := b.conversations[c.Key]
+	rec.CustomerID = c.Key
+	b.changed[c.Key] = true
+	var err error
+	switch in.Kind {
+	case models.InboundFollow:
+		err = b.follow(c, conv, in, rec)
+	case models.InboundUnfollow:
+		b.unfollow(c, conv, in)
+	case models.InboundScan:
+		b.acted(c, conv, models.ActionScan, in.At)
+		rec.Outcome, err = b.scan(c, conv, in)
+		if rec.Outcome != models.ScanBound {
+			b.tell(c, conv, models.EventConversationChanged)
+		}
+	case models.InboundMenu:
+		b.acted(c, conv, models.ActionMenu, in.At)
+		b.tell(c, conv, models.EventConversationChanged)
+	case models.InboundMessage:
+		b.acted(c, conv, models.ActionMessage, in.At)
+		b.message(c, conv, in)
+	case models.InboundOther:
+	}
+	rec.AdvisorID = c.BoundTo()
+	b.results[i] = InboundResult{Customer: c, Outcome: rec.Outcome}
+	return err
+}
+
+// acted notes an action that opens the reply window (rule G2). Whoever acts follows, unless
+// what they did is older than their leaving.
+func (b *inboundBatch) acted(c *models.Customer, conv *models.Conversation, a models.ContactAction, at models.Time) {
+	c.LastInteractionAt = max(c.LastInteractionAt, at)
+	conv.Contact = conv.Contact.Opened(a, at, b.policy)
+	if c.FollowState != models.Following && at > c.UnfollowedAt {
+		c.FollowState, c.FollowedAt = models.Following, at
+		b.restore(c, conv)
+	}
+}
+
+func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in models.Inbound, rec *models.InboundRecord) (err error) {
+	if in.At < c.UnfollowedAt {
+		return nil // they left again since; the platform's retries arrive in any order
+	}
+	c.FollowState, c.FollowedAt = models.Following, in.At
+	c.LastInteractionAt = max(c.LastInteractionAt, in.At)
+	conv.Contact = conv.Contact.Opened(models.ActionFollow, in.At, b.policy)
+	if in.Scene != "" {
+		conv.Contact = conv.Contact.Opened(models.ActionScan, in.At, b.policy)
+		if rec.Outcome, err = b.scan(c, conv, in); err != nil || rec.Outcome == models.ScanBound {
+			return err
+		}
+	}
+	if b.restore(c, conv) || !c.BoundTo().IsZero() {
+		b.tell(c, conv, models.EventConversationChanged)
+		return nil
+	}
+	if in.Scene != "" && !b.account.AutoAssignAfterCode {
+		return nil
+	}
+	return b.autoAssign(c, conv)
+}
+
+// autoAssign binds a new follower to a random free advisor of the account while the setting is
+// on (rule E4). Advisors themselves are skipped (rule E1).
+func (b *inboundBatch) autoAssign(c *models.Customer, conv *models.Conversation) error {
+	if !b.account.AutoAssign || !b.account.IsOpen() || b.staff[c.OpenID] {
+		return nil
+	}
+	a, err := b.pick(b.free, c)
+	if err != nil || a == nil {
+		return err
+	}
+	b.bind(c, conv, a, models.SourceAutoAssign)
+	return nil
+}
+
+// restore takes up a suspended binding if its advisor is ACTIVE and not full: source unchanged,
+// no notification (rule E12). It reports whether it did. While the account is closed nothing is
+// bound (rule A1).
+func (b *inboundBatch) restore(c *models.Customer, conv *models.Conversation) bool {
+	if c.AdvisorID.IsZero() || c.SuspendedAt.IsZero() || !b.account.IsOpen() {
+		return false
+	}
+	a := b.advisors[c.AdvisorID]
+	if a == nil || a.StateAt(b.tx.Now) != models.AdvisorActive || a.IsFull() {
+		return false
+	}
+	c.SuspendedAt = 0
+	a.CustomerCount++
+	b.counted[a.Key] = true
+	b.history(c, a.Key, models.BindingRestored, c.BoundSource)
+	return true
+}
+
+func (b *inboundBatch) unfollow(c *models.Customer, conv *models.Conversation, in models.Inbound) {
+	if in.At < c.FollowedAt {
+		return // they came back since
+	}
+	c.FollowState, c.UnfollowedAt = models.Unfollowed, max(c.UnfollowedAt, in.At)
+	if bound := c.BoundTo(); !bound.IsZero() {
+		c.SuspendedAt = b.tx.Now
+		if a := b.advisors[bound]; a != nil {
+			a.CustomerCount--
+			b.counted[a.Key] = true
+		}
+		b.history(c, bound, models.BindingSuspended, c.BoundSource)
+	}
+	b.tell(c, conv, models.EventConversationChanged)
+}
+
+// scan does what a scanned code asks for (rules C2, D3).
+func (b *inboundBatch) scan(c *models.Customer, conv *models.Conversation, in models.Inbound) (models.ScanOutcome, error) {
+	if in.Scene == "" {
+		return "", nil
+	}
+	t := models.ScanTarget{Code: b.codes[models.Ident(in.Scene)]}
+	source := models.SourceAdvisorQR
+	if t.Code != nil && t.Code.Kind == models.QRCodeGroup {
+		source = models.SourceGroupQR
+		if g := b.groups[t.Code.OwnerID]; g != nil {
+			var err error
+			if t.Advisor, err = b.pick(g.free, c); err != nil {
+				return "", err
+			}
+			t.GroupExists, t.IsMember = true, func(k models.Key) bool { return g.members[k] }
+		}
+	} else if t.Code != nil {
+		t.Advisor = b.advisors[t.Code.OwnerID]
+	}
+	outcome := t.Scan(b.account, c, b.tx.Now)
+	if outcome == models.ScanBound {
+		b.bind(c, conv, t.Advisor, source)
+	}
+	return outcome, nil
+}
+
+// bind makes the customer the advisor's (rules E1, E2) and tells both the new advisor and,
+// where a suspended binding ends by it, the former one.
+func (b *inboundBatch) bind(c *models.Customer, conv *models.Conversation, a *models.Advisor, source models.BindingSource) {
+	now := b.tx.Now
+	if former := c.AdvisorID; !former.IsZero() && former != a.Key {
+		b.emit(former, models.EventCustomerLeft, &models.Primed{}, c.Key)
+	}
+	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundBy, c.SuspendedAt = a.Key, now, source, "", 0
+	a.CustomerCount++
+	b.counted[a.Key] = true
+	conv.AdvisorID, conv.ActiveAt, conv.Unread, conv.InquiryID = a.Key, now, 0, models.Key{}
+	b.history(c, a.Key, models.BindingBound, source)
+	b.tell(c, conv, models.EventConversationChanged)
+	if b.account.Notifies(source) {
+		b.notify(c, conv, &models.Notification{Kind: models.NotifyCustomerBound, Source: source, Count: 1})
+	}
+}
+
+func (b *inboundBatch) history(c *models.Customer, advisor models.Key, change models.BindingChange, source models.BindingSource) {
+	b.bindings = append(b.bindings, &models.Binding{
+		AccountID: b.tx.Account, Key: models.NewKey(), CustomerID: c.Key, AdvisorID: advisor,
+		Change: change, Source: source, At: b.tx.Now,
+	})
+}
+
+// message records what the customer wrote and tells their advisor (rules G1, N3).
+func (b *inboundBatch) message(c *models.Customer, conv *models.Conversation, in models.Inbound) {
+	now := b.tx.Now
+	m := &models.Message{
+		AccountID: b.tx.Account, Key: models.NewKey(), CustomerID: c.Key, AdvisorID: c.BoundTo(),
+		Direction: models.FromCustomer, Kind: in.Content.Kind,
+		Text: in.Content.Text, MediaRef: in.Content.MediaRef, URL: in.Content.URL, Detail: in.Content.Description,
+		Latitude: in.Content.Latitude, Longitude: in.Content.Longitude,
+		Status: models.StatusReceived, At: in.At, StatusAt: now, CreatedAt: now,
+	}
+	b.messages = append(b.messages, m)
+	conv.LastMessageID, conv.ActiveAt, conv.LastCustomerAt = m.Key, now, now
+	a := b.advisors[c.BoundTo()]
+	if a == nil {
+		return // rule E7: recorded for the merchant, answered by nobody
+	}
+	conv.Unread++
+	b.tx.Emit(models.Event{
+		Stream: a.Key, Kind: models.EventMessageReceived, Customer: c.Key, Message: m.Key,
+		Primed: &models.Primed{Customer: c, Conversation: conv, Message: m},
+	})
+	if b.account.IsOpen() && a.StateAt(now) == models.AdvisorActive && a.Presence == models.PresenceOnline && !b.openApps[a.Key] {
+		b.inquire(c, conv)
+	}
+}
+
+// inquire makes the inquiry notification, or merges into the one that is open (rule N3).
+func (b *inboundBatch) inquire(c *models.Customer, conv *models.Conversation) {
+	n := b.inquiries[conv.InquiryID]
+	if n == nil {
+		n = &models.Notification{Kind: models.NotifyCustomerInquiry, Count: 1}
+		b.notify(c, conv, n)
+		conv.InquiryID = n.Key
+		b.inquiries[n.Key] = n
+		return
+	}
+	n.Count++
+	n.At = b.tx.Now
+	b.merged[n.Key] = n
+	b.emitNotification(c, conv, n)
+}
+
+// notify makes a notification for the customer's advisor.
+func (b *inboundBatch) notify(c *models.Customer, conv *models.Conversation, n *models.Notification) {
+	n.AccountID, n.Key, n.AdvisorID, n.CustomerID = b.tx.Account, models.NewKey(), c.AdvisorID, c.Key
+	n.At, n.CreatedAt = b.tx.Now, b.tx.Now
+	b.notifications = append(b.notifications, n)
+	b.emitNotification(c, conv, n)
+}
+
+func (b *inboundBatch) emitNotification(c *models.Customer, conv *models.Conversation, n *models.Notification) {
+	b.tx.Emit(models.Event{
+		Stream: n.AdvisorID, Kind: models.EventNotificationMade, Customer: c.Key, Notification: n.Key,
+		Primed: &models.Primed{Customer: c, Conversation: conv, Notification: n},
+	})
+}
+
+// tell tells the customer's advisor, if any, that the conversation changed.
+func (b *inboundBatch) tell(c *models.Customer, conv *models.Conversation, kind models.EventKind) {
+	if !c.AdvisorID.IsZero() {
+		b.emit(c.AdvisorID, kind, &models.Primed{Customer: c, Conversation: conv}, c.Key)
+	}
+}
+
+func (b *inboundBatch) emit(stream models.Key, kind models.EventKind, p *models.Primed, customer models.Key) {
+	b.tx.Emit(models.Event{Stream: stream, Kind: kind, Customer: customer, Primed: p})
+}
+
+// save writes what changed, in the order of the lock phases.
+func (b *inboundBatch) save() error {
+	var customers []*models.Customer
+	var conversations []*models.Conversation
+	for _, c := range b.customers {
+		if b.changed[c.Key] {
+			customers = append(customers, c)
+			conversations = append(conversations, b.conversations[c.Key])
+		}
+	}
+	var advisors []*models.Advisor
+	for k := range b.counted {
+		advisors = append(advisors, b.advisors[k])
+	}
+	var merged []*models.Notification
+	for k, n := range b.merged {
+		// One made in this very batch is inserted with its merges.
+		if !slices.ContainsFunc(b.notifications, func(m *models.Notification) bool { return m.Key == k }) {
+			merged = append(merged, n)
+		}
+	}
+	tx := b.tx
+	steps := []func() error{
+		func() error {
+			return tx.UpdateCustomers(customers, "follow_state", "followed_at", "unfollowed_at",
+				"advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at", "last_interaction_at")
+		},
+		func() error { return tx.UpdateConversations(conversations) },
+		func() error { return tx.UpdateAdvisors(advisors, "customer_count") },
+		func() error { return tx.InsertBindings(b.bindings) },
+		func() error { return tx.InsertMessages(b.messages) },
+		func() error { return tx.InsertNotifications(b.notifications) },
+		func() error { return tx.UpdateNotifications(merged) },
+		func() error { return tx.InsertInbound(b.records) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

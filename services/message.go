@@ -1,0 +1,195 @@
+package services
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// Outgoing is a text to send.
+type Outgoing struct {
+	To   CustomerRef
+	Text string
+	// IdempotencyKey is 1 to limits.IdempotencyKeyBytes of printable ASCII (rules E15, G5).
+	IdempotencyKey string
+}
+
+// Send queues a text to a customer bound to the viewer and answers at once; the delivery job
+// hands it to the channel. The allowance is taken in this transaction (rule G4, ADR 0007). The
+// same key with the same body answers with the first message. Errors: INVALID, LIMIT_EXCEEDED,
+// NOT_FOUND, NOT_FOLLOWING, REPLY_WINDOW_CLOSED, OUTREACH_UNAVAILABLE, IDEMPOTENCY_CONFLICT;
+// UNAVAILABLE when the outcome is not known: the same key tells it.
+func (s *Services) Send(ctx context.Context, in Outgoing) (*models.Message, error) {
+	c, err := s.begin(ctx, maySend)
+	if err != nil {
+		return nil, err
+	}
+	if err := models.CheckText(in.Text, "input.text", limits.TextBytes); err != nil {
+		return nil, err
+	}
+	if err := models.CheckIdent(in.IdempotencyKey, "input.idempotencyKey", limits.IdempotencyKeyBytes); err != nil {
+		return nil, err
+	}
+	customer, err := s.customerRef(s.store.View(ctx), c, in.To, "input.customer")
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(append(customer.Key[:], in.Text...))
+	once := &models.Idempotency{
+		AccountID: c.Account.Key, Subject: models.Ident("advisor:" + c.Advisor.Key.String()),
+		IdemKey: models.Ident(in.IdempotencyKey), BodyHash: sum[:],
+	}
+	var m *models.Message
+	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		tx.OwnRecord()
+		m, err = s.send(tx, c, customer.Key, in.Text, *once)
+		return err
+	})
+	if errors.Is(err, store.ErrDuplicate) {
+		// The same key came twice at one instant, for two customers: the first one committed.
+		m, err = repeated(s.store.View(ctx), once)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.wakeDeliveries()
+	return m, nil
+}
+
+// repeated is the first result of an idempotency key, nil when the key is new.
+func repeated(r *store.Reader, once *models.Idempotency) (*models.Message, error) {
+	row, err := r.Idempotent(once.AccountID, once.Subject, once.IdemKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil //nolint:nilnil // a new key is no fault.
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(row.BodyHash, once.BodyHash) {
+		return nil, &models.Error{Code: models.CodeIdempotencyConflict, Field: "input.idempotencyKey", Message: "the key was used with another body"}
+	}
+	rows, err := r.Messages(once.AccountID, []models.Key{row.ResultID})
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, models.NotFound("message", "")
+	}
+	return rows[0], nil
+}
+
+func (s *Services) send(tx *store.Tx, c *Scope, key models.Key, text string, once models.Idempotency) (*models.Message, error) {
+	customer, conv, err := lockConversation(tx, key)
+	if err != nil {
+		return nil, err
+	}
+	if customer.AdvisorID != c.Advisor.Key {
+		return nil, models.NotFound("customer", "input.customer")
+	}
+	if m, err := repeated(&tx.Reader, &once); m != nil || err != nil {
+		return m, err
+	}
+	account, err := tx.Reader.Account(tx.Account)
+	if err != nil {
+		return nil, err
+	}
+	answer := contactability(account, customer, conv, c.Advisor.Key, tx.Now)
+	if err := answer.Err(); err != nil {
+		return nil, err
+	}
+	contact, slot, refused := conv.Contact.Take(tx.Now, account.Policy(), 1)
+	if refused != nil {
+		return nil, refused
+	}
+	m := &models.Message{
+		AccountID: tx.Account, Key: models.NewKey(), CustomerID: key, AdvisorID: c.Advisor.Key,
+		Direction: models.FromAdvisor, Kind: models.ContentText, Text: text,
+		Status: models.StatusQueued, Slot: slot, At: tx.Now, StatusAt: tx.Now, CreatedAt: tx.Now,
+	}
+	conv.Contact = contact
+	conv.LastMessageID, conv.ActiveAt, conv.LastAdvisorAt = m.Key, tx.Now, tx.Now
+	once.ResultID, once.CreatedAt = m.Key, tx.Now
+	if err := tx.UpdateConversations([]*models.Conversation{conv}); err != nil {
+		return nil, err
+	}
+	if err := tx.Enqueue(&models.Delivery{
+		AccountID: tx.Account, CustomerID: key, MessageID: m.Key, State: models.DeliveryWaiting, CreatedAt: tx.Now,
+	}); err != nil {
+		return nil, err
+	}
+	if err := tx.InsertMessages([]*models.Message{m}); err != nil {
+		return nil, err
+	}
+	if err := tx.InsertIdempotency(&once); err != nil {
+		return nil, err
+	}
+	tx.Emit(models.Event{
+		Stream: m.AdvisorID, Kind: models.EventMessageStatus, Customer: key, Message: m.Key,
+		Primed: &models.Primed{Customer: customer, Conversation: conv, Message: m},
+	})
+	return m, nil
+}
+
+// MessagesByKeys reads messages whose conversations the viewer may read.
+func (s *Services) MessagesByKeys(ctx context.Context, keys []models.Key) (map[models.Key]*models.Message, error) {
+	c, err := s.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := s.store.View(ctx)
+	rows, err := r.Messages(c.Account.Key, keys)
+	if err != nil {
+		return nil, err
+	}
+	customers := make([]models.Key, len(rows))
+	for i, m := range rows {
+		customers[i] = m.CustomerID
+	}
+	conversations, err := r.Conversations(c.Account.Key, customers)
+	if err != nil {
+		return nil, err
+	}
+	readable := map[models.Key]models.Time{}
+	for _, conv := range conversations {
+		if c.readsConversation(conv) {
+			readable[conv.CustomerID] = conv.VisibleFrom
+		}
+	}
+	seen := make(map[models.Key]*models.Message, len(rows))
+	for _, m := range rows {
+		if from, ok := readable[m.CustomerID]; ok && (c.Advisor == nil || m.CreatedAt >= from) {
+			seen[m.Key] = m
+		}
+	}
+	return seen, nil
+}
+
+// LastMessages reads messages that stand on conversations the viewer was already shown, without
+// asking for their conversations again.
+func (s *Services) LastMessages(ctx context.Context, conversations []*models.Conversation) (map[models.Key]*models.Message, error) {
+	c, err := s.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from := map[models.Key]models.Time{}
+	var keys []models.Key
+	for _, conv := range conversations {
+		if c.readsConversation(conv) && !conv.LastMessageID.IsZero() {
+			keys = append(keys, conv.LastMessageID)
+			from[conv.LastMessageID] = conv.VisibleFrom
+		}
+	}
+	rows, err := s.store.View(ctx).Messages(c.Account.Key, keys)
+	seen := make(map[models.Key]*models.Message, len(rows))
+	for _, m := range rows {
+		if c.Advisor == nil || m.CreatedAt >= from[m.Key] {
+			seen[m.CustomerID] = m
+		}
+	}
+	return seen, err
+}

@@ -1,0 +1,154 @@
+package services
+
+import (
+	"context"
+
+	"clientele/auth"
+	"clientele/internal/relay"
+	"clientele/limits"
+	"clientele/models"
+)
+
+// Node finds the thing with an id, if the viewer may see it; NOT_FOUND otherwise, whatever the
+// reason (rule V4).
+func (s *Services) Node(ctx context.Context, id relay.ID) (models.Node, error) {
+	if _, err := s.begin(ctx, mayNode); err != nil {
+		return nil, err
+	}
+	found, err := s.nodes(ctx, []relay.ID{id})
+	if err != nil {
+		return nil, err
+	}
+	if found[0] == nil {
+		return nil, models.NotFound("node", "id")
+	}
+	return found[0], nil
+}
+
+// Nodes finds up to limits.NodesPerCall things, in order, nil where Node would answer NOT_FOUND.
+func (s *Services) Nodes(ctx context.Context, ids []relay.ID) ([]models.Node, error) {
+	if _, err := s.begin(ctx, mayNodes); err != nil {
+		return nil, err
+	}
+	if len(ids) > limits.NodesPerCall {
+		return nil, models.TooMany("ids", limits.NodesPerCall, "at most %d in a call", limits.NodesPerCall)
+	}
+	return s.nodes(ctx, ids)
+}
+
+func (s *Services) nodes(ctx context.Context, ids []relay.ID) ([]models.Node, error) {
+	c, err := s.scope(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[relay.Kind][]models.Key{}
+	for _, id := range ids {
+		keys[id.Kind] = append(keys[id.Kind], models.Key(id.Key))
+	}
+	found := map[relay.ID]models.Node{}
+	for kind, of := range keys {
+		if err := s.nodesOf(ctx, c, kind, of, found); err != nil {
+			return nil, err
+		}
+	}
+	nodes := make([]models.Node, len(ids))
+	for i, id := range ids {
+		nodes[i] = found[id]
+	}
+	return nodes, nil
+}
+
+// nodesOf reads the things of one kind. What an advisor who may not serve yet sees is
+// themselves and their notifications (rule V7).
+func (s *Services) nodesOf(ctx context.Context, c *Scope, kind relay.Kind, keys []models.Key, found map[relay.ID]models.Node) error {
+	serves := c.Advisor == nil || s.mayServe(c) == nil
+	if c.Account == nil && kind != models.KindAccount {
+		return nil // PLATFORM sees accounts only
+	}
+	switch kind {
+	case models.KindAccount:
+		return s.accountNodes(ctx, c, keys, found)
+	case models.KindAdvisor:
+		return collect(found, keys, s.AdvisorsByKeys, ctx)
+	case models.KindNotification:
+		return collect(found, keys, s.NotificationsByKeys, ctx)
+	case models.KindGroup:
+		if c.Advisor != nil {
+			return nil
+		}
+		rows, err := s.store.View(ctx).Groups(c.Account.Key, keys)
+		for _, g := range rows {
+			found[g.ID()] = g
+		}
+		return err
+	case models.KindCustomer:
+		if serves {
+			return collect(found, keys, s.CustomersByKeys, ctx)
+		}
+	case models.KindConversation:
+		if serves {
+			return s.conversationNodes(ctx, c, keys, found)
+		}
+	case models.KindMessage:
+		if serves {
+			return s.messageNodes(ctx, c, keys, found)
+		}
+	}
+	return nil
+}
+
+func collect[T models.Node](found map[relay.ID]models.Node, keys []models.Key,
+	read func(context.Context, []models.Key) (map[models.Key]T, error), ctx context.Context, //nolint:revive // ctx last reads better at the call.
+) error {
+	rows, err := read(ctx, keys)
+	for _, r := range rows {
+		found[r.ID()] = r
+	}
+	return err
+}
+
+func (s *Services) accountNodes(ctx context.Context, c *Scope, keys []models.Key, found map[relay.ID]models.Node) error {
+	for _, k := range keys {
+		switch {
+		case c.Account != nil && k == c.Account.Key:
+			found[c.Account.ID()] = c.Account
+		case c.Viewer.Role == auth.RolePlatform:
+			a, err := s.store.View(ctx).Account(k)
+			if a, err = known(a, err, "account", ""); err == nil {
+				found[a.ID()] = a
+			} else if models.CodeOf(err) != models.CodeNotFound {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// conversationNodes and messageNodes put ADMIN's readings into the audit log (rule G12).
+func (s *Services) conversationNodes(ctx context.Context, c *Scope, keys []models.Key, found map[relay.ID]models.Node) error {
+	rows, err := s.ConversationsByKeys(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for k, r := range rows {
+		if err := s.auditReading(ctx, c, k); err != nil {
+			return err
+		}
+		found[r.ID()] = r
+	}
+	return nil
+}
+
+func (s *Services) messageNodes(ctx context.Context, c *Scope, keys []models.Key, found map[relay.ID]models.Node) error {
+	rows, err := s.MessagesByKeys(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for _, m := range rows {
+		if err := s.auditReading(ctx, c, m.CustomerID); err != nil {
+			return err
+		}
+		found[m.ID()] = m
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package services
+
+import (
+	"context"
+	"slices"
+
+	"clientele/auth"
+	"clientele/models"
+)
+
+// Permission is what a root field asks of its viewer. All are listed here; the schema's @allow
+// repeats the roles, and a test holds the two equal.
+type Permission struct {
+	// Field is the root field's name.
+	Field string
+	Roles []auth.Role
+	// Open: the account's capability must be open (rule A1).
+	Open bool
+	// Serving: an ADVISOR must be ACTIVE and have accepted the service rules (rule V7).
+	Serving bool
+}
+
+var (
+	staff    = []auth.Role{auth.RoleAdmin, auth.RoleIntegration}
+	readers  = []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst}
+	everyone = []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst, auth.RolePlatform, auth.RoleAdvisor}
+	tenants  = []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst, auth.RoleAdvisor}
+	advisors = []auth.Role{auth.RoleAdvisor}
+	platform = []auth.Role{auth.RolePlatform}
+	admins   = []auth.Role{auth.RoleAdmin}
+)
+
+// The permissions of the root fields.
+var (
+	mayView      = Permission{Field: "viewer", Roles: everyone}
+	mayNode      = Permission{Field: "node", Roles: everyone}
+	mayNodes     = Permission{Field: "nodes", Roles: everyone}
+	mayAccount   = Permission{Field: "account", Roles: everyone}
+	mayAdvisors  = Permission{Field: "advisors", Roles: readers}
+	mayAdvisor   = Permission{Field: "advisor", Roles: tenants}
+	mayGroups    = Permission{Field: "groups", Roles: readers}
+	mayCustomers = Permission{Field: "customers", Roles: tenants, Serving: true}
+	mayCustomer  = Permission{Field: "customer", Roles: tenants, Serving: true}
+
+	mayInbox          = Permission{Field: "inbox", Roles: advisors, Serving: true}
+	mayConversation   = Permission{Field: "conversation", Roles: []auth.Role{auth.RoleAdmin, auth.RoleAdvisor}, Serving: true}
+	mayContactability = Permission{Field: "contactability", Roles: advisors, Serving: true}
+	mayNotifications  = Permission{Field: "notifications", Roles: advisors}
+	mayEventCursor    = Permission{Field: "eventCursor", Roles: advisors}
+	mayMessages       = Permission{Field: "messages", Roles: advisors, Serving: true}
+
+	mayCreateAccount   = Permission{Field: "createAccount", Roles: platform}
+	mayRecordFacts     = Permission{Field: "recordAccountFacts", Roles: platform}
+	mayAcceptTerms     = Permission{Field: "acceptTerms", Roles: admins}
+	mayCloseAccount    = Permission{Field: "closeAccount", Roles: admins}
+	mayUpdateSettings  = Permission{Field: "updateAccountSettings", Roles: staff}
+	maySetCredentials  = Permission{Field: "setCallbackCredentials", Roles: staff}
+	mayInvite          = Permission{Field: "inviteAdvisors", Roles: staff, Open: true}
+	mayAnswer          = Permission{Field: "answerInvitation", Roles: advisors, Open: true}
+	mayAcceptRules     = Permission{Field: "acceptServiceRules", Roles: advisors, Open: true}
+	maySetPresence     = Permission{Field: "setPresence", Roles: advisors, Open: true, Serving: true}
+	mayIssueToken      = Permission{Field: "issueAdvisorToken", Roles: staff, Open: true}
+	mayCreateGroup     = Permission{Field: "createGroup", Roles: staff, Open: true}
+	mayAddToGroup      = Permission{Field: "addGroupAdvisors", Roles: staff, Open: true}
+	maySend            = Permission{Field: "sendMessage", Roles: advisors, Open: true, Serving: true}
+	mayMarkRead        = Permission{Field: "markConversationRead", Roles: advisors, Open: true, Serving: true}
+	mayMarkNotices     = Permission{Field: "markNotificationsRead", Roles: advisors, Open: true}
+	maySimulateFollow  = Permission{Field: "simulateFollow", Roles: staff}
+	maySimulateLeave   = Permission{Field: "simulateUnfollow", Roles: staff}
+	maySimulateScan    = Permission{Field: "simulateScan", Roles: staff}
+	maySimulateMenu    = Permission{Field: "simulateMenuClick", Roles: staff}
+	maySimulateMessage = Permission{Field: "simulateMessage", Roles: staff}
+	maySimulateSending = Permission{Field: "simulateSending", Roles: staff}
+)
+
+// Permissions lists them all, for the test that compares them with the schema.
+func Permissions() []Permission {
+	return []Permission{
+		mayView, mayNode, mayNodes, mayAccount, mayAdvisors, mayAdvisor, mayGroups, mayCustomers, mayCustomer,
+		mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
+		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
+		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayCreateGroup, mayAddToGroup,
+		maySend, mayMarkRead, mayMarkNotices,
+		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulateSending,
+	}
+}
+
+// begin is the first line of every service: the scope of ctx if it has the permission.
+// UNAUTHENTICATED, FORBIDDEN, CAPABILITY_NOT_ENABLED, STATE (an advisor who is not ACTIVE) or
+// RULES_NOT_ACCEPTED otherwise, in this order.
+func (s *Services) begin(ctx context.Context, p Permission) (*Scope, error) {
+	c, err := s.scope(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(p.Roles, c.Viewer.Role) {
+		return nil, models.Errorf(models.CodeForbidden, "%s is not for %s", p.Field, c.Viewer.Role)
+	}
+	if p.Open && !c.Account.IsOpen() {
+		return nil, models.Errorf(models.CodeCapabilityNotEnabled, "the account's capability is not open")
+	}
+	if p.Serving && c.Advisor != nil {
+		if err := s.mayServe(c); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// mayServe reports why an advisor may not serve (rules B3, V7).
+func (s *Services) mayServe(c *Scope) error {
+	if c.Advisor.StateAt(s.Now()) != models.AdvisorActive {
+		return models.Errorf(models.CodeState, "the advisor is not active")
+	}
+	if !c.Advisor.HasAccepted(c.Account.RulesVersion) {
+		return models.Errorf(models.CodeRulesNotAccepted, "the current service rules must be accepted first")
+	}
+	return nil
+}
+
+// sees reports whether the viewer may see a customer of the account (rules V2, V5).
+func (c *Scope) sees(customer *models.Customer) bool {
+	switch c.Viewer.Role {
+	case auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst:
+		return true
+	case auth.RoleAdvisor:
+		return customer.AdvisorID == c.Advisor.Key
+	case auth.RolePlatform:
+	}
+	return false
+}
+
+// shown is the customer as the viewer may see them: an ANALYST reads no free text (rule V8).
+func (c *Scope) shown(customer *models.Customer) *models.Customer {
+	if c.Viewer.Role != auth.RoleAnalyst {
+		return customer
+	}
+	blank := *customer
+	blank.OpenID, blank.UnionID, blank.Nickname = "", "", ""
+	return &blank
+}
+
+// readsMessages reports whether the viewer may read a customer's messages (rules V2, V8, G12).
+func (c *Scope) readsMessages(customer *models.Customer) bool {
+	return c.sees(customer) && (c.Viewer.Role == auth.RoleAdvisor || c.Viewer.Role == auth.RoleAdmin)
+}
+
+// owner is the advisor whose list this is; zero when the viewer reads the whole account.
+func (c *Scope) owner() models.Key {
+	if c.Advisor == nil {
+		return models.Key{}
+	}
+	return c.Advisor.Key
+}

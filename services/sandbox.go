@@ -1,0 +1,120 @@
+package services
+
+import (
+	"context"
+
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// Simulation is something a follower of a sandbox account does (rule K2).
+type Simulation struct {
+	Kind   models.InboundKind
+	OpenID models.Ident
+	Scene  models.Ident
+	Text   string
+	// EventID makes a repeat count once; empty: a new event.
+	EventID models.Ident
+}
+
+// simulations are the permissions of the fields that simulate.
+func simulationPermission(k models.InboundKind) Permission {
+	switch k {
+	case models.InboundFollow:
+		return maySimulateFollow
+	case models.InboundUnfollow:
+		return maySimulateLeave
+	case models.InboundScan:
+		return maySimulateScan
+	case models.InboundMenu:
+		return maySimulateMenu
+	case models.InboundMessage, models.InboundOther:
+	}
+	return maySimulateMessage
+}
+
+// Simulate brings in what a follower does, by the very same way as a channel's callback. It
+// works while the account is closed, as the platform does (rule A1). STATE on other channels.
+func (s *Services) Simulate(ctx context.Context, in Simulation) (InboundResult, error) {
+	c, err := s.begin(ctx, simulationPermission(in.Kind))
+	if err != nil {
+		return InboundResult{}, err
+	}
+	if err := mustBeSandbox(c.Account); err != nil {
+		return InboundResult{}, err
+	}
+	if err := in.check(); err != nil {
+		return InboundResult{}, err
+	}
+	if err := s.record(ctx, c, in.Kind); err != nil {
+		return InboundResult{}, err
+	}
+	if in.EventID == "" {
+		in.EventID = randomIdent()
+	}
+	item := models.Inbound{
+		Kind: in.Kind, OpenID: string(in.OpenID), DedupKey: "sim:" + string(in.EventID), At: s.Now(),
+		Scene: string(in.Scene), Name: "simulate",
+	}
+	if in.Kind == models.InboundMessage {
+		item.Content = &models.InboundContent{Kind: models.ContentText, Text: in.Text}
+	}
+	return s.Ingest(ctx, c.Account.Key, item)
+}
+
+func (in Simulation) check() error {
+	if err := models.CheckIdent(string(in.OpenID), "input.openid", limits.OpenIDBytes); err != nil {
+		return err
+	}
+	if in.EventID != "" {
+		if err := models.CheckIdent(string(in.EventID), "input.eventId", limits.OpenIDBytes); err != nil {
+			return err
+		}
+	}
+	if in.Scene != "" || in.Kind == models.InboundScan {
+		if err := models.CheckIdent(string(in.Scene), "input.scene", limits.SceneBytes); err != nil {
+			return err
+		}
+	}
+	if in.Kind == models.InboundMessage {
+		return models.CheckText(in.Text, "input.text", limits.InboundTextBytes)
+	}
+	return nil
+}
+
+func mustBeSandbox(a *models.Account) error {
+	if a.Channel != models.ChannelSandbox {
+		return models.Errorf(models.CodeState, "only a SANDBOX account can be simulated")
+	}
+	return nil
+}
+
+// record puts the call itself into the audit log (rule R5).
+func (s *Services) record(ctx context.Context, c *Scope, kind models.InboundKind) error {
+	return s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		return tx.Audit(store.Change{Action: "simulate", TargetKind: "Account", Target: tx.Account, After: kind})
+	})
+}
+
+// SetSandbox says how the simulated platform answers sends from now on.
+func (s *Services) SetSandbox(ctx context.Context, sending models.SandboxSending) error {
+	c, err := s.begin(ctx, maySimulateSending)
+	if err != nil {
+		return err
+	}
+	if err := mustBeSandbox(c.Account); err != nil {
+		return err
+	}
+	return s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		if err := tx.SetSandbox(sending); err != nil {
+			return err
+		}
+		return tx.Audit(store.Change{Action: "simulateSending", TargetKind: "Account", Target: tx.Account, After: sending})
+	})
+}
+
+// SandboxSending is how the simulated platform of an account answers sends.
+func (s *Services) SandboxSending(ctx context.Context, account models.Key) (models.SandboxSending, error) {
+	return s.store.View(ctx).Sandbox(account)
+}

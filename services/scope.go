@@ -1,0 +1,125 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"clientele/auth"
+	"clientele/models"
+	"clientele/store"
+)
+
+// Scope is who asks and what is theirs, as the database says.
+type Scope struct {
+	Viewer    *auth.Viewer
+	RequestID string
+	// Account is nil for PLATFORM.
+	Account *models.Account
+	// Advisor is nil for every role but ADVISOR.
+	Advisor *models.Advisor
+}
+
+// actor is the scope as the audit log names it.
+func (c *Scope) actor() store.Actor {
+	return store.Actor{Role: string(c.Viewer.Role), Subject: c.Viewer.Subject, TokenID: c.Viewer.TokenID, RequestID: c.RequestID}
+}
+
+// by is the scope as a row names who made it.
+func (c *Scope) by() string { return string(c.Viewer.Role) + ":" + c.Viewer.Subject }
+
+type scopeKey struct{}
+
+type scopeHolder struct {
+	viewer    *auth.Viewer
+	requestID string
+	once      sync.Once
+	scope     *Scope
+	err       error
+}
+
+// WithViewer gives a context for one operation of a viewer (nil: nobody came with a token). The
+// account and the advisor are read once, when first asked for.
+func WithViewer(ctx context.Context, v *auth.Viewer, requestID string) context.Context {
+	return context.WithValue(ctx, scopeKey{}, &scopeHolder{viewer: v, requestID: requestID})
+}
+
+// WithScope gives a context for what is done under a scope that is known already: a pushed event.
+func WithScope(ctx context.Context, c *Scope) context.Context {
+	h := &scopeHolder{viewer: c.Viewer, requestID: c.RequestID, scope: c}
+	h.once.Do(func() {})
+	return context.WithValue(ctx, scopeKey{}, h)
+}
+
+// ViewerOf is the viewer of a context; nil when nobody came with a token.
+func ViewerOf(ctx context.Context) *auth.Viewer {
+	if h, ok := ctx.Value(scopeKey{}).(*scopeHolder); ok {
+		return h.viewer
+	}
+	return nil
+}
+
+// scope is the scope of a context: UNAUTHENTICATED without a viewer, or when the account or the
+// advisor of the token does not exist.
+func (s *Services) scope(ctx context.Context) (*Scope, error) {
+	h, ok := ctx.Value(scopeKey{}).(*scopeHolder)
+	if !ok || h.viewer == nil {
+		return nil, models.Errorf(models.CodeUnauthenticated, "a token is required")
+	}
+	h.once.Do(func() { h.scope, h.err = s.resolve(ctx, h.viewer, h.requestID) })
+	return h.scope, h.err
+}
+
+func (s *Services) resolve(ctx context.Context, v *auth.Viewer, requestID string) (*Scope, error) {
+	c := &Scope{Viewer: v, RequestID: requestID}
+	if v.Role == auth.RolePlatform {
+		return c, nil
+	}
+	unknown := models.Errorf(models.CodeUnauthenticated, "the token names nobody here")
+	key, ok := models.ParseKey(v.Account)
+	if !ok {
+		return nil, unknown
+	}
+	r := s.store.View(ctx)
+	var err error
+	if c.Account, err = r.Account(key); err != nil {
+		return nil, orUnknown(err, unknown)
+	}
+	if v.Role == auth.RoleAdvisor {
+		if c.Advisor, err = advisorOf(r, key, v); err != nil {
+			return nil, orUnknown(err, unknown)
+		}
+	}
+	return c, nil
+}
+
+func orUnknown(err error, unknown *models.Error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return unknown
+	}
+	return err
+}
+
+// advisorOf finds the advisor that a token's subject names (rule V1).
+func advisorOf(r *store.Reader, account models.Key, v *auth.Viewer) (*models.Advisor, error) {
+	switch v.SubjectKind {
+	case auth.SubjectOpenID:
+		return r.AdvisorBy(account, store.AdvisorOpenID, models.Ident(v.SubjectValue))
+	case auth.SubjectExternal:
+		return r.AdvisorBy(account, store.AdvisorExternalID, models.Ident(v.SubjectValue))
+	case auth.SubjectID:
+		key, ok := models.ParseKey(v.SubjectValue)
+		if !ok {
+			return nil, store.ErrNotFound
+		}
+		rows, err := r.Advisors(account, []models.Key{key})
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 1 {
+			return rows[0], nil
+		}
+	case auth.SubjectNone:
+	}
+	return nil, store.ErrNotFound
+}

@@ -1,0 +1,124 @@
+// Package services holds the rules of the product that need a database: who may do what
+// (policy.go), where transactions begin and end, what is told to whom. It knows no GraphQL and
+// no HTTP; what it needs from outside it asks of the ports defined here.
+package services
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"clientele/auth"
+	"clientele/events"
+	"clientele/internal/seal"
+	"clientele/models"
+	"clientele/store"
+)
+
+// Channel connects an account to where its customers are (rule K3). Implementations are safe
+// for concurrent use and honour ctx.
+type Channel interface {
+	// Send hands one message to the platform. nil: accepted. A *Refusal: the platform will not
+	// have it. Any other error: it could not be asked, the message may be tried again.
+	Send(ctx context.Context, account *models.Account, to models.Ident, m *models.Message) error
+	// ServiceAgents answers which of these openids are customer-service agents of the account
+	// (rule B2).
+	ServiceAgents(ctx context.Context, account *models.Account, openids []models.Ident) (map[models.Ident]bool, error)
+}
+
+// Refusal is a platform's final answer to a send.
+type Refusal struct {
+	Reason models.FailureReason
+	// WindowOver and WindowSpent are what the platform says of the reply window (45015, 45047);
+	// our ledger follows it (rule G2).
+	WindowOver, WindowSpent bool
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return "the channel refused: " + string(r.Reason) }
+
+// Issuer makes tokens (rule V1).
+type Issuer interface {
+	Issue(g auth.Grant) (string, *auth.Viewer, error)
+}
+
+// Deps is what the services need.
+type Deps struct {
+	Store    *store.Store
+	Hub      *events.Hub
+	Channels map[models.ChannelKind]Channel
+	Issuer   Issuer
+	Ring     *seal.Ring
+	Log      *slog.Logger
+	// Lanes is how many lanes inbound items are written through; 0: limits.Lanes.
+	Lanes int
+}
+
+// Services is the product. It is safe for concurrent use.
+type Services struct {
+	store    *store.Store
+	hub      *events.Hub
+	channels map[models.ChannelKind]Channel
+	issuer   Issuer
+	ring     *seal.Ring
+	log      *slog.Logger
+	lanes    *lanes
+	apps     *apps
+	// queued is signalled when a message was put into an outbound queue.
+	queued chan struct{}
+}
+
+// New joins the parts. Run must be running for inbound items to be written and for apps to
+// count as open.
+func New(d Deps) *Services {
+	s := &Services{
+		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, log: d.Log,
+		queued: make(chan struct{}, 1),
+	}
+	s.lanes = newLanes(d.Lanes, s.processInbound)
+	s.apps = newApps(s)
+	d.Store.OnCommit(d.Hub.Committed)
+	return s
+}
+
+// Run works until ctx ends: the lanes, and the leases of open apps. What was accepted before is
+// finished.
+func (s *Services) Run(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.apps.run(ctx)
+	}()
+	s.lanes.run(ctx)
+	<-done
+}
+
+// Queued tells the delivery job that a queue has something: at most one signal waits.
+func (s *Services) Queued() <-chan struct{} { return s.queued }
+
+func (s *Services) wakeDeliveries() {
+	select {
+	case s.queued <- struct{}{}:
+	default:
+	}
+}
+
+// Now is the clock's instant.
+func (s *Services) Now() models.Time { return s.store.Now() }
+
+// Snapshot runs fn with a context in which all reads see one state, and returns once that state
+// is durable, so that a cursor read in it never points beyond what survives a crash (rule N4).
+func (s *Services) Snapshot(ctx context.Context, fn func(ctx context.Context) error) error {
+	if err := s.store.Snapshot(ctx, fn); err != nil {
+		return err
+	}
+	return s.store.Log().Barrier(ctx)
+}
+
+// known turns store.ErrNotFound into the answer to an unknown id.
+func known[T any](row T, err error, noun, field string) (T, error) {
+	if errors.Is(err, store.ErrNotFound) {
+		return row, models.NotFound(noun, field)
+	}
+	return row, err
+}

@@ -1,0 +1,256 @@
+package services
+
+import (
+	"context"
+	"errors"
+
+	"clientele/events"
+	"clientele/models"
+)
+
+// Watched says which events of an advisor's stream a subscription shows.
+type Watched string
+
+// The two subscriptions of an advisor (rule N4).
+const (
+	WatchNotifications Watched = "notifications"
+	WatchMessages      Watched = "messages"
+)
+
+// ErrAccessEnded ends a watch whose viewer may no longer listen: the advisor was removed (rules
+// B5, V6). The connection is closed with 4403.
+var ErrAccessEnded = errors.New("access ended")
+
+// Watch is a subscription's position in the viewer's stream. Like the feed below it, it is used
+// by one goroutine at a time and holds none.
+type Watch struct {
+	s     *Services
+	scope *Scope
+	feed  *events.Feed
+	what  Watched
+}
+
+// Watch opens one. With after it continues behind that cursor (rule N4): INVALID when it is not
+// a cursor of the viewer's stream, CURSOR_EXPIRED when it cannot be continued. A watch of
+// messages counts as an open app until it is closed (rule N3).
+func (s *Services) Watch(ctx context.Context, what Watched, after *string) (*Watch, error) {
+	p := mayNotifications
+	if what == WatchMessages {
+		p = mayMessages
+	}
+	c, err := s.begin(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	var from *events.Cursor
+	if after != nil {
+		cursor, err := events.DecodeCursor(*after, "after")
+		if err != nil {
+			return nil, err
+		}
+		from = &cursor
+	}
+	feed, err := s.hub.Open(ctx, c.stream(), from)
+	if err != nil {
+		return nil, err
+	}
+	if what == WatchMessages {
+		s.apps.opened(ctx, c.stream())
+	}
+	return &Watch{s: s, scope: c, feed: feed, what: what}, nil
+}
+
+func (c *Scope) stream() models.StreamID {
+	return models.StreamID{Account: c.Account.Key, Stream: c.Advisor.Key}
+}
+
+// Attach makes the hub call wake when Take may have something.
+func (w *Watch) Attach(wake func()) { w.feed.Attach(wake) }
+
+// Close ends the watch.
+func (w *Watch) Close() {
+	w.feed.Close()
+	if w.what == WatchMessages {
+		w.s.apps.closed(w.scope.stream())
+	}
+}
+
+// Take returns the next events, at most `most`, none when there are none now. Each has passed
+// the policy at this moment: an event whose subject the viewer may no longer see is Withdrawn
+// (rules N4, V5). Fresh events cost no statement; others are read together.
+func (w *Watch) Take(ctx context.Context, most int) ([]models.PushedEvent, error) {
+	for {
+		taken, err := w.feed.Take(ctx, most)
+		if err != nil || len(taken) == 0 {
+			return nil, err
+		}
+		// What came before the end of access is still told.
+		pushed, err := w.show(ctx, taken)
+		if err != nil || len(pushed) > 0 {
+			return pushed, err
+		}
+		// All were of the other subscription; look on.
+	}
+}
+
+func (w *Watch) show(ctx context.Context, taken []models.Event) ([]models.PushedEvent, error) {
+	var rows []*models.Event
+	var ended error
+	for i := range taken {
+		if taken[i].Kind == models.EventAdvisorChanged {
+			if ended = w.refresh(ctx); ended != nil {
+				break
+			}
+			continue
+		}
+		if w.shows(taken[i].Kind) {
+			rows = append(rows, &taken[i])
+		}
+	}
+	primed, err := w.load(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	pushed := make([]models.PushedEvent, 0, len(rows))
+	for i, e := range rows {
+		pushed = append(pushed, w.event(e, primed[i]))
+	}
+	return pushed, ended
+}
+
+func (w *Watch) shows(k models.EventKind) bool {
+	switch k {
+	case models.EventNotificationMade:
+		return w.what == WatchNotifications
+	case models.EventMessageReceived, models.EventMessageStatus, models.EventConversationChanged, models.EventCustomerLeft:
+		return w.what == WatchMessages
+	case models.EventAdvisorChanged:
+	}
+	return false
+}
+
+// refresh reads who the viewer is now, after an event said that it changed.
+func (w *Watch) refresh(ctx context.Context) error {
+	c, err := w.s.resolve(ctx, w.scope.Viewer, w.scope.RequestID)
+	if err != nil {
+		if models.CodeOf(err) == models.CodeUnauthenticated {
+			return ErrAccessEnded
+		}
+		return err
+	}
+	if w.what == WatchMessages && w.s.mayServe(c) != nil || c.Advisor.StateAt(w.s.Now()) == models.AdvisorRemoved {
+		return ErrAccessEnded
+	}
+	w.scope = c
+	return nil
+}
+
+// load gives each event its rows: those that came with it, or else those that are read, one
+// statement a kind for all events together.
+func (w *Watch) load(ctx context.Context, rows []*models.Event) ([]*models.Primed, error) {
+	var customers, messages, notifications []models.Key
+	for _, e := range rows {
+		if e.Primed != nil && (e.Primed.Conversation != nil || e.Primed.Notification != nil) || e.Kind == models.EventCustomerLeft {
+			continue
+		}
+		for key, to := range map[models.Key]*[]models.Key{e.Customer: &customers, e.Message: &messages, e.Notification: &notifications} {
+			if !key.IsZero() {
+				*to = append(*to, key)
+			}
+		}
+	}
+	r := w.s.store.View(ctx)
+	account := w.scope.Account.Key
+	people, err := r.Customers(account, customers)
+	if err != nil {
+		return nil, err
+	}
+	talks, err := r.Conversations(account, customers)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := r.Messages(account, messages)
+	if err != nil {
+		return nil, err
+	}
+	notices, err := r.Notifications(account, notifications)
+	if err != nil {
+		return nil, err
+	}
+	primed := make([]*models.Primed, len(rows))
+	for i, e := range rows {
+		if primed[i] = e.Primed; primed[i] != nil && (primed[i].Conversation != nil || primed[i].Notification != nil) {
+			continue
+		}
+		primed[i] = &models.Primed{
+			Customer:     find(people, e.Customer, func(c *models.Customer) models.Key { return c.Key }),
+			Conversation: find(talks, e.Customer, func(c *models.Conversation) models.Key { return c.CustomerID }),
+			Message:      find(texts, e.Message, func(m *models.Message) models.Key { return m.Key }),
+			Notification: find(notices, e.Notification, func(n *models.Notification) models.Key { return n.Key }),
+		}
+	}
+	return primed, nil
+}
+
+func find[T any](rows []*T, key models.Key, of func(*T) models.Key) *T {
+	for _, r := range rows {
+		if of(r) == key {
+			return r
+		}
+	}
+	return nil
+}
+
+// event is the event as it is pushed, if the viewer may see its subject.
+func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
+	meta := models.EventMeta{Cursor: w.feed.Cursor(e.Seq), Sequence: e.Seq, At: e.At, Scope: w.scope}
+	if e.Kind == models.EventCustomerLeft {
+		return models.CustomerLeft{EventMeta: meta, CustomerID: (&models.Customer{Key: e.Customer}).ID()}
+	}
+	if e.Kind == models.EventNotificationMade && p.Notification != nil && p.Notification.AdvisorID == w.scope.Advisor.Key {
+		if p.Customer == nil || w.scope.sees(p.Customer) {
+			meta.Primed = p
+			return models.NotificationMade{EventMeta: meta, Notification: p.Notification}
+		}
+	}
+	if p.Customer == nil || p.Conversation == nil || !w.scope.sees(p.Customer) {
+		return models.Withdrawn{EventMeta: meta}
+	}
+	meta.Primed = p
+	switch {
+	case e.Kind == models.EventConversationChanged:
+		return models.ConversationChanged{EventMeta: meta, Conversation: p.Conversation}
+	case p.Message == nil || p.Message.CreatedAt < p.Conversation.VisibleFrom:
+	case e.Kind == models.EventMessageReceived:
+		return models.MessageReceived{EventMeta: meta, Message: p.Message, Conversation: p.Conversation}
+	case e.Kind == models.EventMessageStatus:
+		return models.MessageStatusChanged{EventMeta: meta, Message: p.Message}
+	}
+	meta.Primed = nil
+	return models.Withdrawn{EventMeta: meta}
+}
+
+// EventCursor is the cursor that continues the state that ctx's snapshot shows (rule N4); see
+// Snapshot.
+func (s *Services) EventCursor(ctx context.Context) (string, error) {
+	c, err := s.begin(ctx, mayEventCursor)
+	if err != nil {
+		return "", err
+	}
+	r := s.store.View(ctx)
+	epoch, err := r.Epoch()
+	if err != nil {
+		return "", err
+	}
+	head, err := r.Head(c.stream())
+	if err != nil {
+		return "", err
+	}
+	return events.EncodeCursor(events.Cursor{Epoch: epoch, Stream: c.Advisor.Key, Seq: head}), nil
+}
+
+// ScopeOf is the scope a pushed event was made visible under, for WithScope; nil for none.
+func ScopeOf(e models.PushedEvent) *Scope {
+	c, _ := e.Meta().Scope.(*Scope)
+	return c
+}
