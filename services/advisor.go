@@ -286,6 +286,9 @@ func (s *Services) IssueToken(ctx context.Context, ref AdvisorRef, life time.Dur
 	if life < time.Minute || life > limits.TokenLife {
 		return "", 0, models.Invalid("input.lifeSeconds", "is not 60 to %d", int(limits.TokenLife.Seconds()))
 	}
+	if s.issuer == nil {
+		return "", 0, models.Errorf(models.CodeUnavailable, "this server has no secret to sign tokens with")
+	}
 	a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, ref, "input.advisor")
 	if err != nil {
 		return "", 0, err

@@ -58,7 +58,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 // mysqlOptions are the session settings of every connection (docs/architecture.md): strict
 // values, UTC, matched rows counted, parameters put in by the driver to save a round trip.
 func mysqlOptions(c *driver.Config, isolation, value string) {
-	c.ParseTime, c.ClientFoundRows, c.InterpolateParams = false, true, true
+	c.ParseTime, c.ClientFoundRows, c.InterpolateParams = true, true, true // times: only goose's table has one.
 	c.Collation = "utf8mb4_bin"
 	if c.Params == nil {
 		c.Params = map[string]string{}
@@ -82,8 +82,12 @@ func (s *Store) openMySQL(ctx context.Context, o Options) error {
 	write, read := c.Clone(), c.Clone()
 	mysqlOptions(write, isolation, "READ-COMMITTED")
 	mysqlOptions(read, isolation, "REPEATABLE-READ")
-	if s.write, err = s.openPool(ctx, "mysql", write.FormatDSN(), o.Connections); err != nil {
+	// One connection more: the heartbeat keeps one for itself.
+	if s.write, err = s.openPool(ctx, "mysql", write.FormatDSN(), o.Connections+1); err != nil {
 		return err
+	}
+	if err := s.heart.connect(ctx, s); err != nil {
+		return fmt.Errorf("open database: %w", err)
 	}
 	s.read, err = s.openPool(ctx, "mysql", read.FormatDSN(), o.Connections)
 	return err

@@ -3,9 +3,11 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -151,22 +153,50 @@ func (l *Log) Read(ctx context.Context, ranges []models.StreamRange, perStream i
 	})
 }
 
-type node struct {
-	ID     models.Key  `gorm:"column:id;primaryKey"`
-	BeatAt models.Time `gorm:"column:beat_at"`
+// heartbeat is the connection on which this node commits its heartbeat. It is made with the
+// store and lost with the server, which is how Barrier learns that the server restarted: a pool
+// would put a new one in its place and say nothing.
+type heartbeat struct {
+	mu   sync.Mutex
+	conn *sql.Conn // nil when it could not be made again
 }
 
-// TableName names the table for the mapper.
-func (node) TableName() string { return "node" }
+// connect makes the connection; the one before is given up.
+func (h *heartbeat) connect(ctx context.Context, s *Store) error {
+	h.close()
+	pool, err := s.write.DB()
+	if err != nil {
+		return err
+	}
+	h.conn, err = pool.Conn(ctx)
+	return err
+}
+
+func (h *heartbeat) close() {
+	if h.conn != nil {
+		_ = h.conn.Close() // it is lost already, or goes back to the pool.
+		h.conn = nil
+	}
+}
 
 // Barrier implements events.Reader: it commits this node's heartbeat. InnoDB syncs its log in
-// order, so what could be read before is on disk once this commit is. SQLite needs none: its
-// readers see only what has been committed to the log file.
+// order, so what could be read before is on disk once this commit is. It fails when the server
+// restarted since the last call, since what was read before may be gone then. SQLite needs none:
+// its readers see only what has been committed to the log file.
 func (l *Log) Barrier(ctx context.Context) error {
 	if l.s.IsEmbedded() {
 		return nil
 	}
-	return translate(l.s.write.WithContext(ctx).Clauses(clause.OnConflict{
-		Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"beat_at"}),
-	}).Create(&node{ID: l.s.node, BeatAt: l.s.Now()}).Error)
+	h := &l.s.heart
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	err := errors.New("the connection of the heartbeat was lost")
+	if h.conn != nil {
+		_, err = h.conn.ExecContext(ctx,
+			"INSERT INTO node (id, beat_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE beat_at = VALUES(beat_at)", l.s.node, int64(l.s.Now()))
+		if err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("heartbeat: %w", errors.Join(translate(err), h.connect(ctx, l.s)))
 }

@@ -46,6 +46,7 @@ type Store struct {
 	strict  bool
 	node    models.Key
 	unlock  func() error
+	heart   heartbeat
 
 	committed atomic.Pointer[func([]models.Event)]
 }
@@ -75,6 +76,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // Close ends all connections.
 func (s *Store) Close() error {
+	s.heart.mu.Lock()
+	s.heart.close()
+	s.heart.mu.Unlock()
 	var errs []error
 	for _, db := range []*gorm.DB{s.write, s.read} {
 		if db == nil {

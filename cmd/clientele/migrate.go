@@ -63,7 +63,7 @@ func open(ctx context.Context, c *config.Migrate) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	dsn := db.DSN
+	dsn := string(db.DSN)
 	if db.Engine == config.SQLite {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			return nil, err

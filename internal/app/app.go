@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -42,6 +43,7 @@ type App struct {
 	Hub      *events.Hub
 	Services *services.Services
 	Server   *server.Server
+	// Issuer makes tokens; nil without a secret to sign with.
 	Issuer   *auth.Issuer
 	runner   *jobs.Runner
 	settings config.Server
@@ -58,7 +60,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	so := store.Options{DSN: db.DSN, Now: o.Now, Log: o.Log, Connections: set.DBMaxOpen}
+	so := store.Options{DSN: string(db.DSN), Now: o.Now, Log: o.Log, Connections: set.DBMaxOpen}
 	if db.Engine == config.SQLite {
 		if err := os.MkdirAll(set.Data, 0o700); err != nil {
 			return nil, fmt.Errorf("data folder: %w", err)
@@ -89,7 +91,11 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Issuer, err = set.NewIssuer(o.Now); err != nil {
+	// With public keys alone tokens come from the merchant's sign-in and none is issued here.
+	var issuer services.Issuer
+	if a.Issuer, err = set.NewIssuer(o.Now); err == nil {
+		issuer = a.Issuer
+	} else if !errors.Is(err, config.ErrNoSecret) {
 		return nil, err
 	}
 	ring, err := set.NewRing()
@@ -99,7 +105,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.Hub = events.New(a.Store.Log(), events.Options{Now: o.Now, Log: o.Log})
 	simulated := sandbox.New()
 	a.Services = services.New(services.Deps{
-		Store: a.Store, Hub: a.Hub, Issuer: a.Issuer, Ring: ring, Log: o.Log, Lanes: set.Lanes,
+		Store: a.Store, Hub: a.Hub, Issuer: issuer, Ring: ring, Log: o.Log, Lanes: set.Lanes,
 		Channels: map[models.ChannelKind]services.Channel{models.ChannelSandbox: simulated},
 	})
 	simulated.Use(a.Services)
