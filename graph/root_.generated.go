@@ -198,10 +198,10 @@ extend type Mutation {
   verified or has a violation in the past 365 days. Accepting again, or another version, is
   recorded anew.
   """
-  acceptTerms("The version that was read." input: AcceptTermsInput!): AcceptTermsPayload @allow(roles: [ADMIN])
+  acceptTerms("The version that was read." input: AcceptTermsInput!): AcceptTermsPayload @allow(roles: [ADMIN, INTEGRATION])
 
   "Closes the capability (rule A1): data stays, queries work, nothing is answered or bound. ` + "`" + `acceptTerms` + "`" + ` opens it again."
-  closeAccount("Nothing but the intention." input: CloseAccountInput!): CloseAccountPayload @allow(roles: [ADMIN])
+  closeAccount("Nothing but the intention." input: CloseAccountInput!): CloseAccountPayload @allow(roles: [ADMIN, INTEGRATION])
 
   "Changes settings; a field that is absent stays as it is. Works while the account is closed."
   updateAccountSettings("The settings to change." input: UpdateAccountSettingsInput!): UpdateAccountSettingsPayload
@@ -668,8 +668,8 @@ type IssueAdvisorTokenPayload {
     filter: InboxFilter
   ): ConversationConnection @allow(roles: [ADVISOR])
 
-  "The conversation with one customer. An ADVISOR finds only those of customers bound to them. ADMIN's reading is in the audit log (rule G12)."
-  conversation("With whom." customer: CustomerRef!): Conversation @allow(roles: [ADMIN, ADVISOR])
+  "The conversation with one customer. An ADVISOR finds only those of customers bound to them. The merchant's reading is in the audit log (rule G12)."
+  conversation("With whom." customer: CustomerRef!): Conversation @allow(roles: [ADMIN, INTEGRATION, ADVISOR])
 
   """
   "May I write to this customer?" (rule G4): decided by the same rules as the send, at this

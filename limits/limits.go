@@ -55,6 +55,12 @@ const (
 	// the CHECK constraint on advisor.customer_count, under the advisor's row lock.
 	// Source: rule E1.
 	CustomersPerAdvisor = 15_000
+	// DedupKeyBytes is the longest key that tells a repeated callback, in bytes. Column
+	// inbound.dedup_key.
+	DedupKeyBytes = 191
+	// EventNameBytes is the longest name of a channel's event that is kept, in bytes. Column
+	// inbound.name.
+	EventNameBytes = 64
 	// OpenIDBytes is the longest openid or unionid, in bytes. Columns VARBINARY(64).
 	OpenIDBytes = 64
 	// SceneBytes is the longest scene key of a QR code, in bytes: what WeChat's

@@ -28,8 +28,8 @@ func (s *Services) Inbox(ctx context.Context, f InboxFilter, p relay.Page) ([]*m
 	return s.store.View(ctx).InboxPage(c.Account.Key, c.Advisor.Key, q, p)
 }
 
-// Conversation finds the one with a customer the viewer may see. ADMIN's reading is put into the
-// audit log first (rule G12).
+// Conversation finds the one with a customer the viewer may see. The merchant's reading (ADMIN,
+// INTEGRATION) is put into the audit log first (rule G12).
 func (s *Services) Conversation(ctx context.Context, ref CustomerRef) (*models.Conversation, error) {
 	c, err := s.begin(ctx, mayConversation)
 	if err != nil {
@@ -53,9 +53,9 @@ func (s *Services) Conversation(ctx context.Context, ref CustomerRef) (*models.C
 	return rows[0], nil
 }
 
-// auditReading records that ADMIN reads a customer's messages; an advisor reads their own.
+// auditReading records that the merchant reads a customer's messages; an advisor reads their own.
 func (s *Services) auditReading(ctx context.Context, c *Scope, customer models.Key) error {
-	if c.Viewer.Role != auth.RoleAdmin {
+	if c.Viewer.Role == auth.RoleAdvisor {
 		return nil
 	}
 	return s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {

@@ -26,6 +26,9 @@ type InboundResult struct {
 // no error. UNAVAILABLE when too much waits, and when ctx ends first (the item may still be
 // stored: the repeat is then harmless).
 func (s *Services) Ingest(ctx context.Context, account models.Key, in models.Inbound) (InboundResult, error) {
+	if err := checkInbound(&in); err != nil {
+		return InboundResult{}, err
+	}
 	it := &inboundItem{account: account, in: in, done: make(chan struct{})}
 	if err := s.lanes.put(it); err != nil {
 		return InboundResult{}, err
@@ -36,6 +39,24 @@ func (s *Services) Ingest(ctx context.Context, account models.Key, in models.Inb
 	case <-ctx.Done():
 		return InboundResult{}, models.Errorf(models.CodeUnavailable, "the item was not stored in time")
 	}
+}
+
+// checkInbound holds what models.Inbound promises, whatever channel made it: one bad item must
+// not fail the batch it would share.
+func checkInbound(in *models.Inbound) error {
+	switch {
+	case len(in.DedupKey) == 0 || len(in.DedupKey) > limits.DedupKeyBytes:
+		return models.Invalid("dedupKey", "has not 1 to %d bytes", limits.DedupKeyBytes)
+	case len(in.Scene) > limits.SceneBytes:
+		return models.Invalid("scene", "has more than %d bytes", limits.SceneBytes)
+	case len(in.Name) > limits.EventNameBytes:
+		return models.Invalid("name", "has more than %d bytes", limits.EventNameBytes)
+	case in.Kind != models.InboundOther && (in.OpenID == "" || len(in.OpenID) > limits.OpenIDBytes):
+		return models.Invalid("openid", "has not 1 to %d bytes", limits.OpenIDBytes)
+	case (in.Kind == models.InboundMessage) != (in.Content != nil):
+		return models.Invalid("content", "belongs to a message, and a message has it")
+	}
+	return nil
 }
 
 // processInbound writes a batch. When it fails as a whole it is split, so that one bad item

@@ -124,7 +124,7 @@ func (s *Services) accountNodes(ctx context.Context, c *Scope, keys []models.Key
 	return nil
 }
 
-// conversationNodes and messageNodes put ADMIN's readings into the audit log (rule G12).
+// conversationNodes and messageNodes put the merchant's readings into the audit log (rule G12).
 func (s *Services) conversationNodes(ctx context.Context, c *Scope, keys []models.Key, found map[relay.ID]models.Node) error {
 	rows, err := s.ConversationsByKeys(ctx, keys)
 	if err != nil {

@@ -27,7 +27,6 @@ var (
 	tenants  = []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst, auth.RoleAdvisor}
 	advisors = []auth.Role{auth.RoleAdvisor}
 	platform = []auth.Role{auth.RolePlatform}
-	admins   = []auth.Role{auth.RoleAdmin}
 )
 
 // The permissions of the root fields.
@@ -43,7 +42,7 @@ var (
 	mayCustomer  = Permission{Field: "customer", Roles: tenants, Serving: true}
 
 	mayInbox          = Permission{Field: "inbox", Roles: advisors, Serving: true}
-	mayConversation   = Permission{Field: "conversation", Roles: []auth.Role{auth.RoleAdmin, auth.RoleAdvisor}, Serving: true}
+	mayConversation   = Permission{Field: "conversation", Roles: []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAdvisor}, Serving: true}
 	mayContactability = Permission{Field: "contactability", Roles: advisors, Serving: true}
 	mayNotifications  = Permission{Field: "notifications", Roles: advisors}
 	mayEventCursor    = Permission{Field: "eventCursor", Roles: advisors}
@@ -51,8 +50,8 @@ var (
 
 	mayCreateAccount   = Permission{Field: "createAccount", Roles: platform}
 	mayRecordFacts     = Permission{Field: "recordAccountFacts", Roles: platform}
-	mayAcceptTerms     = Permission{Field: "acceptTerms", Roles: admins}
-	mayCloseAccount    = Permission{Field: "closeAccount", Roles: admins}
+	mayAcceptTerms     = Permission{Field: "acceptTerms", Roles: staff}
+	mayCloseAccount    = Permission{Field: "closeAccount", Roles: staff}
 	mayUpdateSettings  = Permission{Field: "updateAccountSettings", Roles: staff}
 	maySetCredentials  = Permission{Field: "setCallbackCredentials", Roles: staff}
 	mayInvite          = Permission{Field: "inviteAdvisors", Roles: staff, Open: true}
@@ -142,7 +141,7 @@ func (c *Scope) shown(customer *models.Customer) *models.Customer {
 
 // readsMessages reports whether the viewer may read a customer's messages (rules V2, V8, G12).
 func (c *Scope) readsMessages(customer *models.Customer) bool {
-	return c.sees(customer) && (c.Viewer.Role == auth.RoleAdvisor || c.Viewer.Role == auth.RoleAdmin)
+	return c.sees(customer) && c.Viewer.Role != auth.RoleAnalyst
 }
 
 // owner is the advisor whose list this is; zero when the viewer reads the whole account.

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"cmp"
+	"slices"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -80,6 +83,8 @@ func (tx *Tx) EnsureCustomers(openids []models.Ident) (map[models.Ident]models.K
 	if len(fresh) == 0 {
 		return known, nil
 	}
+	// In one order, or two transactions that meet the same followers would wait for each other.
+	slices.SortFunc(fresh, func(a, b *models.Customer) int { return cmp.Compare(a.OpenID, b.OpenID) })
 	// A row that another transaction wrote meanwhile is left as it is.
 	if err := translate(tx.db.Clauses(clause.OnConflict{
 		Columns:   []clause.Column{{Name: "account_id"}, {Name: "openid"}},
