@@ -30,15 +30,18 @@ var imports = map[string][]string{
 	"bench/*":                    {anything},
 	"channels/*":                 {"services", "models", "limits"},
 	"channels/wechat/wechattest": {"channels/wechat", "limits", "models"}, // a platform for tests
-	"cmd/*":                      {anything},
+	"cmd/*":                      {anything, "-internal/testkit"},
 	"dataloaders":                {"limits", "models", "services"},
+	"docs":                       {anything}, // tests alone
 	"events":                     {"limits", "models"},
 	"graph":                      {"models", "internal/relay"},
+	"internal/app":               {anything, "-cmd", "-internal/testkit"}, // the wiring that commands and end-to-end tests share
 	"internal/config":            {"auth", "internal/seal", "limits"},
+	"internal/demo":              {"auth", "internal/app", "internal/config", "internal/relay", "limits"}, // a client like any other
 	"internal/graphiql":          {},
 	"internal/relay":             {},
 	"internal/seal":              {},
-	"internal/server":            {anything, "-cmd", "-jobs"},
+	"internal/server":            {anything, "-cmd", "-jobs", "-internal/app", "-internal/testkit"},
 	"internal/testkit":           {anything, "-cmd"},
 	"internal/testkit/*":         {anything, "-cmd"},
 	"internal/transport":         {},
@@ -108,6 +111,7 @@ func TestArchitectureFindsFaults(t *testing.T) {
 		{"testkit in the product", "services/a.go", `package x; import _ "clientele/internal/testkit"`, "services/a.go: services may not import internal/testkit"},
 		{"server needs no command", "internal/server/a.go", `package x; import _ "clientele/cmd/x"`, "internal/server/a.go: internal/server may not import cmd/x"},
 		{"server needs no jobs", "internal/server/a.go", `package x; import _ "clientele/jobs"`, "internal/server/a.go: internal/server may not import jobs"},
+		{"testkit in a command", "cmd/x/main.go", `package main; import _ "clientele/internal/testkit"`, "cmd/x/main.go: cmd/x may not import internal/testkit"},
 		{"gorm beside the store", "models/a.go", `package x; import _ "gorm.io/gorm"`, "models/a.go: models may not import gorm.io/gorm"},
 		{"gqlgen beside the API", "services/a.go", `package x; import _ "github.com/99designs/gqlgen/graphql"`, "services/a.go: services may not import github.com/99designs/gqlgen/graphql"},
 		{"unknown folder", "utils/a.go", clean, "utils: is not in the table of imports"},

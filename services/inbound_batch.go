@@ -352,7 +352,7 @@ func (b *inboundBatch) inquire(c *models.Customer, conv *models.Conversation) {
 		return
 	}
 	n.Count++
-	n.At = b.tx.Now
+	n.At, n.ReadAt = b.tx.Now, 0 // there is something new in it
 	b.merged[n.Key] = n
 	b.emitNotification(c, conv, n)
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"slices"
 
 	"gorm.io/gorm"
@@ -70,21 +69,26 @@ func (tx *Tx) EnsureCustomers(openids []models.Ident) (map[models.Ident]models.K
 	if err != nil {
 		return nil, err
 	}
-	var fresh []*models.Customer
+	var unknown []models.Ident
 	for _, o := range openids {
 		if _, ok := known[o]; !ok {
-			known[o] = models.NewKey()
-			fresh = append(fresh, &models.Customer{
-				AccountID: tx.Account, Key: known[o], OpenID: o,
-				FollowState: models.Unfollowed, CreatedAt: tx.Now, UpdatedAt: tx.Now,
-			})
+			unknown = append(unknown, o)
 		}
 	}
-	if len(fresh) == 0 {
+	if len(unknown) == 0 {
 		return known, nil
 	}
-	// In one order, or two transactions that meet the same followers would wait for each other.
-	slices.SortFunc(fresh, func(a, b *models.Customer) int { return cmp.Compare(a.OpenID, b.OpenID) })
+	// In one order, and with keys that ascend in it, so that two transactions that meet the same
+	// followers lock the same rows in the same order here and by key later.
+	slices.Sort(unknown)
+	unknown = slices.Compact(unknown)
+	fresh := make([]*models.Customer, len(unknown))
+	for i, o := range unknown {
+		fresh[i] = &models.Customer{
+			AccountID: tx.Account, Key: models.NewKey(), OpenID: o,
+			FollowState: models.Unfollowed, CreatedAt: tx.Now, UpdatedAt: tx.Now,
+		}
+	}
 	// A row that another transaction wrote meanwhile is left as it is.
 	if err := translate(tx.db.Clauses(clause.OnConflict{
 		Columns:   []clause.Column{{Name: "account_id"}, {Name: "openid"}},

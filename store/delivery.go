@@ -9,18 +9,27 @@ import (
 	"clientele/models"
 )
 
-// Enqueue puts a message of a locked conversation at the end of its customer's outbound queue.
-func (tx *Tx) Enqueue(d *models.Delivery) error {
+// Enqueue puts messages of locked conversations at the ends of their customers' outbound queues.
+// It is called once in a transaction, since it goes on to a later phase of locks.
+func (tx *Tx) Enqueue(rows ...*models.Delivery) error {
 	tx.enter(phaseQueues)
-	due := &models.Outbox{AccountID: tx.Account, CustomerID: d.CustomerID, DueAt: tx.Now}
+	if len(rows) == 0 {
+		return nil
+	}
+	keys := make([]models.Key, len(rows))
+	for i, d := range rows {
+		keys[i] = d.CustomerID
+	}
+	keys = sorted(keys)
+	due := make([]*models.Outbox, len(keys))
+	for i, k := range keys {
+		due[i] = &models.Outbox{AccountID: tx.Account, CustomerID: k, DueAt: tx.Now}
+	}
 	// A queue that is there already keeps its lease and its time: who empties it sees the new row.
-	if err := translate(tx.db.Clauses(clause.OnConflict{
-		Columns:   []clause.Column{{Name: "account_id"}, {Name: "customer_id"}},
-		DoUpdates: clause.AssignmentColumns([]string{"customer_id"}),
-	}).Create(due).Error); err != nil {
+	if err := upsert(tx, due, "customer_id"); err != nil {
 		return err
 	}
-	return insert(tx, []*models.Delivery{d})
+	return insert(tx, rows)
 }
 
 // DueOutboxes reads queues that may be emptied at now, of any account, the longest waiting

@@ -90,7 +90,7 @@ type Demo struct {
 	DB        DSN    `name:"db" env:"CLIENTELE_DEMO_DB" default:"${demo_db}" placeholder:"DB" help:"Database: sqlite:PATH (without PATH: clientele.db in --data) or a MySQL or MariaDB name USER:PASSWORD@tcp(HOST:PORT)/DATABASE."`
 	Seed      int64  `name:"seed" env:"CLIENTELE_DEMO_SEED" default:"${demo_seed}" placeholder:"N" help:"Seed of what the followers do: the same seed, the same story."`
 	Customers int    `name:"customers" env:"CLIENTELE_DEMO_CUSTOMERS" default:"${demo_customers}" placeholder:"N" help:"Followers of the demo's account; 1 to 100000."`
-	Quiet     bool   `name:"quiet" env:"CLIENTELE_DEMO_QUIET" default:"${demo_quiet}" negatable:"" help:"Print no line for each event."`
+	Quiet     bool   `name:"quiet" env:"CLIENTELE_DEMO_QUIET" default:"${demo_quiet}" negatable:"" help:"Set everything up, but let nobody do anything: no simulated traffic."`
 }
 
 // Migrate is the settings of the commands that touch nothing but the database.
