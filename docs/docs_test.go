@@ -284,6 +284,93 @@ func TestCited(t *testing.T) {
 	}
 }
 
+// Ensure every direct module of go.mod has its reason in ADR 0010.
+func TestDependencies(t *testing.T) {
+	reasons := mustRead(t, filepath.Join("adr", "0010-dependencies.md"))
+	n := 0
+	for line := range strings.Lines(mustRead(t, filepath.Join(root, "go.mod"))) {
+		fields := strings.Fields(line)
+		if len(fields) != 2 || !strings.HasPrefix(line, "\t") || !strings.HasPrefix(fields[1], "v") { //nolint:mnd // module and version, no comment.
+			continue
+		}
+		n++
+		if !strings.Contains(reasons, "`"+strings.TrimPrefix(fields[0], "github.com/")+"`") {
+			t.Errorf("adr/0010-dependencies.md does not say why %s", fields[0])
+		}
+	}
+	if n == 0 {
+		t.Error("no module was found: this test looks in the wrong place")
+	}
+}
+
+// Ensure architecture.md says of each folder what arch_test.go lets it import.
+func TestImportTable(t *testing.T) {
+	_, table, _ := strings.Cut(mustRead(t, "architecture.md"), "\n## Who imports whom\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	quoted := regexp.MustCompile("`([^`]+)`")
+	told := map[string][]string{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 { //nolint:mnd // two, and the borders.
+			continue
+		}
+		var items []string
+		for _, m := range quoted.FindAllStringSubmatch(cells[2], -1) {
+			items = append(items, m[1])
+		}
+		slices.Sort(items)
+		for _, m := range quoted.FindAllStringSubmatch(cells[1], -1) {
+			told[m[1]] = items
+		}
+	}
+	for folder, items := range mustImports(t) {
+		said, ok := told[folder]
+		if !ok {
+			said, ok = told[strings.TrimSuffix(folder, "/*")]
+		}
+		if !ok || !slices.Equal(said, items) {
+			t.Errorf("architecture.md says of %s %q, arch_test.go %q", folder, said, items)
+		}
+	}
+}
+
+// mustImports is the table of imports in arch_test.go: what a folder may import or, where it may
+// import anything, what it may not.
+func mustImports(t *testing.T) map[string][]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "arch_test.go"), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string][]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok || v.Names[0].Name != "imports" || len(v.Values) != 1 {
+			return true
+		}
+		for _, e := range v.Values[0].(*ast.CompositeLit).Elts { //nolint:forcetypeassert,errcheck // a test may panic.
+			row := e.(*ast.KeyValueExpr) //nolint:forcetypeassert,errcheck // a test may panic.
+			var items []string
+			ast.Inspect(row.Value, func(n ast.Node) bool {
+				if l, ok := n.(*ast.BasicLit); ok {
+					text, _ := strconv.Unquote(l.Value)
+					items = append(items, strings.TrimPrefix(text, "-"))
+				}
+				return true
+			})
+			slices.Sort(items)
+			folder, _ := strconv.Unquote(row.Key.(*ast.BasicLit).Value) //nolint:forcetypeassert,errcheck // a test may panic.
+			rows[folder] = items
+		}
+		return false
+	})
+	delete(rows, ".") // this table's own folder
+	if len(rows) == 0 {
+		t.Fatal("arch_test.go has no table of imports")
+	}
+	return rows
+}
+
 var adrName = regexp.MustCompile(`^([0-9]{4})-[a-z0-9-]+\.md$`)
 
 // Ensure the ADRs are numbered without a hole and each has its parts.
