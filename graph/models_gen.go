@@ -135,7 +135,7 @@ type CreateGroupPayload struct {
 type CustomerFilter struct {
 	// true: only bound ones; false: only unassigned ones. An ADVISOR's are all bound.
 	IsAssigned *bool `json:"isAssigned,omitempty"`
-	// Only those bound to this advisor. FORBIDDEN for an ADVISOR who names another.
+	// Only those bound to this advisor. NOT_FOUND for an ADVISOR who names another.
 	Advisor *AdvisorRef `json:"advisor,omitempty"`
 }
 
@@ -263,7 +263,7 @@ type SendMessageInput struct {
 	Customer *CustomerRef `json:"customer"`
 	// The text: 1 to 2,048 bytes of UTF-8, not only white space.
 	Text string `json:"text"`
-	// 1 to 64 bytes of printable ASCII, new for each message; kept 7 days (rules E15, G5).
+	// 1 to 64 bytes of printable ASCII, new for each message; kept at least 7 days (rules E15, G5).
 	IdempotencyKey string `json:"idempotencyKey"`
 }
 

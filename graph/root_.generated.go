@@ -261,7 +261,7 @@ enum Capability {
   NEVER_OPENED
   "Open."
   OPEN
-  "Closed by the merchant or the operator."
+  "Closed by the merchant."
   CLOSED
 }
 
@@ -453,7 +453,7 @@ type SetCallbackCredentialsPayload {
 extend type Mutation {
   """
   Invites up to 200 people to be advisors, with a result per item in the order given (rules B1 to
-  B3). Each must follow the account (checked when they answer, if only a WeChat id is given), must
+  B3). Each must follow the account (checked when they answer, if no openid is given), must
   not be a customer-service agent of it, and must not be PENDING or ACTIVE. Someone who refused,
   let it lapse or was removed is the same advisor again, with a new deadline 24 hours ahead.
   Pushes an ADVISOR_ADDED notification to each.
@@ -865,7 +865,7 @@ enum BindingSource {
 input CustomerFilter {
   "true: only bound ones; false: only unassigned ones. An ADVISOR's are all bound."
   isAssigned: Boolean
-  "Only those bound to this advisor. FORBIDDEN for an ADVISOR who names another."
+  "Only those bound to this advisor. NOT_FOUND for an ADVISOR who names another."
   advisor: AdvisorRef
 }
 
@@ -1009,7 +1009,7 @@ union NotificationEvent = NotificationMade | Withdrawn
 "What ` + "`" + `messages` + "`" + ` pushes."
 union MessageEvent = MessageReceived | MessageStatusChanged | ConversationChanged | CustomerLeft | Withdrawn
 
-"A notification was made, or merged into."
+"A notification was made, merged into, or read."
 type NotificationMade implements Event {
   "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
   cursor: String!
@@ -1298,8 +1298,8 @@ enum FailureReason {
   CONTENT_REJECTED
   "The channel cannot send, or not now."
   CHANNEL_UNAVAILABLE
-  "The account was closed before the message left."
-  ACCOUNT_CLOSED
+  "The customer was no longer the advisor's when the message was to leave."
+  NOT_BOUND
   "The platform refused for another reason."
   REJECTED
 }
@@ -1328,7 +1328,7 @@ input SendMessageInput {
   customer: CustomerRef!
   "The text: 1 to 2,048 bytes of UTF-8, not only white space."
   text: String!
-  "1 to 64 bytes of printable ASCII, new for each message; kept 7 days (rules E15, G5)."
+  "1 to 64 bytes of printable ASCII, new for each message; kept at least 7 days (rules E15, G5)."
   idempotencyKey: String!
 }
 
@@ -1658,6 +1658,10 @@ enum SandboxSending {
   REFUSE_CUSTOMER
   "It cannot be reached: sends wait and are tried again."
   UNREACHABLE
+  "It takes them and does not answer: they become UNKNOWN."
+  SILENT
+  "It answers nothing until the time for a call runs out: then they become UNKNOWN."
+  STALL
 }
 
 "A behaviour to set."

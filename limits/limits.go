@@ -121,6 +121,8 @@ const (
 	BodyBytes              = 1 << 20          // BodyBytes is the largest request body and WebSocket message, in bytes.
 	OperationTime          = 10 * time.Second // OperationTime is how long one query or mutation may take.
 	SubscriptionsPerSocket = 50               // SubscriptionsPerSocket is the most subscriptions of one WebSocket.
+	QueryFields            = 300              // QueryFields is the most selections in one selection set; checking them grows with their square.
+	QueryRows              = 20_000           // QueryRows is the most rows one operation may ask for, pages inside pages multiplied.
 	NodesPerCall           = 100              // NodesPerCall is the most ids of one nodes() call.
 )
 
@@ -128,8 +130,7 @@ const (
 const (
 	// EventRetention is how long an event can be read again. Source: rule N4.
 	EventRetention = 7 * 24 * time.Hour
-	// StreamPoll is how often a node reads the heads of its open streams. Source: DESIGN 4
-	// as told in docs/architecture.md.
+	// StreamPoll is how often a node reads the heads of its open streams. Source: ADR 0004.
 	StreamPoll = 2 * time.Second
 	// StreamRing is how many of a stream's newest events a node keeps while somebody listens;
 	// a reader further behind reads the database.
@@ -148,6 +149,9 @@ const (
 	WriteDeadline = 10 * time.Second
 	// AppLease is how long an advisor's app counts as open after its last renewal. Source: rule N3.
 	AppLease = 30 * time.Second
+	// AppPing is the time between pings to a client; one that does not answer is gone before the
+	// next one's, well within AppLease.
+	AppPing = 10 * time.Second
 	// AppLeaseRenewal is how often open apps renew their lease.
 	AppLeaseRenewal = 10 * time.Second
 	// PolicyRecheck is the longest time until a revoked token or removed advisor loses an open

@@ -18,6 +18,23 @@ type Key [16]byte
 // NewKey makes a key that is larger than those made before it in this process.
 func NewKey() Key { return Key(uuid.Must(uuid.NewV7())) }
 
+// KeyAfter makes a key that is larger than last as well, whatever the clocks of the nodes say:
+// for rows whose order is that of a lock both are made under.
+func KeyAfter(last Key) Key {
+	k := NewKey()
+	if last.Less(k) {
+		return k
+	}
+	k = last
+	for i := len(k) - 1; i >= 0; i-- {
+		k[i]++
+		if k[i] != 0 {
+			break
+		}
+	}
+	return k
+}
+
 // IsZero reports whether k means "none".
 func (k Key) IsZero() bool { return k == Key{} }
 

@@ -29,13 +29,13 @@ type FailureReason string
 
 // The reasons of failures.
 const (
-	FailedWindowClosed  FailureReason = "REPLY_WINDOW_CLOSED" // the platform says the window is over or used up
-	FailedNotFollowing  FailureReason = "NOT_FOLLOWING"
-	FailedRefused       FailureReason = "REFUSED" // the customer refuses messages
-	FailedContent       FailureReason = "CONTENT_REJECTED"
-	FailedNoChannel     FailureReason = "CHANNEL_UNAVAILABLE" // the channel cannot send, or not now
-	FailedAccountClosed FailureReason = "ACCOUNT_CLOSED"
-	FailedRejected      FailureReason = "REJECTED" // any other refusal by the platform
+	FailedWindowClosed FailureReason = "REPLY_WINDOW_CLOSED" // the platform says the window is over or used up
+	FailedNotFollowing FailureReason = "NOT_FOLLOWING"
+	FailedRefused      FailureReason = "REFUSED" // the customer refuses messages
+	FailedContent      FailureReason = "CONTENT_REJECTED"
+	FailedNoChannel    FailureReason = "CHANNEL_UNAVAILABLE" // the channel cannot send, or not now
+	FailedNotBound     FailureReason = "NOT_BOUND"           // the customer is no longer this advisor's (rule V3)
+	FailedRejected     FailureReason = "REJECTED"            // any other refusal by the platform
 )
 
 // Message is one message of a conversation. Rows are appended; only the status of one that goes

@@ -9,6 +9,8 @@ const (
 	SandboxRefuseWindow   SandboxSending = "REFUSE_WINDOW"
 	SandboxRefuseCustomer SandboxSending = "REFUSE_CUSTOMER"
 	SandboxUnreachable    SandboxSending = "UNREACHABLE"
+	SandboxSilent         SandboxSending = "SILENT"
+	SandboxStall          SandboxSending = "STALL"
 )
 
 // Sandbox is the state of an account's simulated platform.

@@ -65,7 +65,7 @@ func (i Ident) MarshalGQL(w io.Writer) {
 func (i *Ident) UnmarshalGQL(v any) error {
 	s, ok := v.(string)
 	if !ok {
-		return fmt.Errorf("an identifier is a string, not %T", v)
+		return Invalid("", "an identifier is a string")
 	}
 	*i = Ident(s)
 	return nil
@@ -84,14 +84,14 @@ func (t Time) MarshalGQL(w io.Writer) {
 func (t *Time) UnmarshalGQL(v any) error {
 	s, ok := v.(string)
 	if !ok {
-		return fmt.Errorf("a DateTime is a string, not %T", v)
+		return Invalid("", "a DateTime is a string")
 	}
 	g, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return fmt.Errorf("a DateTime is an RFC 3339 text such as 2026-01-31T08:00:00Z")
+		return Invalid("", "a DateTime is an RFC 3339 text such as 2026-01-31T08:00:00Z")
 	}
 	if y := g.Year(); y < 2000 || y > 2199 {
-		return fmt.Errorf("a DateTime lies between the years 2000 and 2199")
+		return Invalid("", "a DateTime lies between the years 2000 and 2199")
 	}
 	*t = At(g)
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"clientele/dataloaders"
 	"clientele/graph"
@@ -106,6 +107,9 @@ type source struct{ w *services.Watch }
 
 func (s source) Attach(wake func()) { s.w.Attach(wake) }
 func (s source) Close()             { s.w.Close() }
+
+// Lost implements transport.Loser.
+func (s source) Lost(silent time.Duration) { s.w.Lost(silent) }
 
 func (s source) Take(ctx context.Context, most int) ([]transport.Event, error) {
 	pushed, err := s.w.Take(ctx, most)

@@ -11,4 +11,6 @@ type Resolver struct {
 	Services *services.Services
 	// PageDefault and PageMax bound `first`; MessagesMax bounds it for messages (rule X2).
 	PageDefault, PageMax, MessagesMax int
+	// NodesMax is the most ids of one nodes() call.
+	NodesMax int
 }

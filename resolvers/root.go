@@ -12,6 +12,9 @@ func (r *queryResolver) Node(ctx context.Context, id relay.ID) (models.Node, err
 }
 
 func (r *queryResolver) Nodes(ctx context.Context, ids []*relay.ID) ([]models.Node, error) {
+	if len(ids) > r.r.NodesMax {
+		return nil, models.TooMany("ids", r.r.NodesMax, "at most %d in a call", r.r.NodesMax)
+	}
 	all := make([]relay.ID, len(ids))
 	for i, id := range ids {
 		all[i] = *id

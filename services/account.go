@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	"clientele/auth"
@@ -241,10 +242,22 @@ func checkLink(l, field string) error {
 	if err := models.CheckText(l, field, limits.AvatarURLBytes); err != nil {
 		return err
 	}
-	if scheme, rest, ok := strings.Cut(l, "://"); !ok || rest == "" || !linkScheme.MatchString(scheme) || scheme == "javascript" {
-		return models.Invalid(field, "is no address with a scheme")
+	scheme, rest, ok := strings.Cut(l, "://")
+	if !ok || rest == "" || !linkScheme.MatchString(scheme) || slices.Contains(scripted, scheme) {
+		return models.Invalid(field, "is no address with a scheme that apps open")
 	}
 	return nil
+}
+
+// scripted are schemes that run or read what they name.
+var scripted = []string{"javascript", "vbscript", "data", "file", "blob"}
+
+// checkPicture checks the address of a picture.
+func checkPicture(l, field string) error {
+	if !strings.HasPrefix(l, "https://") && !strings.HasPrefix(l, "http://") {
+		return models.Invalid(field, "is no http or https address")
+	}
+	return checkLink(l, field)
 }
 
 var (
@@ -288,16 +301,31 @@ func (s *Services) SetCredentials(ctx context.Context, in CallbackCredentials) (
 		return nil, models.Invalid("input.aesKey", "is not 43 letters and digits")
 	}
 	return s.changeAccount(ctx, c, c.Account.Key, "setCallbackCredentials", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
-		a.SealedTokenOld, a.SealedAESKeyOld, a.RotatedAt = a.SealedToken, a.SealedAESKey, tx.Now
-		a.SealedToken = s.ring.Seal(a.Key, sealToken, []byte(in.Token))
-		a.SealedAESKey = nil
-		if in.AESKey != "" {
-			a.SealedAESKey = s.ring.Seal(a.Key, sealAESKey, []byte(in.AESKey))
-		}
 		a.CallbackMode = in.Mode
+		same, err := s.sameCredentials(a, in)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !same { // the same again, say with another mode, must not push out the ones before
+			a.SealedTokenOld, a.SealedAESKeyOld, a.RotatedAt = a.SealedToken, a.SealedAESKey, tx.Now
+			a.SealedToken = s.ring.Seal(a.Key, sealToken, []byte(in.Token))
+			a.SealedAESKey = nil
+			if in.AESKey != "" {
+				a.SealedAESKey = s.ring.Seal(a.Key, sealAESKey, []byte(in.AESKey))
+			}
+		}
 		return []string{"sealed_token", "sealed_token_old", "sealed_aes_key", "sealed_aes_key_old", "rotated_at", "callback_mode"},
 			map[string]any{"mode": in.Mode}, nil
 	})
+}
+
+func (s *Services) sameCredentials(a *models.Account, in CallbackCredentials) (bool, error) {
+	token, err := s.unseal(a.Key, sealToken, [][]byte{a.SealedToken})
+	if err != nil {
+		return false, err
+	}
+	key, err := s.unseal(a.Key, sealAESKey, [][]byte{a.SealedAESKey})
+	return len(token) == 1 && token[0] == in.Token && strings.Join(key, "") == in.AESKey, err
 }
 
 // Callback is what a callback of an account is checked with.

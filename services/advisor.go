@@ -98,7 +98,13 @@ func (s *Services) Invite(ctx context.Context, in []Invitation) ([]AdvisorResult
 	for i := range in {
 		checked[i].Err = in[i].check(fmt.Sprintf("input.advisors.%d", i))
 	}
-	agents, err := s.serviceAgents(ctx, c.Account, in)
+	var openids []models.Ident
+	for _, i := range in {
+		if i.OpenID != "" {
+			openids = append(openids, i.OpenID)
+		}
+	}
+	agents, err := s.serviceAgents(ctx, c.Account, openids)
 	if err != nil {
 		return nil, err
 	}
@@ -118,13 +124,7 @@ func (s *Services) Invite(ctx context.Context, in []Invitation) ([]AdvisorResult
 }
 
 // serviceAgents asks the channel, before any transaction.
-func (s *Services) serviceAgents(ctx context.Context, a *models.Account, in []Invitation) (map[models.Ident]bool, error) {
-	var openids []models.Ident
-	for _, i := range in {
-		if i.OpenID != "" {
-			openids = append(openids, i.OpenID)
-		}
-	}
+func (s *Services) serviceAgents(ctx context.Context, a *models.Account, openids []models.Ident) (map[models.Ident]bool, error) {
 	ch := s.channels[a.Channel]
 	if ch == nil || len(openids) == 0 {
 		return nil, nil
@@ -153,7 +153,7 @@ func (i *Invitation) check(field string) (err error) {
 		}
 	}
 	if i.AvatarURL != "" {
-		return checkLink(i.AvatarURL, field+".avatarUrl")
+		return checkPicture(i.AvatarURL, field+".avatarUrl")
 	}
 	return nil
 }
@@ -171,17 +171,26 @@ func (s *Services) Answer(ctx context.Context, accept bool, openid models.Ident)
 			return nil, err
 		}
 	}
-	return s.changeAdvisor(ctx, c, "answerInvitation", func(tx *store.Tx, a *models.Advisor) error {
-		if a.OpenID == "" {
-			a.OpenID = openid
+	if c.Advisor.OpenID != "" {
+		openid = c.Advisor.OpenID
+	}
+	agents := map[models.Ident]bool{}
+	if accept && openid != "" {
+		if agents, err = s.serviceAgents(ctx, c.Account, []models.Ident{openid}); err != nil {
+			return nil, err
 		}
-		if err := a.Answer(accept, tx.Now); err != nil {
+	}
+	return s.changeAdvisor(ctx, c, "answerInvitation", func(tx *store.Tx, a *models.Advisor) error {
+		if err := a.Answer(accept, tx.Now); err != nil || !accept {
 			return err
 		}
-		if accept {
-			return mustFollow(&tx.Reader, tx.Account, a)
+		if a.OpenID == "" { // kept only now: a refusal must not lay claim to it
+			a.OpenID = openid
 		}
-		return nil
+		if agents[a.OpenID] {
+			return models.Errorf(models.CodeAlreadyServiceAgent, "is a customer-service agent of the account")
+		}
+		return mustFollow(&tx.Reader, tx.Account, a)
 	}, "openid", "state", "presence", "answered_at")
 }
 
@@ -321,6 +330,7 @@ func (s *Services) ExpireInvitations(ctx context.Context) (int, error) {
 	for _, a := range lapsed {
 		byAccount[a.AccountID] = append(byAccount[a.AccountID], a.Key)
 	}
+	var failed []error
 	for account, keys := range byAccount {
 		err := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
 			rows, err := tx.LockAdvisors(keys)
@@ -337,11 +347,11 @@ func (s *Services) ExpireInvitations(ctx context.Context) (int, error) {
 			}
 			return tx.UpdateAdvisors(expired, "state")
 		})
-		if err != nil {
-			return 0, err
+		if err != nil { // the other accounts' are not kept waiting
+			failed = append(failed, err)
 		}
 	}
-	return len(lapsed), nil
+	return len(lapsed), errors.Join(failed...)
 }
 
 // AdvisorState is the state that holds now.

@@ -33,6 +33,9 @@ func (b *inviteBatch) write() error {
 		}
 		a, err := b.invite(i)
 		if err != nil {
+			if models.CodeOf(err) == models.CodeInternal {
+				return err // not the item's fault
+			}
 			b.results[i].Err = err
 			continue
 		}
@@ -135,13 +138,13 @@ func (b *inviteBatch) invite(i int) (*models.Advisor, error) {
 		return nil, models.Errorf(models.CodeDuplicate, "stands earlier in the same call")
 	case a != nil && !a.MayBeInvited(now):
 		return nil, models.Errorf(models.CodeAlreadyAdvisor, "is an advisor or has an open invitation")
-	case b.agents[in.OpenID]:
+	case b.agents[in.OpenID] || a != nil && b.agents[a.OpenID]:
 		return nil, models.Errorf(models.CodeAlreadyServiceAgent, "is a customer-service agent of the account")
 	case b.room <= 0:
 		return nil, models.TooMany("", limits.AdvisorsPerAccount, "the account has %d advisors", limits.AdvisorsPerAccount)
 	}
-	if err := b.mustFollow(in, a); err != nil {
-		return nil, err
+	if in.OpenID != "" && !b.follows[in.OpenID] { // named otherwise: checked when they answer
+		return nil, models.Errorf(models.CodeMustFollowAccount, "the person must follow the account first")
 	}
 	if a == nil {
 		a = &models.Advisor{AccountID: b.tx.Account, Key: models.NewKey(), CreatedAt: now, Presence: models.PresenceOffline}
@@ -157,24 +160,6 @@ func (b *inviteBatch) invite(i int) (*models.Advisor, error) {
 	b.inCall[a.Key] = true
 	b.room--
 	return a, nil
-}
-
-// mustFollow holds rule B2; someone named by WeChat id alone is checked when they answer.
-func (b *inviteBatch) mustFollow(in Invitation, a *models.Advisor) error {
-	if in.OpenID != "" {
-		if !b.follows[in.OpenID] {
-			return models.Errorf(models.CodeMustFollowAccount, "the person must follow the account first")
-		}
-		return nil
-	}
-	if in.UnionID != "" {
-		person := &models.Advisor{UnionID: in.UnionID}
-		if a != nil {
-			person.OpenID = a.OpenID
-		}
-		return mustFollow(&b.tx.Reader, b.tx.Account, person)
-	}
-	return nil
 }
 
 // save writes the advisors with their codes (rule C1), and notifies them (rule N1).

@@ -19,13 +19,21 @@ type apps struct {
 	s    *Services
 	mu   sync.Mutex
 	open map[models.StreamID]int
-	// pending are advisors whose lease must be written or deleted, with those who wait for it.
-	pending map[models.StreamID][]chan struct{}
+	// pending are advisors whose lease must be written, with those who wait for it.
+	pending map[models.StreamID]*pendingApp
 	work    chan struct{}
 }
 
+// pendingApp is what the next round writes of an advisor's lease.
+type pendingApp struct {
+	waiting []chan struct{}
+	// seen is when the app was last heard of, and until how long it counts as open; they say
+	// something when no subscription is open any more.
+	seen, until models.Time
+}
+
 func newApps(s *Services) *apps {
-	return &apps{s: s, open: map[models.StreamID]int{}, pending: map[models.StreamID][]chan struct{}{}, work: make(chan struct{}, 1)}
+	return &apps{s: s, open: map[models.StreamID]int{}, pending: map[models.StreamID]*pendingApp{}, work: make(chan struct{}, 1)}
 }
 
 // opened counts a subscription and returns once the lease is written, or ctx ends. The
@@ -36,7 +44,8 @@ func (a *apps) opened(ctx context.Context, id models.StreamID) {
 	a.open[id]++
 	first := a.open[id] == 1
 	if first {
-		a.pending[id] = append(a.pending[id], written)
+		p := a.of(id)
+		p.waiting = append(p.waiting, written)
 	}
 	a.mu.Unlock()
 	if !first {
@@ -49,13 +58,31 @@ func (a *apps) opened(ctx context.Context, id models.StreamID) {
 	}
 }
 
-// closed ends what opened began. The lease is deleted soon after the last one.
-func (a *apps) closed(id models.StreamID) {
+// of is what is pending for an advisor. mu must be held.
+func (a *apps) of(id models.StreamID) *pendingApp {
+	p := a.pending[id]
+	if p == nil {
+		p = &pendingApp{}
+		a.pending[id] = p
+	}
+	return p
+}
+
+// closed ends what opened began. With the last one a clean close ends the lease now; a client
+// that was lost, and silent for a while before, leaves one that lapses as if the node had died.
+// Either way the sweep deletes it, after making the notifications for what came since.
+func (a *apps) closed(id models.StreamID, lost bool, silent time.Duration) {
+	now := a.s.Now()
 	a.mu.Lock()
 	a.open[id]--
 	if a.open[id] <= 0 {
 		delete(a.open, id)
-		a.pending[id] = append(a.pending[id], nil)
+		p := a.of(id)
+		p.seen, p.until = now, now
+		if lost {
+			p.seen = now.Add(-silent)
+			p.until = p.seen.Add(limits.AppLease)
+		}
 	}
 	a.mu.Unlock()
 	a.wake()
@@ -88,67 +115,74 @@ func (a *apps) run(ctx context.Context) {
 func (a *apps) flush(ctx context.Context) {
 	a.mu.Lock()
 	pending := a.pending
-	a.pending = map[models.StreamID][]chan struct{}{}
-	var open, shut []models.StreamID
-	for id := range pending {
-		if a.open[id] > 0 {
-			open = append(open, id)
-		} else {
-			shut = append(shut, id)
-		}
+	a.pending = map[models.StreamID]*pendingApp{}
+	leases := make([]*models.AppLease, 0, len(pending))
+	for id, p := range pending {
+		leases = append(leases, a.lease(id, p))
 	}
 	a.mu.Unlock()
-	a.write(ctx, open, func(tx *store.Tx, keys []models.Key) error { return tx.RenewApps(keys) })
-	a.write(ctx, shut, func(tx *store.Tx, keys []models.Key) error { return tx.CloseApps(keys) })
-	for _, waiting := range pending {
-		for _, w := range waiting {
-			if w != nil {
-				close(w)
-			}
+	a.write(ctx, leases)
+	for _, p := range pending {
+		for _, w := range p.waiting {
+			close(w)
 		}
 	}
 }
 
 func (a *apps) renew(ctx context.Context) {
 	a.mu.Lock()
-	ids := make([]models.StreamID, 0, len(a.open))
+	leases := make([]*models.AppLease, 0, len(a.open))
 	for id := range a.open {
-		ids = append(ids, id)
+		leases = append(leases, a.lease(id, nil))
 	}
 	a.mu.Unlock()
-	a.write(ctx, ids, func(tx *store.Tx, keys []models.Key) error { return tx.RenewApps(keys) })
+	a.write(ctx, leases)
 }
 
-// write runs fn for the advisors of each account. A failure is logged: the lease then lapses
-// and the sweep makes the notifications, so nothing is lost.
-func (a *apps) write(ctx context.Context, ids []models.StreamID, fn func(*store.Tx, []models.Key) error) {
-	byAccount := map[models.Key][]models.Key{}
-	for _, id := range ids {
-		byAccount[id.Account] = append(byAccount[id.Account], id.Stream)
+// lease is an advisor's lease of this node as it is to be written. mu must be held.
+func (a *apps) lease(id models.StreamID, p *pendingApp) *models.AppLease {
+	now := a.s.Now()
+	l := &models.AppLease{
+		AccountID: id.Account, AdvisorID: id.Stream, NodeID: a.s.store.Node(), RenewedAt: now, ExpiresAt: now.Add(limits.AppLease),
 	}
-	for account, keys := range byAccount {
+	if a.open[id] == 0 && p != nil {
+		l.RenewedAt, l.ExpiresAt = p.seen, p.until
+	}
+	return l
+}
+
+// write writes leases, one transaction an account. A failure is logged: a lease that is not
+// renewed lapses and the sweep makes the notifications, so nothing is lost.
+func (a *apps) write(ctx context.Context, leases []*models.AppLease) {
+	byAccount := map[models.Key][]*models.AppLease{}
+	for _, l := range leases {
+		byAccount[l.AccountID] = append(byAccount[l.AccountID], l)
+	}
+	for account, rows := range byAccount {
 		ctx, cancel := context.WithTimeout(ctx, limits.OperationTime)
-		err := a.s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error { return fn(tx, keys) })
+		err := a.s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error { return tx.WriteApps(rows) })
 		cancel()
 		if err != nil {
-			a.s.log.WarnContext(ctx, "app leases not written", "account", account.String(), "advisors", len(keys), "error", err)
+			a.s.log.WarnContext(ctx, "app leases not written", "account", account.String(), "advisors", len(rows), "error", store.Describe(err))
 		}
 	}
 }
 
-// SweepApps makes the inquiry notifications for what came to apps that went away without a
-// clean close (rule N3), and deletes their leases. It answers how many leases it dealt with.
+// SweepApps makes the inquiry notifications for what came to apps after they were last heard of
+// (rule N3), and deletes their leases. It answers how many leases it dealt with; one that fails
+// does not keep the others waiting.
 func (s *Services) SweepApps(ctx context.Context) (int, error) {
 	lapsed, err := s.store.View(ctx).LapsedApps(s.Now(), limits.BatchRows)
 	if err != nil {
 		return 0, err
 	}
-	for i, l := range lapsed {
+	var failed []error
+	for _, l := range lapsed {
 		if err := s.sweepApp(ctx, l); err != nil {
-			return i, err
+			failed = append(failed, err)
 		}
 	}
-	return len(lapsed), nil
+	return len(lapsed) - len(failed), errors.Join(failed...)
 }
 
 func (s *Services) sweepApp(ctx context.Context, l *models.AppLease) error {
@@ -192,6 +226,10 @@ func (s *Services) inquireFor(ctx context.Context, l *models.AppLease, customers
 		}
 		open, err := tx.OpenApps(tx.Account, []models.Key{l.AdvisorID}, tx.Now)
 		if err != nil {
+			return err
+		}
+		account, err := tx.Reader.Account(tx.Account)
+		if err != nil || !account.IsOpen() {
 			return err
 		}
 		a := advisors[0]

@@ -54,13 +54,19 @@ func (s *Services) Conversation(ctx context.Context, ref CustomerRef) (*models.C
 }
 
 // auditReading records that the merchant reads a customer's messages; an advisor reads their own.
-func (s *Services) auditReading(ctx context.Context, c *Scope, customer models.Key) error {
-	if c.Viewer.Role == auth.RoleAdvisor {
+func (s *Services) auditReading(ctx context.Context, c *Scope, customers ...models.Key) error {
+	if c.Viewer.Role == auth.RoleAdvisor || len(customers) == 0 {
 		return nil
 	}
-	return s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
-		return tx.Audit(store.Change{Action: "readConversation", TargetKind: "Conversation", Target: customer})
-	})
+	var readings []store.Change
+	seen := map[models.Key]bool{}
+	for _, k := range customers {
+		if !seen[k] {
+			seen[k] = true
+			readings = append(readings, store.Change{Action: "readConversation", TargetKind: "Conversation", Target: k})
+		}
+	}
+	return s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error { return tx.Audit(readings...) })
 }
 
 // ConversationsByKeys reads conversations whose customers the viewer may see, and whose messages
@@ -184,7 +190,7 @@ func markRead(tx *store.Tx, c *Scope, conv *models.Conversation, upTo models.Key
 	} else if len(rows) == 0 || rows[0].CustomerID != conv.CustomerID || rows[0].CreatedAt < conv.VisibleFrom {
 		return models.NotFound("message", "input.upToMessageId")
 	}
-	if !conv.ReadUpTo.Less(upTo) {
+	if !conv.ReadUpTo.Less(upTo) && (upTo != conv.LastMessageID || conv.Unread == 0) {
 		return nil // read further already
 	}
 	conv.ReadUpTo = upTo

@@ -82,6 +82,13 @@ func (s *Services) claim(tx *store.Tx, key, worker models.Key) (*Claim, error) {
 			}
 			continue
 		}
+		if reason := mayLeave(customer, m); reason != "" {
+			conv.Contact = conv.Contact.Return(m.Slot, tx.Now, account.Policy())
+			if err := s.settle(tx, customer, conv, d, m, models.StatusFailed, reason); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if !account.IsOpen() { // rule A1: deliveries pause while the account is closed
 			queue.DueAt, queue.LeasedUntil = tx.Now.Add(limits.DeliveryLease), 0
 			return nil, tx.UpdateOutbox(queue)
@@ -96,8 +103,21 @@ func (s *Services) claim(tx *store.Tx, key, worker models.Key) (*Claim, error) {
 	}
 }
 
+// mayLeave says why a queued message may not go out any more: only the customer's present
+// advisor sends (rule V3), and only to one who follows (rule E12). Empty: it may.
+func mayLeave(c *models.Customer, m *models.Message) models.FailureReason {
+	switch {
+	case c.AdvisorID != m.AdvisorID:
+		return models.FailedNotBound
+	case c.FollowState != models.Following || c.BoundTo().IsZero():
+		return models.FailedNotFollowing
+	}
+	return ""
+}
+
 // Deliver hands a claimed message to its channel and records the outcome: SENT, FAILED with its
-// reason, or waiting for another attempt. It reports whether the queue may go on at once.
+// reason, waiting for another attempt, or UNKNOWN when the channel may or may not have it (rule
+// G6). It reports whether the queue may go on at once.
 func (s *Services) Deliver(ctx context.Context, c *Claim) (more bool, err error) {
 	sendErr := s.handOver(ctx, c)
 	// The outcome is recorded even when the process stops.
@@ -140,7 +160,8 @@ func (s *Services) handOver(ctx context.Context, c *Claim) error {
 	if ch == nil {
 		return &Refusal{Reason: models.FailedNoChannel}
 	}
-	ctx, cancel := context.WithTimeout(ctx, limits.ChannelTime)
+	// A stop of the process does not tear the call: nobody would know what became of it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.ChannelTime)
 	defer cancel()
 	return ch.Send(ctx, c.Account, c.To, c.Message)
 }
@@ -155,6 +176,8 @@ func (s *Services) outcome(tx *store.Tx, customer *models.Customer, conv *models
 		conv.Contact = conv.Contact.Sent(m.Slot)
 		return true, s.settle(tx, customer, conv, d, m, models.StatusSent, "")
 	case errors.As(sendErr, &refused):
+	case !errors.Is(sendErr, ErrNotSent):
+		return true, s.settle(tx, customer, conv, d, m, models.StatusUnknown, "")
 	case d.Attempts < limits.DeliveryAttempts:
 		d.State = models.DeliveryWaiting
 		queue.DueAt = tx.Now.Add(backoff(d.Attempts))

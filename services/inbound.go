@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"unicode/utf8"
 
 	"clientele/limits"
 	"clientele/models"
@@ -53,8 +54,23 @@ func checkInbound(in *models.Inbound) error {
 		return models.Invalid("name", "has more than %d bytes", limits.EventNameBytes)
 	case in.Kind != models.InboundOther && (in.OpenID == "" || len(in.OpenID) > limits.OpenIDBytes):
 		return models.Invalid("openid", "has not 1 to %d bytes", limits.OpenIDBytes)
+	case !utf8.ValidString(in.Name):
+		return models.Invalid("name", "is not valid UTF-8")
 	case (in.Kind == models.InboundMessage) != (in.Content != nil):
 		return models.Invalid("content", "belongs to a message, and a message has it")
+	case in.Content == nil:
+		return nil
+	}
+	for field, part := range map[string]struct {
+		text string
+		most int
+	}{
+		"content.text": {in.Content.Text, limits.InboundTextBytes}, "content.mediaRef": {in.Content.MediaRef, limits.MediaRefBytes},
+		"content.url": {in.Content.URL, limits.MediaRefBytes}, "content.description": {in.Content.Description, limits.MediaRefBytes},
+	} {
+		if len(part.text) > part.most || !utf8.ValidString(part.text) {
+			return models.Invalid(field, "is no UTF-8 of at most %d bytes", part.most)
+		}
 	}
 	return nil
 }
@@ -72,7 +88,7 @@ func (s *Services) processInbound(ctx context.Context, account models.Key, items
 		items[0].result.Repeated = true
 	case len(items) == 1 || ctx.Err() != nil || errors.Is(err, store.ErrUnknownOutcome):
 		if models.CodeOf(err) == models.CodeInternal {
-			s.log.ErrorContext(ctx, "inbound items not stored", "account", account.String(), "items", len(items), "error", err)
+			s.log.ErrorContext(ctx, "inbound items not stored", "account", account.String(), "items", len(items), "error", store.Describe(err))
 		}
 		for _, it := range items {
 			it.err = err

@@ -11,7 +11,7 @@ import (
 
 // drawn is how many advisors a narrow batch locks of each group, and of the account for
 // auto-assign: enough that a batch rarely has to be drawn again, few enough to lock.
-const drawn = 8
+const drawn = 32
 
 // targetGroup is a group whose code was scanned.
 type targetGroup struct {
@@ -101,11 +101,15 @@ func (b *inboundBatch) draw(free []models.Key, most int) []models.Key {
 	return free[:min(len(free), most)]
 }
 
-// pick is the first drawn advisor who is free under the lock and is not the customer. When all
+// pick is a drawn advisor, at random, who is free under the lock and is not the customer. When all
 // that a narrow batch drew are taken it asks for a wider one.
 func (b *inboundBatch) pick(from []models.Key, c *models.Customer) (*models.Advisor, error) {
-	for _, k := range from {
-		a := b.advisors[k]
+	if len(from) == 0 {
+		return nil, nil //nolint:nilnil // nobody is free: an outcome, not a fault.
+	}
+	start := rand.IntN(len(from)) //nolint:gosec // chance, not secrecy.
+	for i := range from {
+		a := b.advisors[from[(start+i)%len(from)]]
 		if a != nil && a.StateAt(b.tx.Now) == models.AdvisorActive && !a.IsFull() && !c.IsPersonOf(a) {
 			return a, nil
 		}
@@ -165,15 +169,17 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 		b.unfollow(c, conv, in)
 	case models.InboundScan:
 		b.acted(c, conv, models.ActionScan, in.At)
-		rec.Outcome, err = b.scan(c, conv, in)
-		if rec.Outcome != models.ScanBound {
+		if rec.Outcome, err = b.scan(c, conv, in); err == nil && rec.Outcome != models.ScanBound {
+			b.resume(c, conv)
 			b.tell(c, conv, models.EventConversationChanged)
 		}
 	case models.InboundMenu:
 		b.acted(c, conv, models.ActionMenu, in.At)
+		b.resume(c, conv)
 		b.tell(c, conv, models.EventConversationChanged)
 	case models.InboundMessage:
 		b.acted(c, conv, models.ActionMessage, in.At)
+		b.resume(c, conv)
 		b.message(c, conv, in)
 	case models.InboundOther:
 	}
@@ -189,7 +195,6 @@ func (b *inboundBatch) acted(c *models.Customer, conv *models.Conversation, a mo
 	conv.Contact = conv.Contact.Opened(a, at, b.policy)
 	if c.FollowState != models.Following && at > c.UnfollowedAt {
 		c.FollowState, c.FollowedAt = models.Following, at
-		b.restore(c, conv)
 	}
 }
 
@@ -197,7 +202,7 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 	if in.At < c.UnfollowedAt {
 		return nil // they left again since; the platform's retries arrive in any order
 	}
-	c.FollowState, c.FollowedAt = models.Following, in.At
+	c.FollowState, c.FollowedAt = models.Following, max(c.FollowedAt, in.At)
 	c.LastInteractionAt = max(c.LastInteractionAt, in.At)
 	conv.Contact = conv.Contact.Opened(models.ActionFollow, in.At, b.policy)
 	if in.Scene != "" {
@@ -206,7 +211,7 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 			return err
 		}
 	}
-	if b.restore(c, conv) || !c.BoundTo().IsZero() {
+	if b.resume(c, conv); !c.BoundTo().IsZero() {
 		b.tell(c, conv, models.EventConversationChanged)
 		return nil
 	}
@@ -230,22 +235,27 @@ func (b *inboundBatch) autoAssign(c *models.Customer, conv *models.Conversation)
 	return nil
 }
 
-// restore takes up a suspended binding if its advisor is ACTIVE and not full: source unchanged,
-// no notification (rule E12). It reports whether it did. While the account is closed nothing is
-// bound (rule A1).
-func (b *inboundBatch) restore(c *models.Customer, conv *models.Conversation) bool {
-	if c.AdvisorID.IsZero() || c.SuspendedAt.IsZero() || !b.account.IsOpen() {
-		return false
+// resume takes up the suspended binding of a customer who follows again if its advisor is ACTIVE
+// and not full: source unchanged, no notification (rule E12). If not, the binding ends and the
+// customer is unassigned. While the account is closed nothing is bound (rule A1): the binding
+// waits for the customer's first action after it opens.
+func (b *inboundBatch) resume(c *models.Customer, conv *models.Conversation) {
+	if c.AdvisorID.IsZero() || c.SuspendedAt.IsZero() || c.FollowState != models.Following || !b.account.IsOpen() {
+		return
 	}
 	a := b.advisors[c.AdvisorID]
-	if a == nil || a.StateAt(b.tx.Now) != models.AdvisorActive || a.IsFull() {
-		return false
+	if a != nil && a.StateAt(b.tx.Now) == models.AdvisorActive && !a.IsFull() {
+		c.SuspendedAt = 0
+		a.CustomerCount++
+		b.counted[a.Key] = true
+		b.history(c, a.Key, models.BindingRestored, c.BoundSource)
+		return
 	}
-	c.SuspendedAt = 0
-	a.CustomerCount++
-	b.counted[a.Key] = true
-	b.history(c, a.Key, models.BindingRestored, c.BoundSource)
-	return true
+	former := c.AdvisorID
+	b.history(c, former, models.BindingUnbound, c.BoundSource)
+	c.AdvisorID, c.SuspendedAt = models.Key{}, 0
+	conv.AdvisorID, conv.Unread, conv.InquiryID = models.Key{}, 0, models.Key{}
+	b.emit(former, models.EventCustomerLeft, &models.Primed{}, c.Key)
 }
 
 func (b *inboundBatch) unfollow(c *models.Customer, conv *models.Conversation, in models.Inbound) {
@@ -319,7 +329,7 @@ func (b *inboundBatch) history(c *models.Customer, advisor models.Key, change mo
 func (b *inboundBatch) message(c *models.Customer, conv *models.Conversation, in models.Inbound) {
 	now := b.tx.Now
 	m := &models.Message{
-		AccountID: b.tx.Account, Key: models.NewKey(), CustomerID: c.Key, AdvisorID: c.BoundTo(),
+		AccountID: b.tx.Account, Key: models.KeyAfter(conv.LastMessageID), CustomerID: c.Key, AdvisorID: c.BoundTo(),
 		Direction: models.FromCustomer, Kind: in.Content.Kind,
 		Text: in.Content.Text, MediaRef: in.Content.MediaRef, URL: in.Content.URL, Detail: in.Content.Description,
 		Latitude: in.Content.Latitude, Longitude: in.Content.Longitude,

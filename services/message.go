@@ -107,7 +107,7 @@ func (s *Services) send(tx *store.Tx, c *Scope, key models.Key, text string, onc
 		return nil, refused
 	}
 	m := &models.Message{
-		AccountID: tx.Account, Key: models.NewKey(), CustomerID: key, AdvisorID: c.Advisor.Key,
+		AccountID: tx.Account, Key: models.KeyAfter(conv.LastMessageID), CustomerID: key, AdvisorID: c.Advisor.Key,
 		Direction: models.FromAdvisor, Kind: models.ContentText, Text: text,
 		Status: models.StatusQueued, Slot: slot, At: tx.Now, StatusAt: tx.Now, CreatedAt: tx.Now,
 	}

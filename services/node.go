@@ -5,7 +5,6 @@ import (
 
 	"clientele/auth"
 	"clientele/internal/relay"
-	"clientele/limits"
 	"clientele/models"
 )
 
@@ -25,13 +24,10 @@ func (s *Services) Node(ctx context.Context, id relay.ID) (models.Node, error) {
 	return found[0], nil
 }
 
-// Nodes finds up to limits.NodesPerCall things, in order, nil where Node would answer NOT_FOUND.
+// Nodes finds things, in order, nil where Node would answer NOT_FOUND.
 func (s *Services) Nodes(ctx context.Context, ids []relay.ID) ([]models.Node, error) {
 	if _, err := s.begin(ctx, mayNodes); err != nil {
 		return nil, err
-	}
-	if len(ids) > limits.NodesPerCall {
-		return nil, models.TooMany("ids", limits.NodesPerCall, "at most %d in a call", limits.NodesPerCall)
 	}
 	return s.nodes(ctx, ids)
 }
@@ -61,7 +57,7 @@ func (s *Services) nodes(ctx context.Context, ids []relay.ID) ([]models.Node, er
 // nodesOf reads the things of one kind. What an advisor who may not serve yet sees is
 // themselves and their notifications (rule V7).
 func (s *Services) nodesOf(ctx context.Context, c *Scope, kind relay.Kind, keys []models.Key, found map[relay.ID]models.Node) error {
-	serves := c.Advisor == nil || s.mayServe(c) == nil
+	serves := c.refusal == nil
 	if c.Account == nil && kind != models.KindAccount {
 		return nil // PLATFORM sees accounts only
 	}
@@ -130,10 +126,14 @@ func (s *Services) conversationNodes(ctx context.Context, c *Scope, keys []model
 	if err != nil {
 		return err
 	}
-	for k, r := range rows {
-		if err := s.auditReading(ctx, c, k); err != nil {
-			return err
-		}
+	read := make([]models.Key, 0, len(rows))
+	for k := range rows {
+		read = append(read, k)
+	}
+	if err := s.auditReading(ctx, c, read...); err != nil {
+		return err
+	}
+	for _, r := range rows {
 		found[r.ID()] = r
 	}
 	return nil
@@ -144,10 +144,14 @@ func (s *Services) messageNodes(ctx context.Context, c *Scope, keys []models.Key
 	if err != nil {
 		return err
 	}
+	read := make([]models.Key, 0, len(rows))
 	for _, m := range rows {
-		if err := s.auditReading(ctx, c, m.CustomerID); err != nil {
-			return err
-		}
+		read = append(read, m.CustomerID)
+	}
+	if err := s.auditReading(ctx, c, read...); err != nil {
+		return err
+	}
+	for _, m := range rows {
 		found[m.ID()] = m
 	}
 	return nil

@@ -68,6 +68,9 @@ func (s *Services) MarkNotificationsRead(ctx context.Context, keys []models.Key)
 				read = append(read, n)
 			}
 		}
+		for _, n := range read { // the advisor's other devices
+			tx.Emit(models.Event{Stream: n.AdvisorID, Kind: models.EventNotificationMade, Customer: n.CustomerID, Notification: n.Key})
+		}
 		return tx.UpdateNotifications(read)
 	})
 	return ordered, err

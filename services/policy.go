@@ -98,10 +98,8 @@ func (s *Services) begin(ctx context.Context, p Permission) (*Scope, error) {
 	if p.Open && !c.Account.IsOpen() {
 		return nil, models.Errorf(models.CodeCapabilityNotEnabled, "the account's capability is not open")
 	}
-	if p.Serving && c.Advisor != nil {
-		if err := s.mayServe(c); err != nil {
-			return nil, err
-		}
+	if p.Serving && c.refusal != nil {
+		return nil, c.refusal
 	}
 	return c, nil
 }
@@ -123,7 +121,7 @@ func (c *Scope) sees(customer *models.Customer) bool {
 	case auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst:
 		return true
 	case auth.RoleAdvisor:
-		return customer.AdvisorID == c.Advisor.Key
+		return c.refusal == nil && customer.AdvisorID == c.Advisor.Key
 	case auth.RolePlatform:
 	}
 	return false

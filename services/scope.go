@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"clientele/auth"
+	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
 )
@@ -18,6 +19,8 @@ type Scope struct {
 	Account *models.Account
 	// Advisor is nil for every role but ADVISOR.
 	Advisor *models.Advisor
+	// refusal says why an ADVISOR may not serve (rules B3, V7); nil: they may.
+	refusal error
 }
 
 // actor is the scope as the audit log names it.
@@ -89,8 +92,35 @@ func (s *Services) resolve(ctx context.Context, v *auth.Viewer, requestID string
 		if c.Advisor, err = advisorOf(r, key, v); err != nil {
 			return nil, orUnknown(err, unknown)
 		}
+		c.refusal = s.mayServe(c)
 	}
 	return c, nil
+}
+
+// recentAccount is an account as it was at most limits.PolicyRecheck ago, for decisions that
+// are asked again with every event.
+func (s *Services) recentAccount(ctx context.Context, key models.Key) (*models.Account, error) {
+	now := s.Now()
+	s.recentMu.Lock()
+	r, ok := s.recent[key]
+	s.recentMu.Unlock()
+	if ok && now < r.at.Add(limits.PolicyRecheck) {
+		return r.account, nil
+	}
+	a, err := s.store.View(ctx).Account(key)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	s.recentMu.Lock()
+	defer s.recentMu.Unlock()
+	s.recent[key] = recent{account: a, at: now}
+	return a, nil
+}
+
+// recent is an account and when it was read.
+type recent struct {
+	account *models.Account
+	at      models.Time
 }
 
 func orUnknown(err error, unknown *models.Error) error {

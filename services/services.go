@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 
 	"clientele/auth"
 	"clientele/events"
@@ -19,12 +20,17 @@ import (
 // for concurrent use and honour ctx.
 type Channel interface {
 	// Send hands one message to the platform. nil: accepted. A *Refusal: the platform will not
-	// have it. Any other error: it could not be asked, the message may be tried again.
+	// have it. An error that wraps ErrNotSent: the platform certainly does not have it, and it is
+	// tried again. Any other error, a timeout above all: nobody knows, and it is never sent again
+	// by itself (rule G6).
 	Send(ctx context.Context, account *models.Account, to models.Ident, m *models.Message) error
 	// ServiceAgents answers which of these openids are customer-service agents of the account
 	// (rule B2).
 	ServiceAgents(ctx context.Context, account *models.Account, openids []models.Ident) (map[models.Ident]bool, error)
 }
+
+// ErrNotSent is wrapped by what Send answers when the platform could not be asked.
+var ErrNotSent = errors.New("the platform could not be asked")
 
 // Refusal is a platform's final answer to a send.
 type Refusal struct {
@@ -66,6 +72,9 @@ type Services struct {
 	apps     *apps
 	// queued is signalled when a message was put into an outbound queue.
 	queued chan struct{}
+
+	recentMu sync.Mutex
+	recent   map[models.Key]recent
 }
 
 // New joins the parts. Run must be running for inbound items to be written and for apps to
@@ -73,7 +82,7 @@ type Services struct {
 func New(d Deps) *Services {
 	s := &Services{
 		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, log: d.Log,
-		queued: make(chan struct{}, 1),
+		queued: make(chan struct{}, 1), recent: map[models.Key]recent{},
 	}
 	s.lanes = newLanes(d.Lanes, s.processInbound)
 	s.apps = newApps(s)
@@ -110,9 +119,17 @@ func (s *Services) Now() models.Time { return s.store.Now() }
 // is durable, so that a cursor read in it never points beyond what survives a crash (rule N4).
 func (s *Services) Snapshot(ctx context.Context, fn func(ctx context.Context) error) error {
 	if err := s.store.Snapshot(ctx, fn); err != nil {
+		return unavailable(err)
+	}
+	return unavailable(s.store.Log().Barrier(ctx))
+}
+
+// unavailable is a failure of the database as a caller may be told of it.
+func unavailable(err error) error {
+	if err == nil || models.CodeOf(err) != models.CodeInternal {
 		return err
 	}
-	return s.store.Log().Barrier(ctx)
+	return &models.Error{Code: models.CodeUnavailable, Message: "the database cannot answer now; try again"}
 }
 
 // known turns store.ErrNotFound into the answer to an unknown id.

@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"time"
 
 	"clientele/events"
 	"clientele/models"
@@ -28,6 +29,9 @@ type Watch struct {
 	scope *Scope
 	feed  *events.Feed
 	what  Watched
+	// silent is how long before its end nothing was heard of the client; see Lost.
+	silent time.Duration
+	lost   bool
 }
 
 // Watch opens one. With after it continues behind that cursor (rule N4): INVALID when it is not
@@ -67,11 +71,16 @@ func (c *Scope) stream() models.StreamID {
 // Attach makes the hub call wake when Take may have something.
 func (w *Watch) Attach(wake func()) { w.feed.Attach(wake) }
 
+// Lost says that the client was lost and not heard of for some time; it is called before Close.
+// The app then counts as open until its lease lapses, and the sweep makes the notifications for
+// what came since the client was last heard (rule N3).
+func (w *Watch) Lost(silent time.Duration) { w.lost, w.silent = true, silent }
+
 // Close ends the watch.
 func (w *Watch) Close() {
 	w.feed.Close()
 	if w.what == WatchMessages {
-		w.s.apps.closed(w.scope.stream())
+		w.s.apps.closed(w.scope.stream(), w.lost, w.silent)
 	}
 }
 
@@ -79,6 +88,9 @@ func (w *Watch) Close() {
 // the policy at this moment: an event whose subject the viewer may no longer see is Withdrawn
 // (rules N4, V5). Fresh events cost no statement; others are read together.
 func (w *Watch) Take(ctx context.Context, most int) ([]models.PushedEvent, error) {
+	if err := w.recheck(ctx); err != nil {
+		return nil, err
+	}
 	for {
 		taken, err := w.feed.Take(ctx, most)
 		if err != nil || len(taken) == 0 {
@@ -129,6 +141,16 @@ func (w *Watch) shows(k models.EventKind) bool {
 	return false
 }
 
+// recheck looks, once each limits.PolicyRecheck an account and node, whether the account has
+// changed since the viewer's scope was read: its service rules, its policy, whether it is open.
+func (w *Watch) recheck(ctx context.Context) error {
+	a, err := w.s.recentAccount(ctx, w.scope.Account.Key)
+	if err != nil || a.UpdatedAt == w.scope.Account.UpdatedAt {
+		return err
+	}
+	return w.refresh(ctx)
+}
+
 // refresh reads who the viewer is now, after an event said that it changed.
 func (w *Watch) refresh(ctx context.Context) error {
 	c, err := w.s.resolve(ctx, w.scope.Viewer, w.scope.RequestID)
@@ -138,7 +160,7 @@ func (w *Watch) refresh(ctx context.Context) error {
 		}
 		return err
 	}
-	if w.what == WatchMessages && w.s.mayServe(c) != nil || c.Advisor.StateAt(w.s.Now()) == models.AdvisorRemoved {
+	if w.what == WatchMessages && c.refusal != nil || c.Advisor.StateAt(w.s.Now()) == models.AdvisorRemoved {
 		return ErrAccessEnded
 	}
 	w.scope = c
@@ -208,8 +230,12 @@ func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
 		return models.CustomerLeft{EventMeta: meta, CustomerID: (&models.Customer{Key: e.Customer}).ID()}
 	}
 	if e.Kind == models.EventNotificationMade && p.Notification != nil && p.Notification.AdvisorID == w.scope.Advisor.Key {
-		if p.Customer == nil || w.scope.sees(p.Customer) {
-			meta.Primed = p
+		// One of a customer who left is withdrawn; one whose customer may not be shown yet comes
+		// without them.
+		if e.Customer.IsZero() || p.Customer != nil && p.Customer.AdvisorID == w.scope.Advisor.Key {
+			if p.Customer == nil || w.scope.sees(p.Customer) {
+				meta.Primed = p
+			}
 			return models.NotificationMade{EventMeta: meta, Notification: p.Notification}
 		}
 	}

@@ -1,12 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"clientele/limits"
 	"clientele/models"
 )
 
@@ -33,29 +33,11 @@ func (r *Reader) LapsedApps(now models.Time, most int) ([]*models.AppLease, erro
 	})
 }
 
-// RenewApps writes leases of this node, new or renewed at the transaction's instant.
-func (tx *Tx) RenewApps(advisors []models.Key) error {
+// WriteApps writes leases, new or as they are now.
+func (tx *Tx) WriteApps(leases []*models.AppLease) error {
 	tx.enter(phaseRows)
-	rows := make([]*models.AppLease, 0, len(advisors))
-	for _, a := range sorted(advisors) {
-		rows = append(rows, &models.AppLease{
-			AccountID: tx.Account, AdvisorID: a, NodeID: tx.store.node,
-			RenewedAt: tx.Now, ExpiresAt: tx.Now.Add(limits.AppLease),
-		})
-	}
-	return upsert(tx, rows, "renewed_at", "expires_at")
-}
-
-// CloseApps deletes this node's leases of these advisors.
-func (tx *Tx) CloseApps(advisors []models.Key) error {
-	tx.enter(phaseRows)
-	for keys := range slices.Chunk(sorted(advisors), limits.BatchRows) {
-		if err := tx.db.Where("account_id = ? AND advisor_id IN ? AND node_id = ?", tx.Account, keys, tx.store.node).
-			Delete(&models.AppLease{}).Error; err != nil {
-			return translate(err)
-		}
-	}
-	return nil
+	slices.SortFunc(leases, func(a, b *models.AppLease) int { return bytes.Compare(a.AdvisorID[:], b.AdvisorID[:]) })
+	return upsert(tx, leases, "renewed_at", "expires_at")
 }
 
 // CloseApp deletes the lease of an advisor on a node.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"clientele/internal/testkit"
+	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
 )
@@ -100,6 +101,16 @@ func TestLeaseOutbox(t *testing.T) {
 	})
 }
 
+func leases(tx *store.Tx, s *store.Store, advisors []models.Key) []*models.AppLease {
+	var rows []*models.AppLease
+	for _, a := range advisors {
+		rows = append(rows, &models.AppLease{
+			AccountID: tx.Account, AdvisorID: a, NodeID: s.Node(), RenewedAt: tx.Now, ExpiresAt: tx.Now.Add(limits.AppLease),
+		})
+	}
+	return rows
+}
+
 // Ensure leases of open apps are kept, seen, found when they lapse, and given up.
 func TestAppLeases(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
@@ -108,7 +119,7 @@ func TestAppLeases(t *testing.T) {
 		account := testkit.Account(t, s)
 		keys := keysOf(testkit.Advisors(t, s, account, 3))
 		for range 2 {
-			testkit.Write(t, s, account.Key, func(tx *store.Tx) error { return tx.RenewApps(keys[:2]) })
+			testkit.Write(t, s, account.Key, func(tx *store.Tx) error { return tx.WriteApps(leases(tx, s, keys[:2])) })
 			clock.Advance(time.Second)
 		}
 		open, err := s.View(t.Context()).OpenApps(account.Key, keys, clock.Time())

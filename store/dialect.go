@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -89,8 +90,10 @@ func (s *Store) openMySQL(ctx context.Context, o Options) error {
 	if err := s.heart.connect(ctx, s); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	s.read, err = s.openPool(ctx, "mysql", read.FormatDSN(), o.Connections)
-	return err
+	if s.read, err = s.openPool(ctx, "mysql", read.FormatDSN(), o.Connections); err != nil {
+		return err
+	}
+	return errors.Join(tune(s.write, o), tune(s.read, o))
 }
 
 // isolationVariable is what the server calls the session's isolation level: MariaDB before
@@ -110,6 +113,19 @@ func isolationVariable(ctx context.Context, c *driver.Config) (string, error) {
 		return "tx_isolation", nil
 	}
 	return "transaction_isolation", nil
+}
+
+// tune gives a pool of MySQL connections the idle number and life that were asked for.
+func tune(db *gorm.DB, o Options) error {
+	pool, err := db.DB()
+	if err != nil {
+		return err
+	}
+	if o.Idle > 0 {
+		pool.SetMaxIdleConns(o.Idle)
+	}
+	pool.SetConnMaxLifetime(o.ConnLife)
+	return nil
 }
 
 func (s *Store) openPool(ctx context.Context, name, dsn string, most int) (*gorm.DB, error) {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	stddriver "database/sql/driver"
 	"errors"
+	"fmt"
+	"net"
 
 	driver "github.com/go-sql-driver/mysql"
 	"github.com/ncruces/go-sqlite3"
@@ -69,6 +71,26 @@ func passing(err error) bool {
 		return my.Number == myDeadlock || my.Number == myLockWait || my.Number == myRowChanged
 	}
 	return errors.Is(err, sqlite3.BUSY)
+}
+
+// Describe is an error as a log may hold it: a database's by number, since their texts quote
+// values.
+func Describe(err error) string {
+	var my *driver.MySQLError
+	if errors.As(err, &my) {
+		return fmt.Sprintf("mysql error %d", my.Number)
+	}
+	var lite *sqlite3.Error
+	if errors.As(err, &lite) {
+		return fmt.Sprintf("sqlite error %d", lite.ExtendedCode())
+	}
+	return err.Error()
+}
+
+// Unreachable reports whether the database could not be asked: the same may succeed later.
+func Unreachable(err error) bool {
+	var network net.Error
+	return errors.Is(err, stddriver.ErrBadConn) || errors.Is(err, driver.ErrInvalidConn) || errors.As(err, &network)
 }
 
 // lost reports whether the connection broke.

@@ -28,6 +28,10 @@ type Options struct {
 	Log *slog.Logger
 	// Connections is the most connections to MySQL for writing, and as many for reading; 0: 32.
 	Connections int
+	// Idle is how many of them are kept while idle; 0: all.
+	Idle int
+	// ConnLife is how long one is used before a new one replaces it; 0: for ever.
+	ConnLife time.Duration
 	// Strict makes a transaction that takes its locks out of order panic; tests set it. Without
 	// it the fault is logged.
 	Strict bool

@@ -7,6 +7,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"clientele/models"
@@ -18,7 +19,7 @@ import (
 const AgentPrefix = "kf_"
 
 // ErrUnreachable is what a send meets while the simulated platform cannot be reached.
-var ErrUnreachable = errors.New("the simulated platform cannot be reached")
+var ErrUnreachable = fmt.Errorf("the simulated platform cannot be reached: %w", services.ErrNotSent)
 
 // Settings says how the simulated platform of an account answers sends.
 type Settings interface {
@@ -47,6 +48,11 @@ func (c *Channel) Send(ctx context.Context, a *models.Account, _ models.Ident, _
 		return &services.Refusal{Reason: models.FailedRefused}
 	case models.SandboxUnreachable:
 		return ErrUnreachable
+	case models.SandboxSilent:
+		return errors.New("the simulated platform took the message and did not answer")
+	case models.SandboxStall:
+		<-ctx.Done()
+		return ctx.Err()
 	case models.SandboxAccept:
 	}
 	return nil

@@ -60,7 +60,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	so := store.Options{DSN: string(db.DSN), Now: o.Now, Log: o.Log, Connections: set.DBMaxOpen}
+	so := store.Options{DSN: string(db.DSN), Now: o.Now, Log: o.Log, Connections: set.DBMaxOpen, Idle: set.DBMaxIdle, ConnLife: set.DBConnLife}
 	if db.Engine == config.SQLite {
 		if err := os.MkdirAll(set.Data, 0o700); err != nil {
 			return nil, fmt.Errorf("data folder: %w", err)
@@ -113,6 +113,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.Server = server.New(server.Options{
 		Settings: set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
 	})
+	a.runner.Delivered = a.Server.Delivered
 	return a, nil
 }
 

@@ -23,9 +23,9 @@ import (
 
 // Storage is where the data is.
 type Storage struct {
-	Data       string        `name:"data" group:"Storage" env:"CLIENTELE_DATA" default:"${data}" placeholder:"FOLDER" help:"Folder of the embedded database and of the callback spool; made when it is missing."`
+	Data       string        `name:"data" group:"Storage" env:"CLIENTELE_DATA" default:"${data}" placeholder:"FOLDER" help:"Folder of the embedded database; made when it is missing."`
 	DB         DSN           `name:"db" group:"Storage" env:"CLIENTELE_DB" default:"${db}" placeholder:"DB" help:"Database: sqlite:PATH (without PATH: clientele.db in --data) or a MySQL or MariaDB name USER:PASSWORD@tcp(HOST:PORT)/DATABASE."`
-	DBMaxOpen  int           `name:"db-max-open" group:"Storage" env:"CLIENTELE_DB_MAX_OPEN" default:"${db_max_open}" placeholder:"N" help:"Most connections to the database; more than --lanes."`
+	DBMaxOpen  int           `name:"db-max-open" group:"Storage" env:"CLIENTELE_DB_MAX_OPEN" default:"${db_max_open}" placeholder:"N" help:"Most connections to MySQL for writing, and as many for reading; more than --lanes."`
 	DBMaxIdle  int           `name:"db-max-idle" group:"Storage" env:"CLIENTELE_DB_MAX_IDLE" default:"${db_max_idle}" placeholder:"N" help:"Most connections kept while idle; at most --db-max-open."`
 	DBConnLife time.Duration `name:"db-conn-life" group:"Storage" env:"CLIENTELE_DB_CONN_LIFE" default:"${db_conn_life}" placeholder:"TIME" help:"How long a connection is used before a new one replaces it; 0 for ever."`
 }
@@ -55,10 +55,9 @@ type Server struct {
 	Config File `name:"config" group:"File" env:"CLIENTELE_CONFIG" default:"" placeholder:"FILE" help:"YAML file of settings, a flat mapping of flag names to values."`
 
 	Addr           string        `name:"addr" group:"Network" env:"CLIENTELE_ADDR" default:"${addr}" placeholder:"HOST:PORT" help:"Address to listen on; without HOST on every interface, port 0 for a free one."`
-	PublicURL      string        `name:"public-url" group:"Network" env:"CLIENTELE_PUBLIC_URL" placeholder:"URL" help:"Address under which clients and the platform reach this server, without a path's trailing slash; callback and media addresses begin with it. Without it they begin with what the request was sent to."`
 	AllowedOrigins []string      `name:"allowed-origins" group:"Network" env:"CLIENTELE_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of other sites whose pages may call the API, such as https://console.example.com; * for all. Without any, pages of this server alone."`
 	GraphiQL       bool          `name:"graphiql" group:"Network" env:"CLIENTELE_GRAPHIQL" default:"${graphiql}" negatable:"" help:"Serve GraphiQL."`
-	MaxConnections int           `name:"max-connections" group:"Network" env:"CLIENTELE_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"N" help:"Most open client connections of this node; further ones are refused."`
+	MaxConnections int           `name:"max-connections" group:"Network" env:"CLIENTELE_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"N" help:"Most open WebSocket connections of this node; further ones are refused."`
 	ShutdownGrace  time.Duration `name:"shutdown-grace" group:"Network" env:"CLIENTELE_SHUTDOWN_GRACE" default:"${shutdown_grace}" placeholder:"TIME" help:"How long a stop waits for what is under way."`
 
 	Storage

@@ -268,7 +268,7 @@ func settings(err error) []string {
 
 func TestAllFaultsAtOnce(t *testing.T) {
 	s := config.Server{
-		Addr: "nonsense", PublicURL: "ftp://x", AllowedOrigins: []string{"example.com", "https://ok.example.com"},
+		Addr: "nonsense", AllowedOrigins: []string{"example.com", "https://ok.example.com"},
 		ShutdownGrace: -1,
 		Storage:       config.Storage{DB: "nonsense", DBMaxIdle: -1, DBConnLife: -1},
 		Tokens: config.Tokens{
@@ -281,7 +281,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	want := []string{
 		"addr", "allowed-origins", "audience", "body-bytes", "data", "db", "db-conn-life", "db-max-idle", "db-max-open",
 		"delivery-workers", "issuer", "lanes", "log-format", "log-level", "master-keys", "max-connections",
-		"messages-page-max", "nodes-per-call", "operation-time", "page-default", "page-max", "public-url", "query-aliases",
+		"messages-page-max", "nodes-per-call", "operation-time", "page-default", "page-max", "query-aliases",
 		"query-depth", "query-tokens", "shutdown-grace", "subscriptions-per-socket", "token-public-keys", "token-secrets",
 		"token-secrets",
 	}
@@ -309,11 +309,6 @@ func TestFaults(t *testing.T) {
 		{"address with a port's name", func(s *config.Server) { s.Addr = ":http" }, "addr"},
 		{"address with a port too large", func(s *config.Server) { s.Addr = ":65536" }, "addr"},
 		{"address of IPv6", func(s *config.Server) { s.Addr = "[::1]:0" }, ""},
-		{"public address", func(s *config.Server) { s.PublicURL = "https://crm.example.com/clientele" }, ""},
-		{"public address with a slash", func(s *config.Server) { s.PublicURL = "https://crm.example.com/" }, "public-url"},
-		{"public address with a query", func(s *config.Server) { s.PublicURL = "https://crm.example.com?a=b" }, "public-url"},
-		{"public address with a user", func(s *config.Server) { s.PublicURL = "https://me:pw@crm.example.com" }, "public-url"},
-		{"public address without host", func(s *config.Server) { s.PublicURL = "https://:80" }, "public-url"},
 		{"every origin", func(s *config.Server) { s.AllowedOrigins = []string{"*"} }, ""},
 		{"origin with a path", func(s *config.Server) { s.AllowedOrigins = []string{"https://a.example.com/"} }, "allowed-origins"},
 		{"origin in capitals", func(s *config.Server) { s.AllowedOrigins = []string{"https://A.example.com"} }, "allowed-origins"},

@@ -17,7 +17,6 @@ import (
 func (s *Server) Validate() error {
 	var f faults
 	checkAddr(&f, s.Addr)
-	checkPublicURL(&f, s.PublicURL)
 	for i, o := range s.AllowedOrigins {
 		if !isOrigin(o) {
 			f.add("allowed-origins", "entry %d is neither * nor an origin such as https://console.example.com", i+1)
@@ -252,21 +251,6 @@ func checkAddr(f *faults, addr string) {
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		f.add("addr", "%q is not a port", port)
-	}
-}
-
-func checkPublicURL(f *faults, text string) {
-	if text == "" {
-		return
-	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
-		f.add("public-url", "it is not an http or https address")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		f.add("public-url", "it has more than a host and a path")
-	case strings.HasSuffix(u.Path, "/"):
-		f.add("public-url", "it ends with a slash")
 	}
 }
 

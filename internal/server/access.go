@@ -27,14 +27,29 @@ func (access) ExtensionName() string { return "Access" }
 // Validate implements graphql.HandlerExtension.
 func (access) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationContext implements graphql.OperationContextMutator.
-func (a access) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+// MutateOperationParameters implements graphql.OperationParameterMutator: who brings no token is
+// refused before anything is parsed.
+func (a access) MutateOperationParameters(ctx context.Context, _ *graphql.RawParams) *gqlerror.Error {
+	_, err := a.authenticated(ctx)
+	return err
+}
+
+func (a access) authenticated(ctx context.Context) (*auth.Viewer, *gqlerror.Error) {
 	v, err := a.viewer(ctx)
 	if err == nil && v == nil {
 		err = models.Errorf(models.CodeUnauthenticated, "a token is required")
 	}
 	if err != nil {
-		return a.present(ctx, err)
+		return nil, a.present(ctx, err)
+	}
+	return v, nil
+}
+
+// MutateOperationContext implements graphql.OperationContextMutator.
+func (a access) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	v, refused := a.authenticated(ctx)
+	if refused != nil {
+		return refused
 	}
 	op.DisableIntrospection = false
 	root := a.schema.Query

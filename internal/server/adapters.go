@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"path"
 	"slices"
 
 	"clientele/channels/wechat"
@@ -49,12 +50,19 @@ func primedOf(e transport.Event) *models.Primed {
 	return nil
 }
 
+// matches reports whether an allowed origin covers one; * stands for any characters but a
+// slash, and alone for every origin, as it does for WebSockets.
+func matches(allowed, origin string) bool {
+	ok, err := path.Match(allowed, origin)
+	return allowed == "*" || err == nil && ok
+}
+
 // cors lets the pages of the allowed origins call the API. Tokens travel in a header and never
 // in a cookie, so no credentials are allowed across origins.
 func (s *Server) cors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		if origin != "" && (slices.Contains(s.settings.AllowedOrigins, origin) || slices.Contains(s.settings.AllowedOrigins, "*")) {
+		if origin != "" && slices.ContainsFunc(s.settings.AllowedOrigins, func(allowed string) bool { return matches(allowed, origin) }) {
 			h := w.Header()
 			h.Add("Vary", "Origin")
 			h.Set("Access-Control-Allow-Origin", origin)

@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
 
+	"clientele/limits"
 	"clientele/models"
 )
 
@@ -59,6 +60,9 @@ func (d *documents) MutateOperationParameters(ctx context.Context, p *graphql.Ra
 		if s.depth > d.depth {
 			return d.present(ctx, models.TooMany("query", d.depth, "is nested deeper than %d", d.depth))
 		}
+		if m.fields > limits.QueryFields {
+			return d.present(ctx, models.TooMany("query", limits.QueryFields, "selects more than %d fields in one place", limits.QueryFields))
+		}
 		if s.aliases > d.aliases {
 			return d.present(ctx, models.TooMany("query", d.aliases, "has more than %d aliases", d.aliases))
 		}
@@ -69,6 +73,18 @@ func (d *documents) MutateOperationParameters(ctx context.Context, p *graphql.Ra
 	return nil
 }
 
+// shortTexts keeps long documents out of a cache: a thousand of the longest would be a gigabyte.
+type shortTexts struct {
+	graphql.Cache[*ast.QueryDocument]
+}
+
+// Add implements graphql.Cache.
+func (c shortTexts) Add(ctx context.Context, key string, doc *ast.QueryDocument) {
+	if len(key) <= passedBytes {
+		c.Cache.Add(ctx, key, doc)
+	}
+}
+
 // size is what a selection amounts to, its fragments included wherever they are spread.
 type size struct{ depth, aliases int }
 
@@ -77,11 +93,13 @@ const most = 1 << 20
 
 type measure struct {
 	doc       *ast.QueryDocument
+	fields    int              // the most of one selection set
 	fragments map[string]*size // nil while one is being measured: a circle, which validation refuses
 }
 
 func (m *measure) of(set ast.SelectionSet) size {
 	var s size
+	m.fields = max(m.fields, len(set))
 	for _, sel := range set {
 		var inner size
 		switch sel := sel.(type) {

@@ -20,6 +20,7 @@ type metrics struct {
 	closed        *prometheus.CounterVec
 	subscriptions prometheus.Gauge
 	pushed        prometheus.Counter
+	deliveries    *prometheus.CounterVec
 }
 
 func newMetrics(r *prometheus.Registry, hub *events.Hub) *metrics {
@@ -39,21 +40,22 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub) *metrics {
 		subscriptions: prometheus.NewGauge(prometheus.GaugeOpts{Name: "clientele_subscriptions", Help: "Open subscriptions."}),
 		pushed:        prometheus.NewCounter(prometheus.CounterOpts{Name: "clientele_events_pushed_total", Help: "Events pushed to clients."}),
 	}
-	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed,
+	m.deliveries = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "clientele_deliveries_total", Help: "Messages handed to channels, by whether their outcome was recorded.",
+	}, []string{"result"})
+	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed, m.deliveries,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for name, read := range map[string]struct {
-		help string
-		of   func(events.Stats) int64
-	}{
-		"clientele_hub_feeds":           {"Feeds open in the hub.", func(s events.Stats) int64 { return s.Feeds }},
-		"clientele_hub_streams":         {"Streams open in the hub.", func(s events.Stats) int64 { return s.Streams }},
-		"clientele_hub_held":            {"Events read from the log that wait for slow feeds.", func(s events.Stats) int64 { return s.Held }},
-		"clientele_hub_log_failures":    {"Failed reads of the event log since the start.", func(s events.Stats) int64 { return s.Failures }},
-		"clientele_hub_events_from_log": {"Events handed out that were read again, since the start.", func(s events.Stats) int64 { return s.FromLog }},
-	} {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: read.help},
-			func() float64 { return float64(read.of(hub.Stats())) }))
+	gauge := func(name, help string, of func(events.Stats) int64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(of(hub.Stats())) }))
 	}
+	counter := func(name, help string, of func(events.Stats) int64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(of(hub.Stats())) }))
+	}
+	gauge("clientele_hub_feeds", "Feeds open in the hub.", func(s events.Stats) int64 { return s.Feeds })
+	gauge("clientele_hub_streams", "Streams open in the hub.", func(s events.Stats) int64 { return s.Streams })
+	gauge("clientele_hub_held", "Events read from the log that wait for slow feeds.", func(s events.Stats) int64 { return s.Held })
+	counter("clientele_hub_log_failures_total", "Failed reads of the event log.", func(s events.Stats) int64 { return s.Failures })
+	counter("clientele_hub_events_from_log_total", "Events handed out that were read again.", func(s events.Stats) int64 { return s.FromLog })
 	return m
 }
 

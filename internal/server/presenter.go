@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"clientele/auth"
@@ -33,19 +35,25 @@ func (s *Server) present(ctx context.Context, err error) *gqlerror.Error {
 		ours = models.Errorf(models.CodeUnauthenticated, "%s", token.Error())
 	case errors.Is(err, store.ErrUnknownOutcome):
 		ours = models.Errorf(models.CodeUnavailable, "whether it happened is not known; ask again, with the same idempotency key if there is one")
+	case store.Unreachable(err):
+		ours = models.Errorf(models.CodeUnavailable, "the database cannot answer now; try again")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		ours = models.Errorf(models.CodeUnavailable, "the time for the operation ran out")
 	default:
 		if protocol(shown) {
 			return shown
 		}
-		s.log.ErrorContext(ctx, "unexpected failure", "request", requestID(ctx), "error", err)
+		s.log.ErrorContext(ctx, "unexpected failure", "request", requestID(ctx), "error", store.Describe(err))
 		ours = models.Errorf(models.CodeInternal, "unexpected failure; it is logged under the request id")
 	}
 	shown.Message = ours.Message
-	if ours.Field != "" {
-		shown.Message = ours.Field + " " + ours.Message
-		shown.Extensions["field"] = ours.Field
+	field := ours.Field
+	if field == "" && ours.Code == models.CodeInvalid {
+		field = argument(shown.Path) // an argument that could not be read has its path
+	}
+	if field != "" {
+		shown.Message = field + " " + ours.Message
+		shown.Extensions["field"] = field
 	}
 	shown.Extensions["code"] = string(ours.Code)
 	if ours.Limit != 0 {
@@ -55,6 +63,17 @@ func (s *Server) present(ctx context.Context, err error) *gqlerror.Error {
 		shown.Extensions["retryAt"] = ours.RetryAt.Go().Format(time.RFC3339)
 	}
 	return shown
+}
+
+// argument is the path of an argument below its field; empty for a field's own path.
+func argument(path ast.Path) string {
+	var parts []string
+	for i, p := range path {
+		if i > 0 {
+			parts = append(parts, fmt.Sprint(p))
+		}
+	}
+	return strings.Join(parts, ".")
 }
 
 // protocol reports whether an error is GraphQL's own (syntax, validation, variables, transport):

@@ -16,6 +16,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"clientele/auth"
 	"clientele/channels/wechat"
@@ -25,6 +26,7 @@ import (
 	"clientele/internal/config"
 	"clientele/internal/graphiql"
 	"clientele/internal/transport"
+	"clientele/limits"
 	"clientele/resolvers"
 	"clientele/services"
 )
@@ -73,6 +75,7 @@ func New(o Options) *Server {
 	s.ws = transport.NewWebSocket(transport.WebSocketOptions{
 		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
 		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes),
+		WriteTimeout: limits.WriteDeadline, PingInterval: limits.AppPing, PongTimeout: limits.AppPing - time.Second,
 		Hooks: s.metrics.hooks(),
 	})
 	s.mux.Handle("/graphql", s.cors(s.identify(s.graphql())))
@@ -92,23 +95,35 @@ func New(o Options) *Server {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
+// Delivered counts a message that was handed to a channel; err is why its outcome was not
+// recorded.
+func (s *Server) Delivered(err error) {
+	result := "recorded"
+	if err != nil {
+		result = "failed"
+	}
+	s.metrics.deliveries.WithLabelValues(result).Inc()
+}
+
 // Close ends the WebSocket connections, which http.Server.Shutdown does not know.
 func (s *Server) Close(ctx context.Context) error { return s.ws.Close(ctx) }
 
 func (s *Server) graphql() http.Handler {
 	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &resolvers.Resolver{
-		Services: s.services, PageDefault: s.settings.PageDefault, PageMax: s.settings.PageMax, MessagesMax: s.settings.MessagesPageMax,
+		Services: s.services, PageDefault: s.settings.PageDefault, PageMax: s.settings.PageMax,
+		MessagesMax: s.settings.MessagesPageMax, NodesMax: s.settings.NodesPerCall,
 	}})
 	h := handler.New(schema)
 	h.AddTransport(s.ws)
 	h.AddTransport(transport.HTTP{Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes})
-	h.SetQueryCache(lru.New[*ast.QueryDocument](queriesKept))
+	h.SetQueryCache(shortTexts{lru.New[*ast.QueryDocument](queriesKept)})
 	h.SetParserTokenLimit(s.settings.QueryTokens)
 	h.SetDisableSuggestion(!s.settings.GraphiQL)
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
+	h.Use(access{schema: schema.Schema(), present: s.present, viewer: viewerOf}) // first: nobody else is worth the work
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
-	h.Use(access{schema: schema.Schema(), present: s.present, viewer: viewerOf})
+	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})
 	h.Use(extension.Introspection{})
 	h.AroundOperations(s.operation)
 	h.AroundResponses(s.response)
@@ -145,7 +160,7 @@ func (s *Server) inSnapshot(respond graphql.ResponseHandler) graphql.ResponseHan
 			return nil
 		})
 		if err != nil {
-			return &graphql.Response{Errors: append(graphql.GetErrors(ctx), s.present(ctx, err))}
+			return &graphql.Response{Errors: gqlerror.List{s.present(ctx, err)}}
 		}
 		return r
 	}

@@ -45,8 +45,10 @@ type Conn struct {
 	ctx       context.Context // ends when the closing begins
 	cancel    context.CancelFunc
 	in        input
-	header    http.Header // until Init has it
-	heard     atomic.Bool // something came since the last ping
+	header    http.Header  // until Init has it
+	heard     atomic.Bool  // something came since the last ping
+	heardAt   atomic.Int64 // when the client was last heard: nanoseconds since the Unix epoch
+	left      atomic.Bool  // the client closed the connection
 
 	writing sync.Mutex
 	torn    []byte // the rest of a message that could be written in part only
@@ -82,6 +84,7 @@ func newConn(t *WebSocket, exec graphql.GraphExecutor, socket net.Conn, early []
 	}
 	// The request's context ends when its handler returns, and holds on to the request: a connection begins anew.
 	c.ctx, c.cancel = context.WithCancel(context.WithValue(context.Background(), connKey{}, c))
+	c.heardAt.Store(time.Now().UnixNano())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.timer = time.AfterFunc(t.options.InitTimeout, c.tick)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -175,7 +176,7 @@ func (c *Conn) readMessage() (*buffer, error) {
 		if message.bytes, err = c.in.payload(message.bytes, header); err != nil {
 			return nil, err
 		}
-		c.heard.Store(true)
+		c.hear()
 		if header.Fin {
 			if !utf8.Valid(message.bytes) {
 				return nil, &CloseError{Code: CloseInvalidText, Reason: "the message is not utf-8"}
@@ -192,7 +193,7 @@ func (c *Conn) control(header ws.Header) error {
 	if err != nil {
 		return err
 	}
-	c.heard.Store(true)
+	c.hear()
 	switch header.OpCode {
 	case ws.OpPing:
 		out := takeBuffer()
@@ -202,6 +203,9 @@ func (c *Conn) control(header ws.Header) error {
 		c.send(nil, false, out.bytes)
 		out.free()
 	case ws.OpClose:
+		if !c.isClosing() { // else it is the answer to ours
+			c.left.Store(true)
+		}
 		if len(payload) == 0 {
 			c.shut(CloseNoStatus, "")
 			return errPeerClosed
@@ -215,4 +219,10 @@ func (c *Conn) control(header ws.Header) error {
 		return errPeerClosed
 	}
 	return nil
+}
+
+// hear notes that the client is there.
+func (c *Conn) hear() {
+	c.heard.Store(true)
+	c.heardAt.Store(time.Now().UnixNano())
 }

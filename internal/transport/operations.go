@@ -84,6 +84,10 @@ func (c *Conn) stop(id string) {
 // end lets go of what an operation holds. It is called once, by the one who works on it or found it resting.
 func (c *Conn) end(o *operation) {
 	if o.source != nil {
+		if loser, ok := o.source.(Loser); ok && c.isClosing() && !c.left.Load() {
+			silent := time.Duration(time.Now().UnixNano() - c.heardAt.Load())
+			o.template.safely(c.ctx, func() { loser.Lost(silent) })
+		}
 		o.template.safely(c.ctx, o.source.Close)
 		c.transport.templates.release(o.template)
 	}

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Event is one thing to push.
@@ -31,6 +32,13 @@ type Source interface {
 	Take(ctx context.Context, max int) ([]Event, error)
 	// Close releases the source. It is called once, also when Attach was never called.
 	Close()
+}
+
+// Loser is a [Source] that wants to know that its client was lost: the connection ended and the client had neither completed the
+// subscription nor closed the connection.
+type Loser interface {
+	// Lost is called before Close. silent is how long ago the client was last heard.
+	Lost(silent time.Duration)
 }
 
 type (

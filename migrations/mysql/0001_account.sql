@@ -9,7 +9,7 @@ CREATE TABLE `account` (
   `verified_at` BIGINT NOT NULL DEFAULT 0,
   `terms_version` VARCHAR(32) NOT NULL DEFAULT '',
   `terms_at` BIGINT NOT NULL DEFAULT 0,
-  `terms_by` VARCHAR(128) NOT NULL DEFAULT '',
+  `terms_by` VARCHAR(300) NOT NULL DEFAULT '',
   `rules_version` VARCHAR(32) NOT NULL DEFAULT '',
   `time_zone` VARCHAR(64) NOT NULL DEFAULT '',
   `policy_preset` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',

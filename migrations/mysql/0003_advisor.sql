@@ -25,6 +25,7 @@ CREATE TABLE `advisor` (
   UNIQUE KEY `advisor_unionid` (`account_id`, `unionid`),
   UNIQUE KEY `advisor_external` (`account_id`, `external_id`),
   KEY `advisor_state` (`account_id`, `state`, `deadline`),
+  KEY `advisor_invited` (`account_id`, `invited_at`, `id`),
   KEY `advisor_expiry` (`state`, `deadline`),
   CONSTRAINT `advisor_check_1` CHECK (customer_count BETWEEN 0 AND 15000),
   CONSTRAINT `advisor_check_2` CHECK (state IN ('PENDING','ACTIVE','REFUSED','EXPIRED','REMOVED')),

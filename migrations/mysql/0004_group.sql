@@ -3,7 +3,7 @@ CREATE TABLE `advisor_group` (
   `account_id` BINARY(16) NOT NULL,
   `id` BINARY(16) NOT NULL,
   `name` VARCHAR(32) NOT NULL DEFAULT '',
-  `folded_name` VARCHAR(128) NOT NULL DEFAULT '',
+  `folded_name` VARCHAR(640) NOT NULL DEFAULT '',
   `member_count` INT NOT NULL DEFAULT 0,
   `created_at` BIGINT NOT NULL DEFAULT 0,
   `updated_at` BIGINT NOT NULL DEFAULT 0,

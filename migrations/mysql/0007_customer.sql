@@ -11,7 +11,7 @@ CREATE TABLE `customer` (
   `advisor_id` BINARY(16) NULL,
   `bound_at` BIGINT NOT NULL DEFAULT 0,
   `bound_source` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
-  `bound_by` VARCHAR(128) NOT NULL DEFAULT '',
+  `bound_by` VARCHAR(300) NOT NULL DEFAULT '',
   `suspended_at` BIGINT NOT NULL DEFAULT 0,
   `last_interaction_at` BIGINT NOT NULL DEFAULT 0,
   `created_at` BIGINT NOT NULL DEFAULT 0,

@@ -9,7 +9,7 @@ CREATE TABLE "account" (
   "verified_at" INTEGER NOT NULL DEFAULT 0,
   "terms_version" TEXT NOT NULL DEFAULT '' CHECK (length("terms_version") <= 32),
   "terms_at" INTEGER NOT NULL DEFAULT 0,
-  "terms_by" TEXT NOT NULL DEFAULT '' CHECK (length("terms_by") <= 128),
+  "terms_by" TEXT NOT NULL DEFAULT '' CHECK (length("terms_by") <= 300),
   "rules_version" TEXT NOT NULL DEFAULT '' CHECK (length("rules_version") <= 32),
   "time_zone" TEXT NOT NULL DEFAULT '' CHECK (length("time_zone") <= 64),
   "policy_preset" TEXT NOT NULL DEFAULT '' CHECK (length("policy_preset") <= 32),

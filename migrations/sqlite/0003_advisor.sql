@@ -30,3 +30,4 @@ CREATE TABLE "advisor" (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "advisor_state" ON "advisor" ("account_id", "state", "deadline");
 CREATE INDEX "advisor_expiry" ON "advisor" ("state", "deadline");
+CREATE INDEX "advisor_invited" ON "advisor" ("account_id", "invited_at", "id");

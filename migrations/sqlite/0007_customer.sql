@@ -11,7 +11,7 @@ CREATE TABLE "customer" (
   "advisor_id" BLOB NULL CHECK (length("advisor_id") = 16),
   "bound_at" INTEGER NOT NULL DEFAULT 0,
   "bound_source" TEXT NOT NULL DEFAULT '' CHECK (length("bound_source") <= 32),
-  "bound_by" TEXT NOT NULL DEFAULT '' CHECK (length("bound_by") <= 128),
+  "bound_by" TEXT NOT NULL DEFAULT '' CHECK (length("bound_by") <= 300),
   "suspended_at" INTEGER NOT NULL DEFAULT 0,
   "last_interaction_at" INTEGER NOT NULL DEFAULT 0,
   "created_at" INTEGER NOT NULL DEFAULT 0,

@@ -6,7 +6,7 @@ CREATE TABLE "binding" (
   "advisor_id" BLOB NOT NULL CHECK (length("advisor_id") = 16),
   "change_kind" TEXT NOT NULL DEFAULT '' CHECK (length("change_kind") <= 32),
   "source" TEXT NOT NULL DEFAULT '' CHECK (length("source") <= 32),
-  "made_by" TEXT NOT NULL DEFAULT '' CHECK (length("made_by") <= 128),
+  "made_by" TEXT NOT NULL DEFAULT '' CHECK (length("made_by") <= 300),
   "at" INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY ("account_id", "id")
 ) STRICT, WITHOUT ROWID;
