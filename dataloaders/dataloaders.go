@@ -64,6 +64,13 @@ func (l *Loaders) Prime(p *models.Primed) {
 	}
 }
 
+// PrimeConversations hands over conversations that were read already.
+func (l *Loaders) PrimeConversations(rows []*models.Conversation) {
+	for _, c := range rows {
+		l.conversations.Prime(c.CustomerID, c)
+	}
+}
+
 // missing tells a row that is not there, or not the viewer's to see, from a failed read.
 func missing(err error) bool {
 	return err == nil || isNotFound(err)

@@ -55,6 +55,43 @@ func (l *Loaders) LastMessage(ctx context.Context, c *models.Conversation) (*mod
 	return load(ctx, l.lastMessages, c)
 }
 
+// PreloadCustomers reads the customers of a page at once, so that its rows wait for no gathering
+// and the number of statements does not depend on their number.
+func (l *Loaders) PreloadCustomers(ctx context.Context, s *services.Services, keys []models.Key) error {
+	return preload(ctx, l.customers, s.CustomersByKeys, keys)
+}
+
+// PreloadAdvisors is PreloadCustomers for advisors.
+func (l *Loaders) PreloadAdvisors(ctx context.Context, s *services.Services, keys []models.Key) error {
+	return preload(ctx, l.advisors, s.AdvisorsByKeys, keys)
+}
+
+// PreloadQRCodes is PreloadCustomers for the codes of advisors or groups.
+func (l *Loaders) PreloadQRCodes(ctx context.Context, s *services.Services, owners []models.Key) error {
+	return preload(ctx, l.codes, s.QRCodesByOwner, owners)
+}
+
+// PreloadLastMessages is PreloadCustomers for the latest messages of conversations.
+func (l *Loaders) PreloadLastMessages(ctx context.Context, s *services.Services, all []*models.Conversation) error {
+	return preload(ctx, l.lastMessages, lastMessages(s), all)
+}
+
+func preload[K comparable, V any](ctx context.Context, l *dataloadgen.Loader[K, *V],
+	read func(context.Context, []K) (map[K]*V, error), keys []K,
+) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	rows, err := read(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for k, row := range rows {
+		l.Prime(k, row)
+	}
+	return nil
+}
+
 func lastMessages(s *services.Services) func(context.Context, []*models.Conversation) (map[*models.Conversation]*models.Message, error) {
 	return func(ctx context.Context, all []*models.Conversation) (map[*models.Conversation]*models.Message, error) {
 		byCustomer, err := s.LastMessages(ctx, all)

@@ -152,6 +152,9 @@ const (
 	// AppPing is the time between pings to a client; one that does not answer is gone before the
 	// next one's, well within AppLease.
 	AppPing = 10 * time.Second
+	// ClockSkew is how far the clocks of two nodes may differ without an inquiry being lost; one
+	// too many may be made of what came within it.
+	ClockSkew = 5 * time.Second
 	// AppLeaseRenewal is how often open apps renew their lease.
 	AppLeaseRenewal = 10 * time.Second
 	// PolicyRecheck is the longest time until a revoked token or removed advisor loses an open

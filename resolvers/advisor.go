@@ -30,10 +30,14 @@ func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.Invit
 		return nil, err
 	}
 	p := &graph.InviteAdvisorsPayload{Results: make([]*graph.InviteAdvisorResult, len(results))}
+	var invited []models.Key
 	for i, res := range results {
 		p.Results[i] = &graph.InviteAdvisorResult{Advisor: res.Advisor, Error: models.AsItemError(res.Err)}
+		if res.Advisor != nil {
+			invited = append(invited, res.Advisor.Key)
+		}
 	}
-	return p, nil
+	return p, r.r.codesOf(ctx, []string{"results.advisor"}, invited)
 }
 
 func (r *mutationResolver) AnswerInvitation(ctx context.Context, input graph.AnswerInvitationInput) (*graph.AnswerInvitationPayload, error) {
@@ -82,6 +86,9 @@ func (r *queryResolver) Advisors(ctx context.Context, first *int, after *string,
 		return nil, err
 	}
 	rows, err := r.r.Services.AdvisorPage(ctx, value(state), p)
+	if err == nil {
+		err = r.r.codesOf(ctx, page, keysOf(rows, func(a *models.Advisor) models.Key { return a.Key }))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -77,6 +77,9 @@ func (r *queryResolver) Inbox(ctx context.Context, first *int, after *string, fi
 		}
 	}
 	rows, err := r.r.Services.Inbox(ctx, f, p)
+	if err == nil {
+		err = r.r.ofInbox(ctx, rows)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,9 @@ func (r *queryResolver) Customers(ctx context.Context, first *int, after *string
 		}
 	}
 	rows, byBinding, err := r.r.Services.CustomerPage(ctx, f, p)
+	if err == nil {
+		err = r.r.ofCustomers(ctx, rows)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"clientele/graph"
 	"clientele/internal/relay"
 	"clientele/internal/transport"
+	"clientele/limits"
 	"clientele/models"
 	"clientele/services"
 )
@@ -74,6 +75,9 @@ func customerRef(in graph.CustomerRef, field string) (ref services.CustomerRef, 
 		ref.Key, err = key(*in.ID, models.KindCustomer, field+".id")
 	}
 	ref.OpenID, ref.UnionID = value(in.Openid), value(in.Unionid)
+	if err == nil {
+		err = idents(field, map[string]models.Ident{"openid": ref.OpenID, "unionid": ref.UnionID})
+	}
 	return ref, err
 }
 
@@ -85,7 +89,22 @@ func advisorRef(in graph.AdvisorRef, field string) (ref services.AdvisorRef, err
 		ref.Key, err = key(*in.ID, models.KindAdvisor, field+".id")
 	}
 	ref.OpenID, ref.UnionID, ref.WechatID = value(in.Openid), value(in.Unionid), value(in.WechatID)
+	if err == nil {
+		err = idents(field, map[string]models.Ident{"openid": ref.OpenID, "unionid": ref.UnionID, "wechatId": ref.WechatID})
+	}
 	return ref, err
+}
+
+// idents reports an identifier that is none; empty ones are absent.
+func idents(field string, all map[string]models.Ident) error {
+	for name, id := range all {
+		if id != "" {
+			if err := models.CheckIdent(string(id), field+"."+name, limits.OpenIDBytes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func loaders(ctx context.Context) *dataloaders.Loaders { return dataloaders.From(ctx) }

@@ -37,10 +37,14 @@ func (r *mutationResolver) AddGroupAdvisors(ctx context.Context, input graph.Add
 		return nil, err
 	}
 	p := &graph.AddGroupAdvisorsPayload{Group: g, Results: make([]*graph.GroupAdvisorResult, len(results))}
+	var added []models.Key
 	for i, res := range results {
 		p.Results[i] = &graph.GroupAdvisorResult{Advisor: res.Advisor, Error: models.AsItemError(res.Err)}
+		if res.Advisor != nil {
+			added = append(added, res.Advisor.Key)
+		}
 	}
-	return p, nil
+	return p, r.r.codesOf(ctx, []string{"results.advisor"}, added)
 }
 
 func (r *queryResolver) Groups(ctx context.Context, first *int, after *string) (*models.GroupConnection, error) {
@@ -49,6 +53,9 @@ func (r *queryResolver) Groups(ctx context.Context, first *int, after *string) (
 		return nil, err
 	}
 	rows, err := r.r.Services.GroupPage(ctx, p)
+	if err == nil {
+		err = r.r.codesOf(ctx, page, keysOf(rows, func(g *models.Group) models.Key { return g.Key }))
+	}
 	if err != nil {
 		return nil, err
 	}

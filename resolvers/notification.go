@@ -17,6 +17,9 @@ func (r *mutationResolver) MarkNotificationsRead(ctx context.Context, input grap
 		}
 	}
 	rows, err := r.r.Services.MarkNotificationsRead(ctx, keys)
+	if err == nil {
+		err = r.r.ofNotifications(ctx, []string{"notifications"}, rows)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +64,9 @@ func (r *queryResolver) Notifications(ctx context.Context, first *int, after *st
 		return nil, err
 	}
 	rows, err := r.r.Services.NotificationPage(ctx, p)
+	if err == nil {
+		err = r.r.ofNotifications(ctx, page, rows)
+	}
 	if err != nil {
 		return nil, err
 	}

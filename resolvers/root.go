@@ -8,6 +8,9 @@ import (
 )
 
 func (r *queryResolver) Node(ctx context.Context, id relay.ID) (models.Node, error) {
+	if id.Kind == "" {
+		return nil, models.Invalid("id", "is no id")
+	}
 	return r.r.Services.Node(ctx, id)
 }
 

@@ -186,7 +186,11 @@ func (s *Services) SweepApps(ctx context.Context) (int, error) {
 }
 
 func (s *Services) sweepApp(ctx context.Context, l *models.AppLease) error {
-	unread, err := s.store.View(ctx).UnreadSince(l.AccountID, l.AdvisorID, l.RenewedAt)
+	since := l.RenewedAt
+	if l.ExpiresAt > l.RenewedAt { // not a clean close: another node's clock may have written it
+		since = since.Add(-limits.ClockSkew)
+	}
+	unread, err := s.store.View(ctx).UnreadSince(l.AccountID, l.AdvisorID, since)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Permission is what a root field asks of its viewer. All are listed here; the schema's @allow
-// repeats the roles, and a test holds the two equal.
+// repeats the roles, and tests/access_test.go holds the two equal.
 type Permission struct {
 	// Field is the root field's name.
 	Field string

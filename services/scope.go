@@ -89,6 +89,7 @@ func (s *Services) resolve(ctx context.Context, v *auth.Viewer, requestID string
 		return nil, orUnknown(err, unknown)
 	}
 	if v.Role == auth.RoleAdvisor {
+		s.remember(c.Account)
 		if c.Advisor, err = advisorOf(r, key, v); err != nil {
 			return nil, orUnknown(err, unknown)
 		}
@@ -111,10 +112,14 @@ func (s *Services) recentAccount(ctx context.Context, key models.Key) (*models.A
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	s.remember(a)
+	return a, nil
+}
+
+func (s *Services) remember(a *models.Account) {
 	s.recentMu.Lock()
 	defer s.recentMu.Unlock()
-	s.recent[key] = recent{account: a, at: now}
-	return a, nil
+	s.recent[a.Key] = recent{account: a, at: s.Now()}
 }
 
 // recent is an account and when it was read.

@@ -56,11 +56,11 @@ func (tx *Tx) LockApp(advisor, node models.Key) (*models.AppLease, error) {
 	})
 }
 
-// UnreadSince reads an advisor's conversations with unread messages that came after an instant
-// and that no inquiry gathers yet.
+// UnreadSince reads an advisor's conversations with unread messages that came at an instant or
+// after it and that no inquiry gathers yet.
 func (r *Reader) UnreadSince(account, advisor models.Key, after models.Time) ([]models.Key, error) {
 	return scan[models.Key](r, func(db *gorm.DB) *gorm.DB {
 		return db.Model(&models.Conversation{}).Select("customer_id").
-			Where("account_id = ? AND advisor_id = ? AND unread > 0 AND active_at > ? AND inquiry_id IS NULL", account, advisor, after)
+			Where("account_id = ? AND advisor_id = ? AND unread > 0 AND active_at >= ? AND inquiry_id IS NULL", account, advisor, after)
 	})
 }

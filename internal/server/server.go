@@ -123,6 +123,7 @@ func (s *Server) graphql() http.Handler {
 	h.SetRecoverFunc(s.recovered)
 	h.Use(access{schema: schema.Schema(), present: s.present, viewer: viewerOf}) // first: nobody else is worth the work
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
+	h.Use(oneOf{schema: schema.Schema(), present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})
 	h.Use(extension.Introspection{})
 	h.AroundOperations(s.operation)

@@ -1,0 +1,304 @@
+package tests
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+	"strings"
+
+	"clientele/internal/relay"
+	"clientele/models"
+)
+
+// twin is the second account of every case: same names, openids and nicknames, with messages and
+// notifications of its own. Nothing of it may be seen or changed by the case (rule V4).
+type twin struct {
+	*tenant
+	keys   map[models.Key]bool
+	scenes []string
+	sum    string
+}
+
+// secretText is written in every conversation of a twin.
+const secretText = "only the twin knows"
+
+// newTwin makes it, with an advisor, a group and a customer at least.
+func newTwin(w *world, of *setup) *twin {
+	w.tb.Helper()
+	s := setup{}
+	if of != nil {
+		s = *of
+	}
+	s.Unopened, s.Closed = false, false
+	if len(s.Advisors) == 0 {
+		s.Advisors = []string{"anna"}
+	}
+	if len(s.Groups) == 0 {
+		s.Groups = []string{"tea of " + s.Advisors[0]}
+	}
+	if len(s.Customers) == 0 {
+		s.Customers = []string{"wei of " + s.Advisors[0]}
+	}
+	t := &twin{tenant: w.found(s, "twin"), keys: map[models.Key]bool{}}
+	for _, c := range s.Customers {
+		who, _ := parted(c)
+		t.write(who, secretText)
+	}
+	if s.Channel != "WECHAT" {
+		who, of := parted(s.Customers[0])
+		if slices.Contains(s.Advisors, of[0]) && len(s.Settings) == 0 {
+			t.send(of[0], who, secretText)
+		}
+	}
+	t.delivered()
+	t.sum = t.checksum(t.account)
+	t.collect()
+	return t
+}
+
+// tables names the tables with an account's rows, and the column that says whose they are.
+func (w *world) tables() map[string]string {
+	w.tb.Helper()
+	query := `SELECT table_name FROM information_schema.columns WHERE table_schema = DATABASE() AND column_name = 'account_id'`
+	if w.Store.IsEmbedded() {
+		query = `SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c ON c.name = 'account_id' WHERE m.type = 'table'`
+	}
+	rows, err := w.db.QueryContext(context.Background(), query)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	defer rows.Close()
+	tables := map[string]string{"account": "id"}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			w.tb.Fatal(err)
+		}
+		tables[name] = "account_id"
+	}
+	if err := rows.Err(); err != nil || len(tables) < 15 {
+		w.tb.Fatalf("%d tables, %v", len(tables), err)
+	}
+	return tables
+}
+
+// each calls fn with every row of an account in one table.
+func (w *world) each(table, column string, account models.Key, fn func(values []any)) {
+	w.tb.Helper()
+	rows, err := w.db.QueryContext(context.Background(), "SELECT * FROM "+table+" WHERE "+column+" = ?", account[:])
+	if err != nil {
+		w.tb.Fatalf("%s: %v", table, err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	for rows.Next() {
+		values, targets := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			targets[i] = &values[i]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			w.tb.Fatal(err)
+		}
+		fn(values)
+	}
+	if err := rows.Err(); err != nil {
+		w.tb.Fatal(err)
+	}
+}
+
+// checksum is of all rows of an account in all tables.
+func (w *world) checksum(account models.Key) string {
+	w.tb.Helper()
+	tables := w.tables()
+	all := sha256.New()
+	for _, table := range slices.Sorted(maps.Keys(tables)) {
+		var lines []string
+		w.each(table, tables[table], account, func(values []any) { lines = append(lines, line(values)) })
+		slices.Sort(lines)
+		write(all, table, len(lines))
+		for _, l := range lines {
+			write(all, l)
+		}
+	}
+	return hex.EncodeToString(all.Sum(nil))
+}
+
+func line(values []any) string {
+	var b strings.Builder
+	for _, v := range values {
+		fmt.Fprintf(&b, "%x|", v)
+	}
+	return b.String()
+}
+
+func write(h hash.Hash, values ...any) { _, _ = fmt.Fprintln(h, values...) }
+
+// collect notes every key and scene of the twin.
+func (t *twin) collect() {
+	t.tb.Helper()
+	for table, column := range t.tables() {
+		t.each(table, column, t.account, func(values []any) {
+			for _, v := range values {
+				if b, ok := v.([]byte); ok && len(b) == len(models.Key{}) {
+					t.keys[models.Key(b)] = true
+				}
+			}
+		})
+	}
+	for name, scene := range t.names {
+		if strings.HasPrefix(name, "scene ") {
+			t.scenes = append(t.scenes, scene)
+		}
+	}
+}
+
+// check reports what the case saw or changed of the twin, and what the twin sees of the case.
+func (t *twin) check(said []any, main *tenant) {
+	t.tb.Helper()
+	ids := map[string]relay.ID{}
+	var strs []string
+	for _, s := range said {
+		strs = texts(s, strs)
+	}
+	for _, s := range slices.Compact(slices.Sorted(slices.Values(strs))) {
+		if leak := t.leaks(s); leak != "" {
+			t.tb.Errorf("the twin's %s was shown: %s", leak, s)
+		}
+		if id, ok := relay.ParseID(s); ok {
+			ids[s] = id
+		}
+	}
+	if t.checksum(t.account) != t.sum {
+		t.tb.Error("the case changed rows of the twin")
+	}
+	if !main.account.IsZero() && len(ids) > 0 {
+		t.probe(ids, main)
+	}
+}
+
+// texts gathers every text of a value.
+func texts(v any, to []string) []string {
+	switch v := v.(type) {
+	case string:
+		return append(to, v)
+	case map[string]any:
+		for k, e := range v {
+			to = texts(e, append(to, k))
+		}
+	case []any:
+		for _, e := range v {
+			to = texts(e, to)
+		}
+	}
+	return to
+}
+
+// leaks names what of the twin's a text holds, in any of our spellings: ids and cursors hold the
+// row's key in base64url, tokens in hexadecimal.
+func (t *twin) leaks(s string) string {
+	if strings.Contains(s, secretText) {
+		return "message"
+	}
+	for _, scene := range t.scenes {
+		if strings.Contains(s, scene) {
+			return "scene"
+		}
+	}
+	for part := range strings.SplitSeq(s, ".") {
+		b, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil {
+			b = nil
+		}
+		for i := 0; i+len(models.Key{}) <= len(b); i++ {
+			if t.keys[models.Key(b[i:i+len(models.Key{})])] {
+				return "key"
+			}
+		}
+		for _, text := range []string{part, string(b)} {
+			for i := 0; i+2*len(models.Key{}) <= len(text); i++ {
+				if key, err := hex.DecodeString(text[i : i+2*len(models.Key{})]); err == nil && t.keys[models.Key(key)] {
+					return "key"
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// probes are what the twin's people ask with an id of the case. $id is the id, $group and
+// $customer are the twin's own.
+var probes = []struct{ who, name, query string }{
+	{"admin", "node", `query($id: ID!) { node(id: $id) { id } }`},
+	{"admin", "nodes", `query($id: ID!) { nodes(ids: [$id]) { id } }`},
+	{"platform", "node of PLATFORM", `query($id: ID!) { node(id: $id) { id ... on Account { createdAt } ... on Customer { openid } } }`},
+	{"analyst", "customer", `query($id: ID!) { customer(by: {id: $id}) { id } }`},
+	{"admin", "account", `query($id: ID!) { account(accountId: $id) { id } }`},
+	{"admin", "customers", `query($id: ID!) { customers(filter: {advisor: {id: $id}}) { nodes { id } } }`},
+	{"admin", "advisor", `query($id: ID!) { advisor(by: {id: $id}) { id } }`},
+	{"admin", "conversation", `query($id: ID!) { conversation(customer: {id: $id}) { id } }`},
+	{"admin", "issueAdvisorToken", `mutation($id: ID!) { issueAdvisorToken(input: {advisor: {id: $id}}) { expiresAt } }`},
+	{"admin", "addGroupAdvisors group", `mutation($id: ID!) { addGroupAdvisors(input: {groupId: $id, advisors: [{openid: "anna"}]}) { results { error { code message field } } } }`},
+	{"admin", "addGroupAdvisors advisor", `mutation($id: ID!, $group: ID!) { addGroupAdvisors(input: {groupId: $group, advisors: [{id: $id}]}) { results { error { code message field } } } }`},
+	{"advisor", "node", `query($id: ID!) { node(id: $id) { id } }`},
+	{"advisor", "customer", `query($id: ID!) { customer(by: {id: $id}) { id } }`},
+	{"advisor", "conversation", `query($id: ID!) { conversation(customer: {id: $id}) { id } }`},
+	{"advisor", "contactability", `query($id: ID!) { contactability(customer: {id: $id}) { answer } }`},
+	{"advisor", "sendMessage", `mutation($id: ID!) { sendMessage(input: {customer: {id: $id}, text: "x", idempotencyKey: "probe"}) { message { id } } }`},
+	{"advisor", "markConversationRead", `mutation($id: ID!) { markConversationRead(input: {customer: {id: $id}}) { conversation { id } } }`},
+	{"advisor", "markConversationRead up to", `mutation($id: ID!, $customer: ID!) { markConversationRead(input: {customer: {id: $customer}, upToMessageId: $id}) { conversation { id } } }`},
+	{"advisor", "markNotificationsRead", `mutation($id: ID!) { markNotificationsRead(input: {notificationIds: [$id]}) { notifications { id } } }`},
+}
+
+// probesOfKind is how many ids of one noun are asked for: others of it answer alike.
+const probesOfKind = 2
+
+// probe asks as the twin's people for the ids of the case. Each answer must equal, byte for byte,
+// that to an id of the same noun that nobody has; and the case's rows must stay as they are.
+func (t *twin) probe(ids map[string]relay.ID, main *tenant) {
+	t.tb.Helper()
+	before := main.checksum(main.account)
+	group, _ := parted(t.setup.Groups[0])
+	customer, of := parted(t.setup.Customers[0])
+	advisor := of[0]
+	if !slices.Contains(t.setup.Advisors, advisor) {
+		advisor = t.setup.Advisors[0]
+	}
+	perKind := map[relay.Kind]int{}
+	for _, text := range slices.Sorted(maps.Keys(ids)) {
+		id := ids[text]
+		if perKind[id.Kind]++; perKind[id.Kind] > probesOfKind {
+			continue
+		}
+		unknown := relay.ID{Kind: id.Kind}
+		_, _ = rand.Read(unknown.Key[:])
+		for _, p := range probes {
+			who := p.who
+			if who == "advisor" {
+				who = advisor
+			}
+			if who == "platform" && id.Kind == models.KindAccount {
+				continue // PLATFORM spans accounts
+			}
+			var answers [2]string
+			for i, asked := range []string{text, unknown.String()} {
+				a := t.try(who, p.query, map[string]any{"id": asked, "group": t.names["id "+group], "customer": t.names["id "+customer]})
+				answers[i] = strings.ReplaceAll(string(a.body), asked, "ID")
+			}
+			if answers[0] != answers[1] {
+				t.tb.Errorf("%s as the twin's %s tells a %q of the case from an unknown one:\n%s\n%s", p.name, p.who, id.Kind, answers[0], answers[1])
+			}
+		}
+	}
+	if main.checksum(main.account) != before {
+		t.tb.Error("the twin's people changed rows of the case")
+	}
+}
