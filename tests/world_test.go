@@ -40,6 +40,7 @@ const patience = 30 * time.Second
 
 // world is one running product with its database, its clock and its address.
 type world struct {
+	logged *faults
 	*app.App
 	tb    testing.TB
 	clock *testkit.Clock
@@ -97,7 +98,7 @@ func start(tb testing.TB, dsn string, o options) *world {
 	served := make(chan error, 1)
 	go func() { served <- a.Serve(ctx, listener, nil) }()
 	w := &world{
-		App: a, tb: tb, clock: o.clock, url: "http://" + listener.Addr().String(), dsn: dsn, db: db,
+		App: a, tb: tb, clock: o.clock, url: "http://" + listener.Addr().String(), dsn: dsn, db: db, logged: logged,
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: patience},
 	}
 	w.stop = sync.OnceFunc(func() {
@@ -131,6 +132,24 @@ func (f *faults) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.text.Write(p)
+}
+
+// forget takes out lines that hold a text, and reports whether there was one.
+func (f *faults) forget(text string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var kept []string
+	found := false
+	for line := range strings.Lines(f.text.String()) {
+		if strings.Contains(line, text) {
+			found = true
+		} else {
+			kept = append(kept, line)
+		}
+	}
+	f.text.Reset()
+	f.text.WriteString(strings.Join(kept, ""))
+	return found
 }
 
 func (f *faults) String() string {

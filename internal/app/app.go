@@ -56,6 +56,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		o.Now = time.Now
 	}
 	set := o.Settings
+	o.Log = server.Traced(o.Log)
 	db, err := set.Database()
 	if err != nil {
 		return nil, err

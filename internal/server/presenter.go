@@ -43,7 +43,7 @@ func (s *Server) present(ctx context.Context, err error) *gqlerror.Error {
 		if protocol(shown) {
 			return shown
 		}
-		s.log.ErrorContext(ctx, "unexpected failure", "request", requestID(ctx), "error", store.Describe(err))
+		s.log.ErrorContext(ctx, "unexpected failure", "error", store.Describe(err))
 		ours = models.Errorf(models.CodeInternal, "unexpected failure; it is logged under the request id")
 	}
 	shown.Message = ours.Message
@@ -96,6 +96,6 @@ func protocol(e *gqlerror.Error) bool {
 
 // recovered logs a panic of a resolver; the client sees INTERNAL.
 func (s *Server) recovered(ctx context.Context, p any) error {
-	s.log.ErrorContext(ctx, "panic", "request", requestID(ctx), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	s.log.ErrorContext(ctx, "panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	return models.Errorf(models.CodeInternal, "unexpected failure; it is logged under the request id")
 }

@@ -79,7 +79,7 @@ func New(o Options) *Server {
 		Hooks: s.metrics.hooks(),
 	})
 	s.mux.Handle("/graphql", s.cors(s.identify(s.graphql())))
-	s.mux.Handle("/wechat/{callback}", wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log))
+	s.mux.Handle("/wechat/{callback}", s.identify(wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log)))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	s.mux.HandleFunc("GET /readyz", s.readiness)
 	s.mux.Handle("GET /metrics", s.metrics.handler())
@@ -189,7 +189,7 @@ func (s *Server) finished(ctx context.Context, op *graphql.OperationContext, r *
 	kind := string(op.Operation.Operation)
 	s.metrics.operations.WithLabelValues(kind, code).Observe(took.Seconds())
 	req := requestOf(ctx)
-	attrs := []any{"request", req.id, "operation", kind, "code", code, "took", took}
+	attrs := []any{"operation", kind, "code", code, "took", took}
 	if req.viewer != nil {
 		attrs = append(attrs, "role", string(req.viewer.Role), "account", req.viewer.Account)
 	}
