@@ -85,9 +85,12 @@ func (n *Notification) Body(l Language, name string) string {
 		at := n.Deadline.Go().Format("2006-01-02 15:04 MST")
 		return pick(zh, "请在 "+at+" 前接受或拒绝邀请。", "Accept or refuse it before "+at+".")
 	case NotifyCustomerBound:
-		return pick(zh, name+" 已与您绑定。", name+" is now bound to you.")
+		return pick(zh, name+"已与您绑定。", name+" is now bound to you.")
 	case NotifyCustomerInquiry:
-		return fmt.Sprintf(pick(zh, "%s 发来 %d 条未读消息。", "%s sent %d unread messages."), name, n.Count)
+		if n.Count == 1 {
+			return pick(zh, name+"发来 1 条未读消息。", name+" sent an unread message.")
+		}
+		return fmt.Sprintf(pick(zh, "%s发来 %d 条未读消息。", "%s sent %d unread messages."), name, n.Count)
 	}
 	return ""
 }

@@ -41,6 +41,14 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor fits.
 		return fmt.Errorf("another process uses %s; SQLite serves one, MySQL or MariaDB several", path)
 	}
+	// Made before the engine would make it, readable to nobody else; its journals take after it.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
 	dsn := func(pragmas ...string) string {
 		q := url.Values{"_pragma": append(pragmas, "busy_timeout("+strconv.Itoa(int(limits.LockWait.Milliseconds()))+")")}
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()

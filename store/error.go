@@ -59,6 +59,8 @@ func translate(err error) error {
 		return errors.Join(ErrDuplicate, err)
 	case errors.Is(err, sqlite3.CONSTRAINT_CHECK):
 		return errors.Join(ErrCheck, err)
+	case errors.Is(err, sqlite3.INTERRUPT): // the engine's word for a context that ended
+		return errors.Join(context.Canceled, err)
 	}
 	return err
 }

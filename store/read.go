@@ -45,7 +45,7 @@ func (s *Store) Snapshot(ctx context.Context, fn func(ctx context.Context) error
 	}
 	tx := s.read.WithContext(ctx).Begin(&sql.TxOptions{ReadOnly: !s.IsEmbedded()})
 	if tx.Error != nil {
-		return fmt.Errorf("begin snapshot: %w", tx.Error)
+		return fmt.Errorf("begin snapshot: %w", translate(tx.Error))
 	}
 	defer tx.Rollback()
 	return fn(context.WithValue(ctx, snapshotKey{}, &Reader{db: tx, store: s, turns: &sync.Mutex{}}))

@@ -96,7 +96,7 @@ func pause(ctx context.Context, attempt int) {
 func (s *Store) writeOnce(ctx context.Context, actor Actor, account models.Key, fn func(*Tx) error) (_ []models.Event, err error) {
 	db := s.write.WithContext(ctx).Begin()
 	if db.Error != nil {
-		return nil, fmt.Errorf("begin: %w", db.Error)
+		return nil, fmt.Errorf("begin: %w", translate(db.Error))
 	}
 	open := true
 	defer func() {
@@ -119,7 +119,7 @@ func (s *Store) writeOnce(ctx context.Context, actor Actor, account models.Key, 
 		if lost(err) {
 			return nil, errors.Join(ErrUnknownOutcome, err)
 		}
-		return nil, fmt.Errorf("commit: %w", err)
+		return nil, fmt.Errorf("commit: %w", translate(err))
 	}
 	return tx.events, nil
 }
