@@ -697,7 +697,7 @@ type Conversation implements Node {
   lastMessage: Message
   "The last message, or the binding, whichever is later: what the inbox is ordered by."
   activeAt: DateTime!
-  "How many messages of the customer the advisor has not read."
+  "How many messages of the customer, since they were bound to the advisor, the advisor has not read."
   unreadCount: Int!
   "Whether the customer wrote after the last message of a human advisor."
   hasReplied: Boolean!

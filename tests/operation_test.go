@@ -82,6 +82,17 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
+// Ensure errors over a WebSocket name a request as well, those of a document included.
+func TestRequestIDsOnSockets(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{})
+	a := w.found(setup{Advisors: []string{"anna"}}, "main")
+	s := w.subscribe(w.bearer("anna", a.account), "subscription { notifications { __typename } messages { __typename } }", nil)
+	f := s.frame()
+	if text := string(f.Payload); f.Type != "error" || !strings.Contains(text, `"requestId":"`) || strings.Contains(text, `"requestId":""`) {
+		t.Errorf("answered %s %s", f.Type, text)
+	}
+}
+
 // Ensure pages of allowed origins, and of no others, may call the API.
 func TestOrigins(t *testing.T) {
 	w := start(t, testkit.SQLite(t), options{settings: func(s *config.Server) {

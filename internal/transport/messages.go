@@ -218,7 +218,13 @@ func (c *Conn) subscribe(message map[string]json.RawMessage) {
 
 // sendError writes an `error` message. With an operation it ends that.
 func (c *Conn) sendError(o *operation, id string, opCtx *graphql.OperationContext, errs gqlerror.List) {
-	c.sendResponseError(o, id, requestError(c.ctx, c.exec, opCtx, errs))
+	c.mu.Lock()
+	ctx := c.viewer // the application's presenter may want what Init put there
+	c.mu.Unlock()
+	if ctx == nil {
+		ctx = c.ctx
+	}
+	c.sendResponseError(o, id, requestError(ctx, c.exec, opCtx, errs))
 }
 
 func (c *Conn) sendResponseError(o *operation, id string, resp *graphql.Response) {
