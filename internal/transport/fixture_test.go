@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2"
@@ -262,6 +263,7 @@ type stream struct {
 	attachments map[*position]struct{}
 	opened      int
 	closed      int
+	lost        int
 	misuse      []string
 }
 
@@ -355,6 +357,16 @@ func (p *position) Take(_ context.Context, limit int) ([]transport.Event, error)
 	return events, nil
 }
 
+func (p *position) Lost(silent time.Duration) {
+	defer p.use("Lost")()
+	p.stream.mu.Lock()
+	defer p.stream.mu.Unlock()
+	p.stream.lost++
+	if silent < 0 || silent > patience {
+		p.stream.misuse = append(p.stream.misuse, "silent for "+silent.String())
+	}
+}
+
 func (p *position) Close() {
 	defer p.use("Close")()
 	p.closed = true
@@ -367,4 +379,5 @@ func (p *position) Close() {
 var (
 	_ graphql.ExecutableSchema = (*fixture)(nil)
 	_ transport.Source         = (*position)(nil)
+	_ transport.Loser          = (*position)(nil)
 )
