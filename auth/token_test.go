@@ -603,17 +603,9 @@ func TestFromConnectionInit(t *testing.T) {
 	}
 }
 
-func TestContext(t *testing.T) {
-	if v, ok := auth.FromContext(t.Context()); ok || v != nil {
-		t.Error("a viewer in an empty context")
-	}
-	if _, ok := auth.FromContext(auth.NewContext(t.Context(), nil)); ok {
-		t.Error("nil is taken for a viewer")
-	}
+// Ensure a viewer is printed and logged without the subject, which may be an openid.
+func TestViewerIsPrintedWithoutSubject(t *testing.T) {
 	want := &auth.Viewer{Role: auth.RoleAdvisor, Account: account, Subject: "openid:o-secret"}
-	if got, ok := auth.FromContext(auth.NewContext(t.Context(), want)); !ok || got != want {
-		t.Error("the viewer did not come back")
-	}
 	for _, text := range []string{fmt.Sprint(want), fmt.Sprint(*want), fmt.Sprintf("%+v", want), want.LogValue().String()} {
 		if text != "ADVISOR@"+account {
 			t.Errorf("printed as %q", text)

@@ -4,7 +4,6 @@
 package auth
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -111,20 +110,6 @@ func (v Viewer) String() string {
 
 // LogValue implements slog.LogValuer, as String.
 func (v Viewer) LogValue() slog.Value { return slog.StringValue(v.String()) }
-
-// contextKey is private, so that nobody else can put a viewer into a context.
-type contextKey struct{}
-
-// NewContext is ctx with the viewer in it.
-func NewContext(ctx context.Context, v *Viewer) context.Context {
-	return context.WithValue(ctx, contextKey{}, v)
-}
-
-// FromContext is the viewer that NewContext put into ctx; false when there is none or it is nil.
-func FromContext(ctx context.Context) (*Viewer, bool) {
-	v, ok := ctx.Value(contextKey{}).(*Viewer)
-	return v, ok && v != nil
-}
 
 // Grant is what a token is to say of its bearer.
 type Grant struct {

@@ -54,14 +54,6 @@ func WithScope(ctx context.Context, c *Scope) context.Context {
 	return context.WithValue(ctx, scopeKey{}, h)
 }
 
-// ViewerOf is the viewer of a context; nil when nobody came with a token.
-func ViewerOf(ctx context.Context) *auth.Viewer {
-	if h, ok := ctx.Value(scopeKey{}).(*scopeHolder); ok {
-		return h.viewer
-	}
-	return nil
-}
-
 // scope is the scope of a context: UNAUTHENTICATED without a viewer, or when the account or the
 // advisor of the token does not exist.
 func (s *Services) scope(ctx context.Context) (*Scope, error) {

@@ -99,14 +99,6 @@ type Migrate struct {
 	Log
 }
 
-// Rekey is the settings of the commands that read or write sealed credentials.
-type Rekey struct {
-	Config File `name:"config" group:"File" env:"CLIENTELE_CONFIG" default:"" placeholder:"FILE" help:"YAML file of settings, a flat mapping of flag names to values."`
-	Storage
-	Sealing
-	Log
-}
-
 // Token is the settings of token, which signs with the first of --token-secrets.
 type Token struct {
 	Config File `name:"config" group:"File" env:"CLIENTELE_CONFIG" default:"" placeholder:"FILE" help:"YAML file of settings, a flat mapping of flag names to values."`
@@ -176,9 +168,6 @@ func DefaultDemo() Demo {
 
 // DefaultMigrate is migrate without any setting.
 func DefaultMigrate() Migrate { return Migrate{Storage: defaultStorage(), Log: defaultLog()} }
-
-// DefaultRekey is rekey without any setting; master keys have no default.
-func DefaultRekey() Rekey { return Rekey{Storage: defaultStorage(), Log: defaultLog()} }
 
 // DefaultToken is token without any setting; bearer and secret have no default.
 func DefaultToken() Token { return Token{Tokens: defaultTokens(), TTL: tokenTTL} }

@@ -34,7 +34,6 @@ type program struct {
 	Serve   struct{ config.Server }  `cmd:""`
 	Demo    struct{ config.Demo }    `cmd:""`
 	Migrate struct{ config.Migrate } `cmd:""`
-	Rekey   struct{ config.Rekey }   `cmd:""`
 	Token   struct{ config.Token }   `cmd:""`
 }
 
@@ -103,12 +102,6 @@ func TestDefaultIsWhatFlagsGive(t *testing.T) {
 	p = mustParse(t, "migrate")
 	if want := config.DefaultMigrate(); p.Migrate.Migrate != want {
 		t.Errorf("flags give %+v, DefaultMigrate gives %+v", p.Migrate.Migrate, want)
-	}
-	p = mustParse(t, "rekey", "--master-keys=m1="+masterHex)
-	rekey := config.DefaultRekey()
-	rekey.MasterKeys = []config.Secret{"m1=" + masterHex}
-	if !reflect.DeepEqual(p.Rekey.Rekey, rekey) {
-		t.Errorf("flags give %+v, DefaultRekey gives %+v", p.Rekey.Rekey, rekey)
 	}
 	p = mustParse(t, "token", "--token-secrets=k1="+secret, "--role=ADMIN", "--subject=ops", "--account="+account)
 	token := config.DefaultToken()
@@ -391,7 +384,6 @@ func TestDemoAndTokenFaults(t *testing.T) {
 	}{
 		{"demo", &config.Demo{Addr: "x", DB: "y"}, []string{"addr", "customers", "db"}},
 		{"migrate", &config.Migrate{}, []string{"data", "db", "db-max-open", "log-format", "log-level"}},
-		{"rekey", &config.Rekey{}, []string{"data", "db", "db-max-open", "log-format", "log-level", "master-keys"}},
 		{"empty token", &config.Token{}, []string{"audience", "issuer", "role", "token-secrets", "ttl"}},
 		{"token ok", token(func(*config.Token) {}), nil},
 		{"token of an advisor", token(func(v *config.Token) { v.Role, v.Subject = "ADVISOR", "openid:o1" }), nil},
@@ -589,7 +581,7 @@ func help(t *testing.T, command string) string {
 func TestHelpShowsEverySetting(t *testing.T) {
 	for command, settings := range map[string]any{
 		"serve": config.Default(), "demo": config.DefaultDemo(), "migrate": config.DefaultMigrate(),
-		"rekey": config.DefaultRekey(), "token": config.DefaultToken(),
+		"token": config.DefaultToken(),
 	} {
 		t.Run(command, func(t *testing.T) {
 			text := help(t, command)
