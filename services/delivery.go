@@ -77,14 +77,13 @@ func (s *Services) claim(tx *store.Tx, key, worker models.Key) (*Claim, error) {
 		}
 		m := rows[0]
 		if d.State == models.DeliveryClaimed {
-			if err := s.settle(tx, customer, conv, d, m, models.StatusUnknown, ""); err != nil {
+			if err := s.unknown(tx, customer, conv, d, m); err != nil {
 				return nil, err
 			}
 			continue
 		}
 		if reason := mayLeave(customer, m); reason != "" {
-			conv.Contact = conv.Contact.Return(m.Slot, tx.Now, account.Policy())
-			if err := s.settle(tx, customer, conv, d, m, models.StatusFailed, reason); err != nil {
+			if err := s.failed(tx, customer, conv, d, m, tx.Now, &Refusal{Reason: reason}); err != nil {
 				return nil, err
 			}
 			continue
@@ -173,11 +172,10 @@ func (s *Services) outcome(tx *store.Tx, customer *models.Customer, conv *models
 	var refused *Refusal
 	switch {
 	case sendErr == nil:
-		conv.Contact = conv.Contact.Sent(m.Slot)
-		return true, s.settle(tx, customer, conv, d, m, models.StatusSent, "")
+		return true, s.sent(tx, customer, conv, d, m)
 	case errors.As(sendErr, &refused):
 	case !errors.Is(sendErr, ErrNotSent):
-		return true, s.settle(tx, customer, conv, d, m, models.StatusUnknown, "")
+		return true, s.unknown(tx, customer, conv, d, m)
 	case d.Attempts < limits.DeliveryAttempts:
 		d.State = models.DeliveryWaiting
 		queue.DueAt = tx.Now.Add(backoff(d.Attempts))
@@ -185,39 +183,10 @@ func (s *Services) outcome(tx *store.Tx, customer *models.Customer, conv *models
 	default:
 		refused = &Refusal{Reason: models.FailedNoChannel}
 	}
-	account, err := tx.Reader.Account(tx.Account)
-	if err != nil {
-		return false, err
-	}
-	conv.Contact = conv.Contact.Return(m.Slot, tx.Now, account.Policy())
-	if refused.WindowOver {
-		conv.Contact = conv.Contact.PlatformEnded(at)
-	}
-	if refused.WindowSpent {
-		conv.Contact = conv.Contact.PlatformExhausted(at)
-	}
-	return true, s.settle(tx, customer, conv, d, m, models.StatusFailed, refused.Reason)
+	return true, s.failed(tx, customer, conv, d, m, at, refused)
 }
 
 func backoff(attempts int) time.Duration {
 	d := limits.DeliveryBackoff << (attempts - 1)
 	return min(d, limits.DeliveryBackoffMax)
-}
-
-// settle writes the end of a delivery and tells who wrote the message.
-func (s *Services) settle(tx *store.Tx, customer *models.Customer, conv *models.Conversation, d *models.Delivery,
-	m *models.Message, status models.MessageStatus, reason models.FailureReason,
-) error {
-	m.Status, m.FailureReason, m.StatusAt = status, reason, tx.Now
-	if err := tx.UpdateConversations([]*models.Conversation{conv}); err != nil {
-		return err
-	}
-	if err := tx.DeleteDelivery(d); err != nil {
-		return err
-	}
-	tx.Emit(models.Event{
-		Stream: m.AdvisorID, Kind: models.EventMessageStatus, Customer: m.CustomerID, Message: m.Key,
-		Primed: &models.Primed{Customer: customer, Conversation: conv, Message: m},
-	})
-	return tx.UpdateMessageStatus([]*models.Message{m})
 }

@@ -1,0 +1,55 @@
+package services
+
+import (
+	"clientele/models"
+	"clientele/store"
+)
+
+// sent records that the channel accepted a message (rules G4, G6).
+func (s *Services) sent(tx *store.Tx, customer *models.Customer, conv *models.Conversation, d *models.Delivery, m *models.Message) error {
+	conv.Contact = conv.Contact.Sent(m.Slot)
+	return s.settle(tx, customer, conv, d, m, models.StatusSent, "")
+}
+
+// unknown records that nobody knows whether the channel has a message; its allowance stays taken
+// (rule G6).
+func (s *Services) unknown(tx *store.Tx, customer *models.Customer, conv *models.Conversation, d *models.Delivery, m *models.Message) error {
+	return s.settle(tx, customer, conv, d, m, models.StatusUnknown, "")
+}
+
+// failed records that a message certainly did not go out, gives its slot back (rule G4), and
+// follows what the platform said of the reply window (rule G2). at is when it was claimed.
+func (s *Services) failed(tx *store.Tx, customer *models.Customer, conv *models.Conversation, d *models.Delivery,
+	m *models.Message, at models.Time, why *Refusal,
+) error {
+	account, err := tx.Reader.Account(tx.Account)
+	if err != nil {
+		return err
+	}
+	conv.Contact = conv.Contact.Return(m.Slot, tx.Now, account.Policy())
+	if why.WindowOver {
+		conv.Contact = conv.Contact.PlatformEnded(at)
+	}
+	if why.WindowSpent {
+		conv.Contact = conv.Contact.PlatformExhausted(at)
+	}
+	return s.settle(tx, customer, conv, d, m, models.StatusFailed, why.Reason)
+}
+
+// settle writes the end of a delivery and tells who wrote the message.
+func (s *Services) settle(tx *store.Tx, customer *models.Customer, conv *models.Conversation, d *models.Delivery,
+	m *models.Message, status models.MessageStatus, reason models.FailureReason,
+) error {
+	m.Status, m.FailureReason, m.StatusAt = status, reason, tx.Now
+	if err := tx.UpdateConversations([]*models.Conversation{conv}); err != nil {
+		return err
+	}
+	if err := tx.DeleteDelivery(d); err != nil {
+		return err
+	}
+	tx.Emit(models.Event{
+		Stream: m.AdvisorID, Kind: models.EventMessageStatus, Customer: m.CustomerID, Message: m.Key,
+		Primed: &models.Primed{Customer: customer, Conversation: conv, Message: m},
+	})
+	return tx.UpdateMessageStatus([]*models.Message{m})
+}
