@@ -56,5 +56,5 @@ func (tx *Tx) UpdateConversations(rows []*models.Conversation) error {
 	for _, c := range rows {
 		c.UpdatedAt = tx.Now
 	}
-	return upsert(tx, rows, conversationColumns...)
+	return upsertFew(tx, rows, conversationColumns...)
 }

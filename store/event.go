@@ -45,7 +45,7 @@ func (tx *Tx) writeEvents() error {
 		e.Seq = s.Head
 		rows[i] = e
 	}
-	if err := upsert(tx, streams, "head"); err != nil {
+	if err := upsertFew(tx, streams, "head"); err != nil {
 		return err
 	}
 	return insertAt(tx, rows)

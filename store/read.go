@@ -59,16 +59,6 @@ func (r *Reader) lock() func() {
 	return r.turns.Unlock
 }
 
-// find reads the rows that build selects.
-func find[T any](r *Reader, build func(*gorm.DB) *gorm.DB) ([]*T, error) {
-	defer r.lock()()
-	var rows []*T
-	if err := build(r.db).Find(&rows).Error; err != nil {
-		return nil, translate(err)
-	}
-	return rows, nil
-}
-
 // first reads one row, ErrNotFound when there is none.
 func first[T any](r *Reader, build func(*gorm.DB) *gorm.DB) (*T, error) {
 	rows, err := find[T](r, func(db *gorm.DB) *gorm.DB { return build(db).Limit(1) })

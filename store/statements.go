@@ -26,6 +26,11 @@ func (counter) Info(context.Context, string, ...any)       {}
 func (counter) Warn(context.Context, string, ...any)       {}
 func (counter) Error(context.Context, string, ...any)      {}
 func (counter) Trace(ctx context.Context, _ time.Time, _ func() (string, int64), _ error) {
+	count(ctx)
+}
+
+// count counts a statement.
+func count(ctx context.Context) {
 	if n, ok := ctx.Value(statementsKey{}).(*atomic.Int64); ok {
 		n.Add(1)
 	}

@@ -178,33 +178,3 @@ func insert[T any](tx *Tx, rows []*T) error {
 	tx.enter(phaseRows)
 	return insertAt(tx, rows)
 }
-
-func insertAt[T any](tx *Tx, rows []*T) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	return translate(tx.db.CreateInBatches(rows, limits.BatchRows).Error)
-}
-
-// upsert writes these columns of rows that exist and are locked, many a statement: an INSERT
-// that finds each key taken. (An UPDATE would take one statement a row.)
-func upsert[T any](tx *Tx, rows []*T, columns ...string) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	return translate(tx.db.Clauses(clause.OnConflict{
-		Columns: primaryColumns[T](tx), DoUpdates: clause.AssignmentColumns(columns),
-	}).CreateInBatches(rows, limits.BatchRows).Error)
-}
-
-func primaryColumns[T any](tx *Tx) []clause.Column {
-	stmt := &gorm.Statement{DB: tx.db}
-	if err := stmt.Parse(new(T)); err != nil {
-		return nil
-	}
-	columns := make([]clause.Column, len(stmt.Schema.PrimaryFields))
-	for i, f := range stmt.Schema.PrimaryFields {
-		columns[i] = clause.Column{Name: f.DBName}
-	}
-	return columns
-}

@@ -1,0 +1,290 @@
+package store
+
+import (
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+
+	"clientele/limits"
+	"clientele/migrations"
+)
+
+// table is how the rows of one type lie in the database, read once from the type's tags. Rows
+// go in and out through it, without the mapper's callbacks: on the write path those took more
+// processor time than the database (docs/performance.md). Statements that choose rows are still
+// built with gorm.
+type table struct {
+	name    string
+	columns []column
+	byName  map[string]int
+	primary []string
+}
+
+// column is one column and the field that holds it.
+type column struct {
+	name  string
+	index []int
+	kind  reflect.Kind
+	// valuer: the field converts itself, as keys and identifiers do.
+	valuer  bool
+	primary bool
+}
+
+var (
+	tables       sync.Map // reflect.Type → *table
+	schemas      sync.Map // gorm's own cache
+	valuerType   = reflect.TypeFor[driver.Valuer]()
+	namingIsOurs = schema.NamingStrategy{}
+)
+
+// tableOf is the table of T, a struct with gorm tags. A type that cannot be mapped is a mistake
+// in the program.
+func tableOf[T any]() *table {
+	typ := reflect.TypeFor[T]()
+	if t, ok := tables.Load(typ); ok {
+		return t.(*table) //nolint:forcetypeassert // nothing else is stored.
+	}
+	parsed, err := schema.Parse(new(T), &schemas, namingIsOurs)
+	if err != nil {
+		panic(fmt.Sprintf("no table for %s: %v", typ, err))
+	}
+	t := &table{name: parsed.Table, byName: map[string]int{}}
+	for _, f := range parsed.Fields {
+		if f.DBName == "" {
+			continue
+		}
+		t.byName[f.DBName] = len(t.columns)
+		t.columns = append(t.columns, column{
+			name: f.DBName, index: f.StructField.Index, kind: f.FieldType.Kind(), valuer: f.FieldType.Implements(valuerType),
+			primary: f.PrimaryKey,
+		})
+		if f.PrimaryKey {
+			t.primary = append(t.primary, f.DBName)
+		}
+	}
+	stored, _ := tables.LoadOrStore(typ, t)
+	return stored.(*table) //nolint:forcetypeassert // nothing else is stored.
+}
+
+// value is what the driver is given for a column of a row.
+func (c *column) value(row reflect.Value) (any, error) {
+	f := row.FieldByIndex(c.index)
+	if c.valuer {
+		v, ok := f.Interface().(driver.Valuer)
+		if !ok {
+			return nil, fmt.Errorf("column %s cannot be written", c.name)
+		}
+		return v.Value()
+	}
+	switch c.kind {
+	case reflect.Int64, reflect.Int, reflect.Int32:
+		return f.Int(), nil
+	case reflect.String:
+		return f.String(), nil
+	case reflect.Bool:
+		return f.Bool(), nil
+	default:
+		return f.Interface(), nil
+	}
+}
+
+// insertAt appends rows, limits.BatchRows a statement, in whatever phase the transaction is.
+func insertAt[T any](tx *Tx, rows []*T) error {
+	t := tableOf[T]()
+	return write(tx, t, t.columns, rows, nil)
+}
+
+// upsert writes these columns of rows that exist and are locked, many a statement: an INSERT
+// that finds each key taken. (An UPDATE would take one statement a row.)
+func upsert[T any](tx *Tx, rows []*T, columns ...string) error {
+	t := tableOf[T]()
+	return write(tx, t, t.columns, rows, columns)
+}
+
+// upsertFew is upsert with no more than the keys and these columns, for a table whose other
+// columns have defaults that pass its checks: the shorter statement takes half the time.
+func upsertFew[T any](tx *Tx, rows []*T, columns ...string) error {
+	t := tableOf[T]()
+	named := slices.DeleteFunc(slices.Clone(t.columns), func(c column) bool {
+		return !c.primary && !slices.Contains(columns, c.name)
+	})
+	return write(tx, t, named, rows, columns)
+}
+
+// write inserts these columns of rows, limits.BatchRows a statement; where a key is taken, update
+// is what changes.
+func write[T any](tx *Tx, t *table, columns []column, rows []*T, update []string) error {
+	for part := range slices.Chunk(rows, limits.BatchRows) {
+		args := make([]any, 0, len(part)*len(columns))
+		for _, row := range part {
+			v := reflect.ValueOf(row).Elem()
+			for i := range columns {
+				arg, err := columns[i].value(v)
+				if err != nil {
+					return err
+				}
+				args = append(args, arg)
+			}
+		}
+		if err := tx.exec(t.insert(columns, len(part), update, tx.store.dialect), args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insert is the text of an INSERT of n rows.
+func (t *table) insert(columns []column, n int, update []string, d migrations.Dialect) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO ")
+	quoted(&b, t.name)
+	b.WriteString(" (")
+	for i, c := range columns {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		quoted(&b, c.name)
+	}
+	b.WriteString(") VALUES ")
+	row := "(?" + strings.Repeat(",?", len(columns)-1) + ")"
+	b.WriteString(row)
+	for range n - 1 {
+		b.WriteByte(',')
+		b.WriteString(row)
+	}
+	if len(update) == 0 {
+		return b.String()
+	}
+	if d == migrations.SQLite {
+		b.WriteString(" ON CONFLICT (")
+		for i, p := range t.primary {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			quoted(&b, p)
+		}
+		b.WriteString(") DO UPDATE SET ")
+	} else {
+		b.WriteString(" ON DUPLICATE KEY UPDATE ")
+	}
+	for i, c := range update {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		quoted(&b, c)
+		if d == migrations.SQLite {
+			b.WriteString("=excluded.")
+			quoted(&b, c)
+		} else {
+			b.WriteString("=VALUES(")
+			quoted(&b, c)
+			b.WriteByte(')')
+		}
+	}
+	return b.String()
+}
+
+// quoted writes a name of a table or column; both engines take backticks.
+func quoted(b *strings.Builder, name string) {
+	b.WriteByte('`')
+	b.WriteString(name)
+	b.WriteByte('`')
+}
+
+// exec runs one statement of the transaction.
+func (tx *Tx) exec(statement string, args []any) error {
+	ctx := tx.db.Statement.Context
+	count(ctx)
+	_, err := tx.db.Statement.ConnPool.ExecContext(ctx, statement, args...)
+	return translate(err)
+}
+
+// query runs one statement and reads its rows with read, which is called for each.
+func (r *Reader) query(read func(*sql.Rows) error, statement string, args ...any) error {
+	defer r.lock()()
+	ctx := r.db.Statement.Context
+	count(ctx)
+	rows, err := r.db.Statement.ConnPool.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return translate(err)
+	}
+	return translate(drain(rows, read))
+}
+
+// drain reads rows to their end. A deadlock in the middle is told by Err alone.
+func drain(rows *sql.Rows, read func(*sql.Rows) error) error {
+	for rows.Next() {
+		if err := read(rows); err != nil {
+			_ = rows.Close() // the error of reading is the one to tell.
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
+// find reads the rows that build selects.
+func find[T any](r *Reader, build func(*gorm.DB) *gorm.DB) ([]*T, error) {
+	defer r.lock()()
+	found, err := build(r.db.Model(new(T))).Rows()
+	if err != nil {
+		return nil, translate(err)
+	}
+	columns, err := found.Columns()
+	if err != nil {
+		return nil, translate(err)
+	}
+	t := tableOf[T]()
+	var rows []*T
+	into := make([]any, len(columns))
+	err = drain(found, func(found *sql.Rows) error {
+		row := new(T)
+		if err := t.into(row, columns, into); err != nil {
+			return err
+		}
+		if err := found.Scan(into...); err != nil {
+			return err
+		}
+		rows = append(rows, row)
+		return nil
+	})
+	return rows, translate(err)
+}
+
+// into points at the fields of a row, in the order of columns.
+func (t *table) into(row any, columns []string, into []any) error {
+	v := reflect.ValueOf(row).Elem()
+	for i, name := range columns {
+		at, ok := t.byName[name]
+		if !ok {
+			var unread any // a column that a newer release added.
+			into[i] = &unread
+			continue
+		}
+		into[i] = v.FieldByIndex(t.columns[at].index).Addr().Interface()
+	}
+	return nil
+}
+
+// selected is the columns of T under an alias, for a statement that joins.
+func (t *table) selected(alias string) string {
+	var b strings.Builder
+	for i, c := range t.columns {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(alias)
+		b.WriteByte('.')
+		quoted(&b, c.name)
+	}
+	return b.String()
+}
