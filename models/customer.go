@@ -44,7 +44,9 @@ type Customer struct {
 	// E12); 0 while it holds. A suspended binding is not counted; its advisor still reads.
 	SuspendedAt Time `gorm:"column:suspended_at"`
 
-	LastInteractionAt Time `gorm:"column:last_interaction_at"`
+	// LastInteractionAt is the last of the five actions. It is a column of the conversation's row,
+	// so that a message changes one row and not two; whoever reads a customer reads it with it.
+	LastInteractionAt Time `gorm:"->;column:last_interaction_at"`
 	CreatedAt         Time `gorm:"column:created_at;autoCreateTime:false"`
 	UpdatedAt         Time `gorm:"column:updated_at;autoUpdateTime:false"`
 }

@@ -64,6 +64,14 @@ type AppLease struct {
 // TableName names the table for the mapper.
 func (AppLease) TableName() string { return "app_lease" }
 
+// Listener is what a customer's message has to know of the advisor it is for (rule N3).
+type Listener struct {
+	// Online: the advisor is ACTIVE, and ONLINE by their own word.
+	Online bool
+	// AppOpen: a live message subscription of theirs holds a lease somewhere.
+	AppOpen bool
+}
+
 // Stream is the counter row of an advisor's event stream.
 type Stream struct {
 	AccountID Key   `gorm:"column:account_id;primaryKey"`

@@ -216,11 +216,7 @@ func (s *Services) sweepApp(ctx context.Context, l *models.AppLease) error {
 // inquireFor makes inquiries for conversations that are still unread and that nobody was told of.
 func (s *Services) inquireFor(ctx context.Context, l *models.AppLease, customers []models.Key) error {
 	return s.store.Write(ctx, store.System(), l.AccountID, func(tx *store.Tx) error {
-		rows, err := tx.LockCustomers(customers)
-		if err != nil {
-			return err
-		}
-		conversations, err := tx.LockConversations(customers)
+		rows, conversations, err := tx.LockCustomers(customers)
 		if err != nil {
 			return err
 		}
@@ -241,13 +237,9 @@ func (s *Services) inquireFor(ctx context.Context, l *models.AppLease, customers
 			return nil // the app came back, or nobody is to be told
 		}
 		b := &inboundBatch{s: s, tx: tx, inquiries: map[models.Key]*models.Notification{}}
-		byKey := map[models.Key]*models.Customer{}
-		for _, c := range rows {
-			byKey[c.Key] = c
-		}
 		var changed []*models.Conversation
-		for _, conv := range conversations {
-			c := byKey[conv.CustomerID]
+		for i, conv := range conversations {
+			c := rows[i]
 			if c.BoundTo() != a.Key || conv.Unread == 0 || !conv.InquiryID.IsZero() {
 				continue
 			}

@@ -227,15 +227,11 @@ func markRead(tx *store.Tx, c *Scope, conv *models.Conversation, upTo models.Key
 
 // lockConversation locks one customer and their conversation.
 func lockConversation(tx *store.Tx, key models.Key) (*models.Customer, *models.Conversation, error) {
-	customers, err := tx.LockCustomers([]models.Key{key})
+	customers, conversations, err := tx.LockCustomers([]models.Key{key})
 	if err != nil {
 		return nil, nil, err
 	}
-	conversations, err := tx.LockConversations([]models.Key{key})
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(customers) == 0 || len(conversations) == 0 {
+	if len(customers) == 0 {
 		return nil, nil, models.NotFound("customer", "")
 	}
 	return customers[0], conversations[0], nil

@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"unicode/utf8"
 
@@ -100,25 +101,34 @@ func (s *Services) processInbound(ctx context.Context, account models.Key, items
 	}
 }
 
-// errRedraw: an advisor drawn at random was not free under the lock; draw among all, locked.
-var errRedraw = errors.New("the drawn advisor is not free")
+// What makes a batch run once more, with more of the database.
+var (
+	// errRedraw: an advisor drawn at random was not free under the lock; draw among all, locked.
+	errRedraw = errors.New("the drawn advisor is not free")
+	// errForgotten: a customer whose key was remembered is gone; look all of them up.
+	errForgotten = errors.New("a remembered customer is gone")
+)
 
 func (s *Services) writeInbound(ctx context.Context, account models.Key, items []*inboundItem) error {
-	for _, wide := range []bool{false, true} {
+	var wide, lookUp bool
+	for {
 		var b *inboundBatch
 		err := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
-			b = &inboundBatch{s: s, tx: tx, wide: wide}
+			b = &inboundBatch{s: s, tx: tx, wide: wide, lookUp: lookUp}
 			return b.write(items)
 		})
-		if errors.Is(err, errRedraw) {
-			continue
+		switch {
+		case errors.Is(err, errRedraw) && !wide:
+			wide = true
+		case errors.Is(err, errForgotten) && !lookUp:
+			lookUp = true
+		default:
+			if err == nil {
+				b.finish(items)
+			}
+			return err
 		}
-		if err == nil {
-			b.finish(items)
-		}
-		return err
 	}
-	return errRedraw
 }
 
 // write runs one batch in its transaction. Rows are read and locked phase by phase, the pure
@@ -165,13 +175,49 @@ func (b *inboundBatch) load(items []*inboundItem) (err error) {
 	if b.seen, err = tx.SeenInbound(tx.Account, dedup); err != nil {
 		return err
 	}
-	if err := b.loadTargets(scenes, openids, wantsAny); err != nil {
-		return err
+	if b.onlyWritten(items) {
+		err = b.lockListeners()
+	} else {
+		if err = b.loadTargets(scenes, openids, wantsAny); err == nil {
+			err = b.lockAdvisors()
+		}
 	}
-	if err := b.lockAdvisors(); err != nil {
+	if err != nil {
 		return err
 	}
 	return b.loadNotices()
+}
+
+// onlyWritten reports whether all the batch can change is conversations: its customers follow,
+// no binding of theirs waits to be taken up, and none of them follows, leaves or scans. That is
+// nearly every batch, and it needs no advisor's row.
+func (b *inboundBatch) onlyWritten(items []*inboundItem) bool {
+	for _, it := range items {
+		switch it.in.Kind {
+		case models.InboundMessage, models.InboundMenu, models.InboundOther:
+		default:
+			return false
+		}
+	}
+	for _, c := range b.customers {
+		if c.FollowState != models.Following || !c.SuspendedAt.IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
+// lockListeners locks the streams of those whom the batch's customers are bound to.
+func (b *inboundBatch) lockListeners() (err error) {
+	b.written = true
+	keys := make([]models.Key, 0, len(b.customers))
+	for _, c := range b.customers {
+		if !c.AdvisorID.IsZero() {
+			keys = append(keys, c.AdvisorID)
+		}
+	}
+	b.listeners, err = b.tx.LockListeners(keys)
+	return err
 }
 
 func (b *inboundBatch) loadCustomers(openids []models.Ident) error {
@@ -180,27 +226,25 @@ func (b *inboundBatch) loadCustomers(openids []models.Ident) error {
 	if len(openids) == 0 {
 		return nil
 	}
-	byOpenID, err := b.tx.EnsureCustomers(openids)
+	keys, ok := b.s.lanes.customers(b.tx.Account, openids)
+	if !ok || b.lookUp {
+		byOpenID, err := b.tx.EnsureCustomers(openids)
+		if err != nil {
+			return err
+		}
+		keys = slices.Collect(maps.Values(byOpenID))
+	}
+	customers, conversations, err := b.tx.LockCustomers(keys)
 	if err != nil {
 		return err
 	}
-	keys := make([]models.Key, 0, len(byOpenID))
-	for _, k := range byOpenID {
-		keys = append(keys, k)
+	for i, c := range customers {
+		b.customers[c.OpenID], b.conversations[c.Key] = c, conversations[i]
 	}
-	customers, err := b.tx.LockCustomers(keys)
-	if err != nil {
-		return err
-	}
-	for _, c := range customers {
-		b.customers[c.OpenID] = c
-	}
-	conversations, err := b.tx.LockConversations(keys)
-	if err != nil {
-		return err
-	}
-	for _, c := range conversations {
-		b.conversations[c.CustomerID] = c
+	for _, o := range openids {
+		if b.customers[o] == nil {
+			return errForgotten
+		}
 	}
 	return nil
 }
@@ -266,6 +310,6 @@ func (b *inboundBatch) finish(items []*inboundItem) {
 		it.result = b.results[i]
 	}
 	for _, c := range b.customers {
-		b.s.lanes.remember(b.tx.Account, c.OpenID, c.AdvisorID)
+		b.s.lanes.remember(b.tx.Account, c)
 	}
 }

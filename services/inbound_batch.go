@@ -24,6 +24,8 @@ type targetGroup struct {
 type inboundBatch struct {
 	s  *Services
 	tx *store.Tx
+	// lookUp asks the database for the customers' keys even where they are remembered.
+	lookUp bool
 	// wide locks every free advisor of a group, at most limits.AdvisorsPerGroup, instead of a few
 	// drawn ones.
 	wide    bool
@@ -38,8 +40,11 @@ type inboundBatch struct {
 	free          []models.Key // of the whole account, for auto-assign
 	staff         map[models.Ident]bool
 	advisors      map[models.Key]*models.Advisor
-	openApps      map[models.Key]bool
+	listeners     map[models.Key]models.Listener
 	inquiries     map[models.Key]*models.Notification
+
+	// written: the batch changes conversations alone; see onlyWritten.
+	written bool
 
 	results       []InboundResult
 	changed       map[models.Key]bool // customers whose row and conversation changed
@@ -87,7 +92,14 @@ func (b *inboundBatch) lockAdvisors() error {
 	for _, a := range rows {
 		b.advisors[a.Key] = a
 	}
-	b.openApps, err = b.tx.OpenApps(b.tx.Account, keys, b.tx.Now)
+	open, err := b.tx.OpenApps(b.tx.Account, keys, b.tx.Now)
+	b.listeners = make(map[models.Key]models.Listener, len(rows))
+	for _, a := range rows {
+		b.listeners[a.Key] = models.Listener{
+			Online:  a.StateAt(b.tx.Now) == models.AdvisorActive && a.Presence == models.PresenceOnline,
+			AppOpen: open[a.Key],
+		}
+	}
 	return err
 }
 
@@ -191,7 +203,8 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 // acted notes an action that opens the reply window (rule G2). Whoever acts follows, unless
 // what they did is older than their leaving.
 func (b *inboundBatch) acted(c *models.Customer, conv *models.Conversation, a models.ContactAction, at models.Time) {
-	c.LastInteractionAt = max(c.LastInteractionAt, at)
+	conv.LastInteractionAt = max(conv.LastInteractionAt, at)
+	c.LastInteractionAt = conv.LastInteractionAt
 	conv.Contact = conv.Contact.Opened(a, at, b.policy)
 	if c.FollowState != models.Following && at > c.UnfollowedAt {
 		c.FollowState, c.FollowedAt = models.Following, at
@@ -203,7 +216,8 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 		return nil // they left again since; the platform's retries arrive in any order
 	}
 	c.FollowState, c.FollowedAt = models.Following, max(c.FollowedAt, in.At)
-	c.LastInteractionAt = max(c.LastInteractionAt, in.At)
+	conv.LastInteractionAt = max(conv.LastInteractionAt, in.At)
+	c.LastInteractionAt = conv.LastInteractionAt
 	conv.Contact = conv.Contact.Opened(models.ActionFollow, in.At, b.policy)
 	if in.Scene != "" {
 		conv.Contact = conv.Contact.Opened(models.ActionScan, in.At, b.policy)
@@ -337,16 +351,16 @@ func (b *inboundBatch) message(c *models.Customer, conv *models.Conversation, in
 	}
 	b.messages = append(b.messages, m)
 	conv.LastMessageID, conv.ActiveAt, conv.LastCustomerAt = m.Key, now, now
-	a := b.advisors[c.BoundTo()]
-	if a == nil {
+	listener, bound := b.listeners[c.BoundTo()]
+	if !bound {
 		return // rule E7: recorded for the merchant, answered by nobody
 	}
 	conv.Unread++
 	b.tx.Emit(models.Event{
-		Stream: a.Key, Kind: models.EventMessageReceived, Customer: c.Key, Message: m.Key,
+		Stream: c.AdvisorID, Kind: models.EventMessageReceived, Customer: c.Key, Message: m.Key,
 		Primed: &models.Primed{Customer: c, Conversation: conv, Message: m},
 	})
-	if b.account.IsOpen() && a.StateAt(now) == models.AdvisorActive && a.Presence == models.PresenceOnline && !b.openApps[a.Key] {
+	if b.account.IsOpen() && listener.Online && !listener.AppOpen {
 		b.inquire(c, conv)
 	}
 }
@@ -415,10 +429,16 @@ func (b *inboundBatch) save() error {
 		}
 	}
 	tx := b.tx
+	if b.written {
+		if err := tx.UpdateWritten(conversations); err != nil {
+			return err
+		}
+		customers, conversations = nil, nil
+	}
 	steps := []func() error{
 		func() error {
 			return tx.UpdateCustomers(customers, "follow_state", "followed_at", "unfollowed_at",
-				"advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at", "last_interaction_at")
+				"advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at")
 		},
 		func() error { return tx.UpdateConversations(conversations) },
 		func() error { return tx.UpdateAdvisors(advisors, "customer_count") },

@@ -28,15 +28,18 @@ type lanes struct {
 	all   []*lane
 	write func(ctx context.Context, account models.Key, items []*inboundItem)
 
-	// owners remembers the advisor of an openid, to choose the lane. It may be out of date.
-	mu     sync.Mutex
-	owners map[owned]models.Key
+	// known remembers customers by openid: the key, which never changes while the row is there,
+	// and the advisor, to choose the lane. Either may be out of date.
+	mu    sync.Mutex
+	known map[person]remembered
 }
 
-type owned struct {
+type person struct {
 	account models.Key
 	openid  models.Ident
 }
+
+type remembered struct{ customer, advisor models.Key }
 
 type lane struct {
 	mu      sync.Mutex
@@ -46,14 +49,14 @@ type lane struct {
 	work chan struct{}
 }
 
-// ownersKept bounds the memory of owners; when it is full it starts anew.
-const ownersKept = 100_000
+// knownKept bounds the memory of known, some 15 MB; when it is full it starts anew.
+const knownKept = 100_000
 
 func newLanes(n int, write func(context.Context, models.Key, []*inboundItem)) *lanes {
 	if n <= 0 {
 		n = limits.Lanes
 	}
-	l := &lanes{seed: maphash.MakeSeed(), write: write, owners: map[owned]models.Key{}}
+	l := &lanes{seed: maphash.MakeSeed(), write: write, known: map[person]remembered{}}
 	for range n {
 		l.all = append(l.all, &lane{work: make(chan struct{}, 1)})
 	}
@@ -62,13 +65,13 @@ func newLanes(n int, write func(context.Context, models.Key, []*inboundItem)) *l
 
 // put queues an item; UNAVAILABLE when its lane is full or stopped.
 func (l *lanes) put(it *inboundItem) error {
-	key := owned{it.account, models.Ident(it.in.OpenID)}
+	key := person{it.account, models.Ident(it.in.OpenID)}
 	l.mu.Lock()
-	owner, ok := l.owners[key]
+	advisor := l.known[key].advisor
 	l.mu.Unlock()
 	var h uint64
-	if ok && !owner.IsZero() {
-		h = maphash.Comparable(l.seed, owner)
+	if !advisor.IsZero() {
+		h = maphash.Comparable(l.seed, advisor)
 	} else {
 		h = maphash.Comparable(l.seed, key)
 	}
@@ -86,14 +89,29 @@ func (l *lanes) put(it *inboundItem) error {
 	return nil
 }
 
-// remember notes whose an openid is.
-func (l *lanes) remember(account models.Key, openid models.Ident, advisor models.Key) {
+// remember notes the key and the advisor of a customer.
+func (l *lanes) remember(account models.Key, c *models.Customer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.owners) >= ownersKept {
-		clear(l.owners)
+	if len(l.known) >= knownKept {
+		clear(l.known)
 	}
-	l.owners[owned{account, openid}] = advisor
+	l.known[person{account, c.OpenID}] = remembered{customer: c.Key, advisor: c.AdvisorID}
+}
+
+// customers is the keys of these openids, if all of them are remembered.
+func (l *lanes) customers(account models.Key, openids []models.Ident) ([]models.Key, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	keys := make([]models.Key, len(openids))
+	for i, o := range openids {
+		k, ok := l.known[person{account, o}]
+		if !ok {
+			return nil, false
+		}
+		keys[i] = k.customer
+	}
+	return keys, true
 }
 
 // run works until ctx ends, finishes what waits, and refuses what comes after.

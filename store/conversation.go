@@ -30,7 +30,7 @@ func (r *Reader) InboxPage(account, advisor models.Key, f InboxFilter, p relay.P
 			db = db.Where("last_customer_at > last_advisor_at")
 		}
 		if f.InteractedSince > 0 {
-			db = db.Where("EXISTS (SELECT 1 FROM customer c WHERE c.account_id = conversation.account_id AND c.id = conversation.customer_id AND c.last_interaction_at >= ?)", f.InteractedSince)
+			db = db.Where("last_interaction_at >= ?", f.InteractedSince)
 		}
 		return keyset(db, p, "active_at", "customer_id")
 	})
@@ -44,11 +44,26 @@ func (tx *Tx) LockConversations(customers []models.Key) ([]*models.Conversation,
 // conversationColumns is everything of a conversation that changes after it was made.
 var conversationColumns = []string{
 	"advisor_id", "visible_from", "active_at", "last_message_id", "unread", "read_up_to",
-	"last_customer_at", "last_advisor_at", "inquiry_id",
+	"last_customer_at", "last_advisor_at", "last_interaction_at", "inquiry_id",
 	"window_end", "window_left", "window_no", "window_from", "window_taken",
 	"outreach_month", "outreach_used",
 	"session_end", "session_left", "session_no", "session_month", "session_sent", "session_out",
 	"updated_at",
+}
+
+// messageColumns is what a customer's message changes of a conversation.
+var messageColumns = []string{
+	"active_at", "last_message_id", "unread", "last_customer_at", "last_interaction_at", "inquiry_id",
+	"window_end", "window_left", "window_no", "window_from", "window_taken", "updated_at",
+}
+
+// UpdateWritten writes locked conversations of which nothing changed but what a customer's
+// message changes.
+func (tx *Tx) UpdateWritten(rows []*models.Conversation) error {
+	for _, c := range rows {
+		c.UpdatedAt = tx.Now
+	}
+	return upsertFew(tx, rows, messageColumns...)
 }
 
 // UpdateConversations writes locked conversations.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"slices"
 
 	"gorm.io/gorm"
@@ -11,9 +12,22 @@ import (
 	"clientele/models"
 )
 
+// customers reads the customers that build selects, each with the time of their last interaction.
+func customers(r *Reader, build func(*gorm.DB) *gorm.DB) ([]*models.Customer, error) {
+	return find[models.Customer](r, func(db *gorm.DB) *gorm.DB {
+		return build(db.Select("customer.*, (SELECT v.last_interaction_at FROM conversation v " +
+			"WHERE v.account_id = customer.account_id AND v.customer_id = customer.id) AS last_interaction_at"))
+	})
+}
+
 // Customers reads customers by key; unknown ones are left out.
 func (r *Reader) Customers(account models.Key, keys []models.Key) ([]*models.Customer, error) {
-	return byKeys[models.Customer](r, account, "id", keys)
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	return customers(r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("account_id = ? AND id IN ?", account, keys).Order("id")
+	})
 }
 
 // CustomersByOpenID reads customers by openid; unknown ones are left out.
@@ -21,16 +35,23 @@ func (r *Reader) CustomersByOpenID(account models.Key, openids []models.Ident) (
 	if len(openids) == 0 {
 		return nil, nil
 	}
-	return find[models.Customer](r, func(db *gorm.DB) *gorm.DB {
+	return customers(r, func(db *gorm.DB) *gorm.DB {
 		return db.Where("account_id = ? AND openid IN ?", account, openids)
 	})
 }
 
 // CustomerByUnionID reads the customer with this unionid, the earliest if several share it.
 func (r *Reader) CustomerByUnionID(account models.Key, unionid models.Ident) (*models.Customer, error) {
-	return first[models.Customer](r, func(db *gorm.DB) *gorm.DB {
-		return db.Where("account_id = ? AND unionid = ?", account, unionid).Order("id")
+	rows, err := customers(r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("account_id = ? AND unionid = ?", account, unionid).Order("id").Limit(1)
 	})
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, ErrNotFound
+	}
+	return rows[0], nil
 }
 
 // CustomerFilter says which customers a page holds.
@@ -44,7 +65,7 @@ type CustomerFilter struct {
 // CustomerPage reads a page: an advisor's customers by their binding, the account's by when
 // they were first seen, latest first.
 func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page) ([]*models.Customer, error) {
-	return find[models.Customer](r, func(db *gorm.DB) *gorm.DB {
+	return customers(r, func(db *gorm.DB) *gorm.DB {
 		db = db.Where("account_id = ?", account)
 		if !f.Advisor.IsZero() {
 			return keyset(db.Where("advisor_id = ?", f.Advisor), p, "bound_at", "id")
@@ -126,9 +147,39 @@ func (tx *Tx) customerKeys(openids []models.Ident) (map[models.Ident]models.Key,
 	return keys, err
 }
 
-// LockCustomers reads and locks customers by key, in key order.
-func (tx *Tx) LockCustomers(keys []models.Key) ([]*models.Customer, error) {
-	return locked[models.Customer](tx, phaseCustomers, "id", keys)
+// LockCustomers reads and locks customers with their conversations, in key order and in one
+// statement; the two slices are of one length and go together. A conversation is locked right
+// after its customer, and nobody who holds a conversation asks for a customer, so who locks both
+// together and who locks them phase by phase cannot wait for each other in a circle.
+func (tx *Tx) LockCustomers(keys []models.Key) ([]*models.Customer, []*models.Conversation, error) {
+	tx.enter(phaseCustomers)
+	tx.enter(phaseConversations)
+	if len(keys) == 0 {
+		return nil, nil, nil
+	}
+	keys = sorted(keys)
+	join, lock := "STRAIGHT_JOIN", " FOR UPDATE" // customers first, whatever the optimizer would like better
+	if tx.store.IsEmbedded() {
+		join, lock = "CROSS JOIN", ""
+	}
+	customer, conversation := tableOf[models.Customer](), tableOf[models.Conversation]()
+	statement := "SELECT " + customer.selected("c") + "," + conversation.selected("v") +
+		" FROM customer c " + join + " conversation v ON v.account_id = c.account_id AND v.customer_id = c.id" +
+		" WHERE c.account_id = ? AND c.id IN (" + marks(len(keys)) + ") ORDER BY c.id" + lock
+	var customers []*models.Customer
+	var conversations []*models.Conversation
+	into := make([]any, 0, len(customer.columns)+len(conversation.columns))
+	err := tx.query(func(rows *sql.Rows) error {
+		c, v := new(models.Customer), new(models.Conversation)
+		into = conversation.fields(v, customer.fields(c, into[:0]))
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		c.LastInteractionAt = v.LastInteractionAt
+		customers, conversations = append(customers, c), append(conversations, v)
+		return nil
+	}, statement, keyArgs(tx.Account, keys)...)
+	return customers, conversations, err
 }
 
 // UpdateCustomers writes these columns of locked customers.

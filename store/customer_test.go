@@ -50,7 +50,7 @@ func TestEnsureCustomersTogether(t *testing.T) {
 					for _, k := range known {
 						keys = append(keys, k)
 					}
-					if rows, err := tx.LockCustomers(keys); err != nil || len(rows) != openids {
+					if rows, _, err := tx.LockCustomers(keys); err != nil || len(rows) != openids {
 						return fmt.Errorf("%d rows are locked, %w", len(rows), err)
 					}
 					rows, err := tx.LockConversations(keys)
@@ -88,7 +88,7 @@ func TestEnsureCustomers(t *testing.T) {
 		account, other := testkit.Account(t, s), testkit.Account(t, s)
 		keys := testkit.Customers(t, s, account.Key, 3)
 		testkit.Write(t, s, account.Key, func(tx *store.Tx) error {
-			rows, err := tx.LockCustomers(keys[:1])
+			rows, _, err := tx.LockCustomers(keys[:1])
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,33 +23,71 @@ func (tx *Tx) writeEvents() error {
 	if len(tx.events) == 0 {
 		return nil
 	}
-	keys := make([]models.Key, len(tx.events))
-	for i := range tx.events {
-		keys[i] = tx.events[i].Stream
+	if tx.streams == nil {
+		keys := make([]models.Key, len(tx.events))
+		for i := range tx.events {
+			keys[i] = tx.events[i].Stream
+		}
+		streams, err := locked[models.Stream](tx, phaseStreams, "id", keys)
+		if err != nil {
+			return err
+		}
+		tx.streams = make(map[models.Key]*models.Stream, len(streams))
+		for _, s := range streams {
+			tx.streams[s.Key] = s
+		}
 	}
-	streams, err := locked[models.Stream](tx, phaseStreams, "id", keys)
-	if err != nil {
-		return err
-	}
-	heads := make(map[models.Key]*models.Stream, len(streams))
-	for _, s := range streams {
-		heads[s.Key] = s
-	}
+	var raised []*models.Stream
 	rows := make([]*models.Event, len(tx.events))
 	for i := range tx.events {
 		e := &tx.events[i]
-		s := heads[e.Stream]
+		s := tx.streams[e.Stream]
 		if s == nil {
 			return fmt.Errorf("no stream for advisor %s", e.Stream)
+		}
+		if !slices.Contains(raised, s) {
+			raised = append(raised, s)
 		}
 		s.Head++
 		e.Seq = s.Head
 		rows[i] = e
 	}
-	if err := upsertFew(tx, streams, "head"); err != nil {
+	if err := upsertFew(tx, raised, "head"); err != nil {
 		return err
 	}
 	return insertAt(tx, rows)
+}
+
+// LockListeners locks the streams of advisors before their events are known, and answers what a
+// message for each has to know; an advisor without a stream is left out. It takes the place of
+// locking advisors and asking for open apps where nothing of an advisor's row is changed or
+// decided for good: state and presence are as of this statement. After it the transaction may
+// only append, and emit to these streams alone.
+func (tx *Tx) LockListeners(advisors []models.Key) (map[models.Key]models.Listener, error) {
+	tx.enter(phaseRows)
+	advisors = sorted(advisors)
+	tx.streams = make(map[models.Key]*models.Stream, len(advisors))
+	listeners := make(map[models.Key]models.Listener, len(advisors))
+	if len(advisors) == 0 {
+		return listeners, nil
+	}
+	lock := " FOR UPDATE" // of the streams; what stands in a subquery is not locked.
+	if tx.store.IsEmbedded() {
+		lock = ""
+	}
+	args := append([]any{models.AdvisorActive, models.PresenceOnline, int64(tx.Now)}, keyArgs(tx.Account, advisors)...)
+	return listeners, tx.query(func(rows *sql.Rows) error {
+		s := &models.Stream{AccountID: tx.Account}
+		var l models.Listener
+		if err := rows.Scan(&s.Key, &s.Head, &l.Online, &l.AppOpen); err != nil {
+			return err
+		}
+		tx.streams[s.Key], listeners[s.Key] = s, l
+		return nil
+	}, "SELECT s.id, s.head,"+
+		" EXISTS(SELECT 1 FROM advisor a WHERE a.account_id = s.account_id AND a.id = s.id AND a.state = ? AND a.presence = ?),"+
+		" EXISTS(SELECT 1 FROM app_lease l WHERE l.account_id = s.account_id AND l.advisor_id = s.id AND l.expires_at > ?)"+
+		" FROM stream s WHERE s.account_id = ? AND s.id IN ("+marks(len(advisors))+") ORDER BY s.id"+lock, args...)
 }
 
 // Log is the event log as the hub reads it (events.Reader): on the primary, never in a snapshot.

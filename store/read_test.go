@@ -93,7 +93,7 @@ func TestPages(t *testing.T) {
 			keys := testkit.Customers(t, s, account.Key, len(ats))
 			want := map[models.Key][]models.Key{}
 			testkit.Write(t, s, account.Key, func(tx *store.Tx) error {
-				customers, err := tx.LockCustomers(keys)
+				customers, _, err := tx.LockCustomers(keys)
 				if err != nil {
 					return err
 				}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"encoding/json"
 
 	"gorm.io/gorm"
@@ -10,14 +11,23 @@ import (
 
 // SeenInbound reads which of these items were stored before.
 func (r *Reader) SeenInbound(account models.Key, keys []models.Ident) (map[models.Ident]*models.InboundRecord, error) {
-	rows, err := find[models.InboundRecord](r, func(db *gorm.DB) *gorm.DB {
-		return db.Where("account_id = ? AND dedup_key IN ?", account, keys)
-	})
-	seen := make(map[models.Ident]*models.InboundRecord, len(rows))
-	for _, rec := range rows {
-		seen[rec.DedupKey] = rec
+	seen := map[models.Ident]*models.InboundRecord{}
+	if len(keys) == 0 {
+		return seen, nil
 	}
-	return seen, err
+	t := tableOf[models.InboundRecord]()
+	args := []any{account[:]}
+	for _, k := range keys {
+		args = append(args, []byte(k))
+	}
+	return seen, r.query(func(rows *sql.Rows) error {
+		rec := new(models.InboundRecord)
+		if err := rows.Scan(t.fields(rec, nil)...); err != nil {
+			return err
+		}
+		seen[rec.DedupKey] = rec
+		return nil
+	}, "SELECT "+t.selected("i")+" FROM inbound i WHERE i.account_id = ? AND i.dedup_key IN ("+marks(len(keys))+")", args...)
 }
 
 // InsertInbound appends records; ErrDuplicate when one is stored already.

@@ -14,6 +14,7 @@ import (
 
 	"clientele/limits"
 	"clientele/migrations"
+	"clientele/models"
 )
 
 // table is how the rows of one type lie in the database, read once from the type's tags. Rows
@@ -23,7 +24,7 @@ import (
 type table struct {
 	name    string
 	columns []column
-	byName  map[string]int
+	byName  map[string][]int // every field that can be read, by column
 	primary []string
 }
 
@@ -55,12 +56,15 @@ func tableOf[T any]() *table {
 	if err != nil {
 		panic(fmt.Sprintf("no table for %s: %v", typ, err))
 	}
-	t := &table{name: parsed.Table, byName: map[string]int{}}
+	t := &table{name: parsed.Table, byName: map[string][]int{}}
 	for _, f := range parsed.Fields {
 		if f.DBName == "" {
 			continue
 		}
-		t.byName[f.DBName] = len(t.columns)
+		t.byName[f.DBName] = f.StructField.Index
+		if !f.Creatable {
+			continue // read from elsewhere
+		}
 		t.columns = append(t.columns, column{
 			name: f.DBName, index: f.StructField.Index, kind: f.FieldType.Kind(), valuer: f.FieldType.Implements(valuerType),
 			primary: f.PrimaryKey,
@@ -270,9 +274,18 @@ func (t *table) into(row any, columns []string, into []any) error {
 			into[i] = &unread
 			continue
 		}
-		into[i] = v.FieldByIndex(t.columns[at].index).Addr().Interface()
+		into[i] = v.FieldByIndex(at).Addr().Interface()
 	}
 	return nil
+}
+
+// fields appends pointers at the fields of a row, in the order of selected.
+func (t *table) fields(row any, into []any) []any {
+	v := reflect.ValueOf(row).Elem()
+	for i := range t.columns {
+		into = append(into, v.FieldByIndex(t.columns[i].index).Addr().Interface())
+	}
+	return into
 }
 
 // selected is the columns of T under an alias, for a statement that joins.
@@ -287,4 +300,17 @@ func (t *table) selected(alias string) string {
 		quoted(&b, c.name)
 	}
 	return b.String()
+}
+
+// marks is n placeholders of a list.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+
+// keyArgs is the account and keys as a statement's arguments.
+func keyArgs(account models.Key, keys []models.Key) []any {
+	args := make([]any, 0, 1+len(keys))
+	args = append(args, account[:])
+	for i := range keys {
+		args = append(args, keys[i][:])
+	}
+	return args
 }

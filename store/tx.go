@@ -54,6 +54,8 @@ type Tx struct {
 	actor  Actor
 	phase  phase
 	events []models.Event
+	// streams are the counter rows that are locked, once they are.
+	streams map[models.Key]*models.Stream
 	// audited says that the change is in the audit log, or that its rows are their own record.
 	audited bool
 }

@@ -283,7 +283,7 @@ func TestPhases(t *testing.T) {
 			if _, err := tx.LockAdvisors([]models.Key{key}); err != nil {
 				return err
 			}
-			_, err := tx.LockCustomers([]models.Key{key})
+			_, _, err := tx.LockCustomers([]models.Key{key})
 			return err
 		}
 	}
@@ -317,7 +317,7 @@ func TestPhases(t *testing.T) {
 			errs := []error{err}
 			_, err = tx.LockGroups(keys)
 			errs = append(errs, err)
-			_, err = tx.LockCustomers(keys)
+			_, _, err = tx.LockCustomers(keys)
 			errs = append(errs, err)
 			_, err = tx.LockConversations(keys)
 			errs = append(errs, err)
@@ -344,14 +344,14 @@ func TestDeadlockIsRetried(t *testing.T) {
 		return s.Write(context.WithoutCancel(t.Context()), store.System(), account.Key, func(tx *store.Tx) error {
 			tries++
 			attempts.Add(1)
-			if _, err := tx.LockCustomers([]models.Key{first}); err != nil {
+			if _, _, err := tx.LockCustomers([]models.Key{first}); err != nil {
 				return err
 			}
 			if tries == 1 {
 				both.Done()
 				both.Wait()
 			}
-			if _, err := tx.LockCustomers([]models.Key{second}); err != nil {
+			if _, _, err := tx.LockCustomers([]models.Key{second}); err != nil {
 				return err
 			}
 			return tx.InsertGroup(group(account.Key, first.String()))

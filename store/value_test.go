@@ -127,7 +127,7 @@ func TestZeroValues(t *testing.T) {
 				at = 0
 			}
 			testkit.Write(t, s, account.Key, func(tx *store.Tx) error {
-				rows, err := tx.LockCustomers([]models.Key{key})
+				rows, _, err := tx.LockCustomers([]models.Key{key})
 				if err != nil {
 					return err
 				}

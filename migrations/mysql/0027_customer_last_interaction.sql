@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE `customer` DROP COLUMN `last_interaction_at`;
