@@ -328,31 +328,6 @@ func (s *Services) sameCredentials(a *models.Account, in CallbackCredentials) (b
 	return len(token) == 1 && token[0] == in.Token && strings.Join(key, "") == in.AESKey, err
 }
 
-// Callback is what a callback of an account is checked with.
-type Callback struct {
-	Account *models.Account
-	Tokens  []string
-	AESKeys []string
-}
-
-// Callback finds the account by the last part of its callback URL; NOT_FOUND for an unknown one.
-func (s *Services) Callback(ctx context.Context, id string) (Callback, error) {
-	a, err := s.store.View(ctx).AccountByCallback(models.Ident(id))
-	if a, err = known(a, err, "account", ""); err != nil {
-		return Callback{}, err
-	}
-	cb := Callback{Account: a}
-	token, key := [][]byte{a.SealedToken}, [][]byte{a.SealedAESKey}
-	if s.Now() < a.RotatedAt.Add(limits.CallbackRotation) {
-		token, key = append(token, a.SealedTokenOld), append(key, a.SealedAESKeyOld)
-	}
-	if cb.Tokens, err = s.unseal(a.Key, sealToken, token); err != nil {
-		return Callback{}, err
-	}
-	cb.AESKeys, err = s.unseal(a.Key, sealAESKey, key)
-	return cb, err
-}
-
 func (s *Services) unseal(account models.Key, field string, sealed [][]byte) ([]string, error) {
 	var open []string
 	for _, b := range sealed {

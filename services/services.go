@@ -73,6 +73,8 @@ type Services struct {
 	// queued is signalled when a message was put into an outbound queue.
 	queued chan struct{}
 
+	callbacks callbacks
+
 	recentMu sync.Mutex
 	recent   map[models.Key]recent
 }
@@ -83,6 +85,7 @@ func New(d Deps) *Services {
 	s := &Services{
 		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, log: d.Log,
 		queued: make(chan struct{}, 1), recent: map[models.Key]recent{},
+		callbacks: callbacks{read: map[string]readCallback{}},
 	}
 	s.lanes = newLanes(d.Lanes, s.processInbound)
 	s.apps = newApps(s)

@@ -124,15 +124,20 @@ func (h *CallbackHandler) refuse(ctx context.Context, w http.ResponseWriter, c C
 // authenticate finds the account and checks the signature of the address and its timestamp.
 func (h *CallbackHandler) authenticate(ctx context.Context, id string, query url.Values) (Callback, error) {
 	c, err := h.accounts.Callback(ctx, id)
+	timestamp := query.Get("timestamp")
+	right := err == nil && signed(query.Get("signature"), c.Tokens, timestamp, query.Get("nonce"))
+	if err == nil && !right {
+		c, err = h.accounts.CallbackNow(ctx, id)
+	}
 	known := err == nil
 	switch {
+	case right:
 	case models.CodeOf(err) == models.CodeNotFound:
 		c = h.nobody
 	case err != nil:
 		return Callback{}, unavailable("the account could not be read: " + string(models.CodeOf(err)))
 	}
-	timestamp := query.Get("timestamp")
-	right := signed(query.Get("signature"), c.Tokens, timestamp, query.Get("nonce"))
+	right = right || signed(query.Get("signature"), c.Tokens, timestamp, query.Get("nonce"))
 	switch fresh := h.fresh(timestamp); {
 	case !known:
 		return Callback{}, forbidden("unknown callback id")
@@ -165,9 +170,17 @@ func (h *CallbackHandler) receive(
 	if err != nil {
 		return err
 	}
-	if m, err = h.open(c, m, query); err != nil {
+	opened, err := h.open(c, m, query)
+	if no := (*refusal)(nil); errors.As(err, &no) && no.status == http.StatusForbidden {
+		// Perhaps by a mode or key that has been changed.
+		if now, again := h.accounts.CallbackNow(ctx, r.PathValue("callback")); again == nil && now.Account == c.Account {
+			opened, err = h.open(now, m, query)
+		}
+	}
+	if err != nil {
 		return err
 	}
+	m = opened
 	if c.OriginalID != "" && m.ToUserName != c.OriginalID {
 		return forbidden("addressed to another account")
 	}

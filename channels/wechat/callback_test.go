@@ -31,8 +31,10 @@ const (
 // accounts is the credentials port with one account.
 type accounts struct {
 	callback wechat.Callback
-	err      error
-	asked    int
+	// old is what Callback remembers, if anything.
+	old   *wechat.Callback
+	err   error
+	asked int
 }
 
 func (a *accounts) Callback(_ context.Context, id string) (wechat.Callback, error) {
@@ -43,7 +45,15 @@ func (a *accounts) Callback(_ context.Context, id string) (wechat.Callback, erro
 	if id != callbackID {
 		return wechat.Callback{}, models.NotFound("callback", "")
 	}
+	if a.old != nil {
+		return *a.old, nil
+	}
 	return a.callback, nil
+}
+
+func (a *accounts) CallbackNow(ctx context.Context, id string) (wechat.Callback, error) {
+	a.old = nil
+	return a.Callback(ctx, id)
 }
 
 // recorder is an Ingester that stores in memory.
@@ -468,4 +478,36 @@ func TestCallbackBoundsTheReadingOfTheBody(t *testing.T) {
 			t.Errorf("got %v", answer.set)
 		}
 	})
+}
+
+// Ensure nothing is refused by credentials that were changed a moment ago, and what is right by
+// those that are remembered asks for no others.
+func TestCallbackByRememberedCredentials(t *testing.T) {
+	for name, tt := range map[string]struct {
+		mode   wechat.Mode
+		old    func(*wechat.Callback)
+		status int
+		asked  int
+	}{
+		"the same":           {mode: wechat.ModePlain, old: func(*wechat.Callback) {}, status: 200, asked: 1},
+		"another token":      {mode: wechat.ModePlain, old: func(c *wechat.Callback) { c.Tokens = []string{newToken} }, status: 200, asked: 2},
+		"another mode":       {mode: wechat.ModePlain, old: func(c *wechat.Callback) { c.Mode = wechat.ModeSecure }, status: 200, asked: 2},
+		"another key":        {mode: wechat.ModeSecure, old: func(c *wechat.Callback) { c.AESKeys = []string{newKey} }, status: 200, asked: 2},
+		"another account's":  {mode: wechat.ModePlain, old: func(c *wechat.Callback) { c.Mode, c.Account = wechat.ModeSecure, models.Key{2} }, status: 403, asked: 2},
+		"neither one's mode": {mode: wechat.ModeSecure, old: func(*wechat.Callback) {}, status: 403, asked: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(tt.mode)
+			old := w.accounts.callback
+			tt.old(&old)
+			w.accounts.old = &old
+			if name == "neither one's mode" {
+				w.platform.Mode = wechat.ModePlain
+			}
+			answer := w.serve(w.post(t, w.hello(), nil))
+			if answer.Code != tt.status || w.accounts.asked != tt.asked {
+				t.Errorf("status %d after %d questions, want %d after %d", answer.Code, w.accounts.asked, tt.status, tt.asked)
+			}
+		})
+	}
 }

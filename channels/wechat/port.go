@@ -29,7 +29,11 @@ const (
 type Accounts interface {
 	// Callback finds the account whose callback URL ends in callbackID. An unknown id is a
 	// *models.Error with NOT_FOUND; any other error is answered so that the platform tries again.
+	// What it answers may be some seconds old.
 	Callback(ctx context.Context, callbackID string) (Callback, error)
+	// CallbackNow is Callback without what is remembered: credentials change on both sides within
+	// seconds, so nothing is refused by old ones.
+	CallbackNow(ctx context.Context, callbackID string) (Callback, error)
 }
 
 // Callback is what one account's callbacks are checked with. It holds secrets: never log it.

@@ -21,13 +21,23 @@ type (
 // Callback implements wechat.Accounts.
 func (a accounts) Callback(ctx context.Context, id string) (wechat.Callback, error) {
 	c, err := a.s.Callback(ctx, id)
-	if err != nil {
-		return wechat.Callback{}, err
+	return credentials(c), err
+}
+
+// CallbackNow implements wechat.Accounts.
+func (a accounts) CallbackNow(ctx context.Context, id string) (wechat.Callback, error) {
+	c, err := a.s.CallbackNow(ctx, id)
+	return credentials(c), err
+}
+
+func credentials(c services.Callback) wechat.Callback {
+	if c.Account == nil {
+		return wechat.Callback{}
 	}
 	return wechat.Callback{
 		Account: c.Account.Key, AppID: string(c.Account.AppID), OriginalID: string(c.Account.OriginalID),
 		Mode: wechat.Mode(c.Account.CallbackMode), Tokens: c.Tokens, AESKeys: c.AESKeys,
-	}, nil
+	}
 }
 
 // Ingest implements wechat.Ingester.
