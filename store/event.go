@@ -41,6 +41,9 @@ func (tx *Tx) writeEvents() error {
 		if s == nil {
 			return fmt.Errorf("no stream for advisor %s", e.Stream)
 		}
+		if err := tx.store.sabotage.number(tx, s); err != nil {
+			return err
+		}
 		s.Head++
 		e.Seq = s.Head
 		rows[i] = e
