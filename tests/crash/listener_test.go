@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -274,28 +272,31 @@ func (r *rig) settle() {
 			r.listen(listening, a, topic, fmt.Sprintf("latecomer of advisor %d", i), n, false)
 		}
 	}
-	goals := map[models.Key]int64{}
+	goals := map[*advisor]int64{}
 	for round := 0; len(goals) < len(r.advisors); round++ {
 		const most = 50
 		if round == most {
 			r.Fatalf("after %d rounds only these streams are at rest: %v", most, goals)
 		}
+		markers := map[*advisor]models.Key{}
 		for _, a := range r.advisors {
-			if goals[a.key] == 0 {
-				if goal := r.mark(a, round); goal == number(r, r.cursor(a)) {
-					goals[a.key] = goal
-				}
+			if goals[a] == 0 {
+				markers[a] = r.mark(a, round)
+			}
+		}
+		for a, last := range r.arrived(markers) {
+			if last == number(r, r.cursor(a)) {
+				goals[a] = last
 			}
 		}
 	}
 	for _, l := range r.listeners {
-		l.record.Goal = goals[l.advisor.key]
+		l.record.Goal = goals[l.advisor]
 	}
 }
 
-// mark makes an event that every client of an advisor sees, waits until they have, and answers
-// its number.
-func (r *rig) mark(a *advisor, round int) (last int64) {
+// mark makes events that every client of an advisor sees: a follower.
+func (r *rig) mark(a *advisor, round int) models.Key {
 	r.Helper()
 	marker := &person{rig: r, advisor: a, openid: fmt.Sprintf("marker-%s-%d", a.key, round), random: rand.New(rand.NewPCG(uint64(round), 0))} //nolint:gosec // chance, not secrecy.
 	if !marker.follow(r.Context()) {
@@ -308,29 +309,34 @@ func (r *rig) mark(a *advisor, round int) (last int64) {
 			return err == nil
 		})
 	}
-	waits := map[string]bool{}
-	arrived := func() bool {
-		clear(waits)
+	return marker.key
+}
+
+// arrived waits until every client has what was made for its advisor, and answers the number of
+// the last event of it by advisor.
+func (r *rig) arrived(markers map[*advisor]models.Key) map[*advisor]int64 {
+	r.Helper()
+	last := map[*advisor]int64{}
+	var waits []*listener
+	all := func() bool {
+		waits = nil
 		for _, l := range r.listeners {
-			if l.advisor == a {
-				seen := l.saw(marker.key)
-				last = max(last, seen)
+			if marker, ok := markers[l.advisor]; ok {
+				seen := l.saw(marker)
+				last[l.advisor] = max(last[l.advisor], seen)
 				if seen == 0 {
-					waits[l.record.Name] = true
+					waits = append(waits, l)
 				}
 			}
 		}
 		return len(waits) == 0
 	}
-	if !r.within(patience, arrived) {
+	if !r.within(patience, all) {
 		r.dump()
-		for _, l := range r.listeners {
-			if waits[l.record.Name] {
-				c := l.record.Connections[len(l.record.Connections)-1]
-				r.Logf("%s: %d connections, the last after %d with %d events, number %d", l.record.Name, len(l.record.Connections), c.After, len(c.Received), number(r, l.cursor))
-			}
+		for _, l := range waits {
+			r.Logf("%s does not come to the end of its stream", l.record.Name)
 		}
-		r.Fatalf("these clients do not come to the end of their stream: %v; faults: %v", slices.Collect(maps.Keys(waits)), r.told())
+		r.Fatalf("%d of %d clients wait in vain; faults: %v", len(waits), len(r.listeners), r.told())
 	}
 	return last
 }

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +15,8 @@ import (
 type node struct {
 	name, binary, dsn, data string
 	environment             []string
-	output                  *output
+	output                  *output   // of the present start
+	outputs                 []*output // of all
 	process                 *testkit.Process
 
 	mu  sync.RWMutex
@@ -25,6 +27,7 @@ type node struct {
 func (n *node) start(tb testing.TB) {
 	tb.Helper()
 	n.output = &output{ready: make(chan string, 1)}
+	n.outputs = append(n.outputs, n.output)
 	n.process = testkit.StartProcess(tb, n.output, n.environment, n.binary, "serve", "--addr=127.0.0.1:0",
 		"--db="+n.dsn, "--data="+n.data, "--token-secrets="+tokenSecret, "--master-keys=crash="+strings.Repeat("5a", 32),
 		"--log-level=info", "--shutdown-grace=5s")
@@ -84,14 +87,21 @@ func (o *output) tail() string {
 	return text[max(0, len(text)-most):]
 }
 
-// failures are the lines that the node logged as errors, or panicked with.
-func (o *output) failures() (lines []string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for line := range strings.Lines(o.text.String()) {
-		if strings.Contains(line, `"level":"ERROR"`) || strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {
-			lines = append(lines, strings.TrimSpace(line))
+// failures counts what all starts of the node logged as errors, and what they panicked with.
+func (n *node) failures() map[string]int {
+	found := map[string]int{}
+	for _, o := range n.outputs {
+		o.mu.Lock()
+		for line := range strings.Lines(o.text.String()) {
+			var logged struct{ Level, Msg, Error, Reason string }
+			switch {
+			case strings.HasPrefix(line, "panic:"), strings.HasPrefix(line, "fatal error:"), strings.HasPrefix(line, "clientele:"):
+				found[strings.TrimSpace(line)]++
+			case json.Unmarshal([]byte(line), &logged) == nil && logged.Level == "ERROR":
+				found[strings.TrimSpace(logged.Msg+": "+logged.Error+logged.Reason)]++
+			}
 		}
+		o.mu.Unlock()
 	}
-	return lines
+	return found
 }
