@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -134,5 +135,38 @@ func TestSabotageIsFound(t *testing.T) {
 			}
 			t.Logf("found, among %d:\n%s", len(found), describe(found[:min(len(found), 3)]))
 		})
+	}
+}
+
+// Ensure the killing of a database bites: one that syncs nothing loses what was acknowledged, and
+// that is found.
+func TestWeakDatabaseIsFound(t *testing.T) {
+	t.Parallel()
+	db := testkit.StartDurable(t, "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-log-at-timeout=2700")
+	r := newRig(t, db.DSN, binary(t, ""), 2)
+	r.run()
+	const requests = 60
+	r.traffic(requests)
+	r.stopSenders()
+	db.Kill()
+	db.Start(t)
+	found := Check(r.history())
+	for _, fault := range []Fault{Lost, Phantom} {
+		if !slices.ContainsFunc(found, func(v Violation) bool { return v.Fault == fault }) {
+			t.Errorf("a database that syncs nothing was not found to be %s; what was found:\n%s", fault, describe(found))
+		}
+	}
+}
+
+// Ensure the program that is shipped holds nothing of the sabotages.
+func TestShippedWithoutSabotage(t *testing.T) {
+	for tags, want := range map[string]bool{"": false, "sabotage": true} {
+		program, err := os.ReadFile(binary(t, tags))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := bytes.Contains(program, []byte(sabotageEnv)); has != want {
+			t.Errorf("with the tags %q the program knows %s: %t", tags, sabotageEnv, has)
+		}
 	}
 }
