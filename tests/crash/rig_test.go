@@ -46,8 +46,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binaries.dir = dir
-	defer os.RemoveAll(dir)
-	testkit.Main(m)
+	testkit.Main(m, func() error { return os.RemoveAll(dir) })
 }
 
 // binaries are the programs under test, built once a process.
