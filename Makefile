@@ -1,12 +1,13 @@
 # What there is to do here; `make` alone lists it.
 .POSIX:
-.PHONY: help generate check gofmt vet generated tidy nocgo test test-sqlite fuzz bench run demo graphiql
+.PHONY: help generate check gofmt vet generated tidy nocgo test test-sqlite fuzz bench crash run demo graphiql
 
 # The race detector finds what matters in our code; in the embedded SQLite, which is C turned into
 # Go, it finds nothing and makes the tests eight times slower.
 GOTEST = go test -race -gcflags=github.com/ncruces/go-sqlite3-wasm/v2=-race=false
 TESTDB = go run ./internal/testkit/cmd/testdb
 FUZZTIME = 5s
+CRASHTIME = 10m
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -50,6 +51,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: ## the benchmarks of the packages
 	$(TESTDB) go test -run '^$$' -bench . -benchmem ./...
+
+crash: ## the crash tests, each killing for CRASHTIME
+	CLIENTELE_CRASH_TIME=$(CRASHTIME) $(TESTDB) go test -count=1 -timeout 0 -v $(TESTFLAGS) ./tests/crash
 
 run: ## the server, configured by flags, environment and file
 	go run ./cmd/clientele serve

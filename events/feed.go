@@ -65,9 +65,9 @@ func (f *Feed) Take(_ context.Context, limit int) ([]models.Event, error) {
 	case f.err != nil:
 		return nil, f.err
 	case len(f.page) > 0:
-		return f.takePage(limit), nil
+		return s.hub.skipped(f.takePage(limit)), nil
 	case s.ring.has(f.pos + 1):
-		return f.takeRing(limit), nil
+		return s.hub.skipped(f.takeRing(limit)), nil
 	case f.waiting || f.pos >= s.last:
 		return nil, nil
 	case f.pos < s.floor:

@@ -81,12 +81,19 @@ func checkInbound(in *models.Inbound) error {
 func (s *Services) processInbound(ctx context.Context, account models.Key, items []*inboundItem) {
 	ctx, cancel := context.WithTimeout(ctx, limits.OperationTime)
 	defer cancel()
+	barrier := s.store.Durable()
 	err := s.writeInbound(ctx, account, items)
+	if len(items) == 1 && errors.Is(err, store.ErrDuplicate) {
+		// Another node stored the same item between our look and our insert.
+		items[0].result.Repeated, err = true, nil
+	}
+	if err == nil && slices.ContainsFunc(items, func(it *inboundItem) bool { return it.result.Repeated }) {
+		// A batch of repeats writes nothing, so nothing was synced: what the first ones committed
+		// could be seen, and may yet be lost with the database.
+		err = unavailable(barrier(ctx))
+	}
 	switch {
 	case err == nil:
-	case len(items) == 1 && errors.Is(err, store.ErrDuplicate):
-		// Another node stored the same item between our look and our insert.
-		items[0].result.Repeated = true
 	case len(items) == 1 || ctx.Err() != nil || errors.Is(err, store.ErrUnknownOutcome):
 		if models.CodeOf(err) == models.CodeInternal {
 			s.log.ErrorContext(ctx, "inbound items not stored", "account", account.String(), "items", len(items), "error", store.Describe(err))

@@ -45,14 +45,24 @@ func (s *Services) Send(ctx context.Context, in Outgoing) (*models.Message, erro
 		IdemKey: models.Ident(in.IdempotencyKey), BodyHash: sum[:],
 	}
 	var m *models.Message
+	again := false // the key was there before, and nothing was written
+	barrier := s.store.Durable()
 	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
 		tx.OwnRecord()
-		m, err = s.send(tx, c, customer.Key, in.Text, *once)
+		row := *once
+		m, err = s.send(tx, c, customer.Key, in.Text, &row)
+		again = row.ResultID.IsZero()
 		return err
 	})
 	if errors.Is(err, store.ErrDuplicate) {
 		// The same key came twice at one instant, for two customers: the first one committed.
 		m, err = repeated(s.store.View(ctx), once)
+		again = true
+	}
+	if err == nil && again {
+		// What the first one committed could be seen, and may yet be lost with the database: an
+		// answer that writes nothing syncs nothing.
+		err = unavailable(barrier(ctx))
 	}
 	if err != nil {
 		return nil, err
@@ -83,7 +93,8 @@ func repeated(r *store.Reader, once *models.Idempotency) (*models.Message, error
 	return rows[0], nil
 }
 
-func (s *Services) send(tx *store.Tx, c *Scope, key models.Key, text string, once models.Idempotency) (*models.Message, error) {
+// send sets once.ResultID if the key is new.
+func (s *Services) send(tx *store.Tx, c *Scope, key models.Key, text string, once *models.Idempotency) (*models.Message, error) {
 	customer, conv, err := lockConversation(tx, key)
 	if err != nil {
 		return nil, err
@@ -91,7 +102,7 @@ func (s *Services) send(tx *store.Tx, c *Scope, key models.Key, text string, onc
 	if customer.AdvisorID != c.Advisor.Key {
 		return nil, models.NotFound("customer", "input.customer")
 	}
-	if m, err := repeated(&tx.Reader, &once); m != nil || err != nil {
+	if m, err := repeated(&tx.Reader, once); m != nil || err != nil {
 		return m, err
 	}
 	account, err := tx.Reader.Account(tx.Account)
@@ -125,7 +136,7 @@ func (s *Services) send(tx *store.Tx, c *Scope, key models.Key, text string, onc
 	if err := tx.InsertMessages([]*models.Message{m}); err != nil {
 		return nil, err
 	}
-	if err := tx.InsertIdempotency(&once); err != nil {
+	if err := tx.InsertIdempotency(once); err != nil {
 		return nil, err
 	}
 	tx.Emit(models.Event{

@@ -121,10 +121,11 @@ func (s *Services) Now() models.Time { return s.store.Now() }
 // Snapshot runs fn with a context in which all reads see one state, and returns once that state
 // is durable, so that a cursor read in it never points beyond what survives a crash (rule N4).
 func (s *Services) Snapshot(ctx context.Context, fn func(ctx context.Context) error) error {
+	barrier := s.store.Durable()
 	if err := s.store.Snapshot(ctx, fn); err != nil {
 		return unavailable(err)
 	}
-	return unavailable(s.store.Log().Barrier(ctx))
+	return unavailable(barrier(ctx))
 }
 
 // unavailable is a failure of the database as a caller may be told of it.

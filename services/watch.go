@@ -84,25 +84,29 @@ func (w *Watch) Close() {
 	}
 }
 
-// Take returns the next events, at most `most`, none when there are none now. Each has passed
+// Take returns the next events, at most `most`, fewer when there are no more now. Each has passed
 // the policy at this moment: an event whose subject the viewer may no longer see is Withdrawn
 // (rules N4, V5). Fresh events cost no statement; others are read together.
 func (w *Watch) Take(ctx context.Context, most int) ([]models.PushedEvent, error) {
 	if err := w.recheck(ctx); err != nil {
 		return nil, err
 	}
-	for {
-		taken, err := w.feed.Take(ctx, most)
+	var pushed []models.PushedEvent
+	// Until nothing is in hand: fewer than were asked for say that a wake follows, and neither the
+	// events of the other subscription nor the end of a page may be taken for that.
+	for len(pushed) < most {
+		taken, err := w.feed.Take(ctx, most-len(pushed))
 		if err != nil || len(taken) == 0 {
-			return nil, err
-		}
-		// What came before the end of access is still told.
-		pushed, err := w.show(ctx, taken)
-		if err != nil || len(pushed) > 0 {
 			return pushed, err
 		}
-		// All were of the other subscription; look on.
+		// What came before the end of access is still told.
+		shown, err := w.show(ctx, taken)
+		pushed = append(pushed, shown...)
+		if err != nil {
+			return pushed, err
+		}
 	}
+	return pushed, nil
 }
 
 func (w *Watch) show(ctx context.Context, taken []models.Event) ([]models.PushedEvent, error) {

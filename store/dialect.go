@@ -98,6 +98,7 @@ func (s *Store) openMySQL(ctx context.Context, o Options) error {
 	if err := s.heart.connect(ctx, s); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
+	s.heart.told = s.heart.era.Load()
 	if s.read, err = s.openPool(ctx, "mysql", read.FormatDSN(), o.Connections); err != nil {
 		return err
 	}

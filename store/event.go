@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -47,6 +48,9 @@ func (tx *Tx) writeEvents() error {
 		}
 		if !slices.Contains(raised, s) {
 			raised = append(raised, s)
+		}
+		if err := tx.store.sabotage.number(tx, s); err != nil {
+			return err
 		}
 		s.Head++
 		e.Seq = s.Head
@@ -193,16 +197,21 @@ func (l *Log) Read(ctx context.Context, ranges []models.StreamRange, perStream i
 }
 
 // heartbeat is the connection on which this node commits its heartbeat. It is made with the
-// store and lost with the server, which is how Barrier learns that the server restarted: a pool
+// store and lost with the server, which is how a barrier learns that the server restarted: a pool
 // would put a new one in its place and say nothing.
 type heartbeat struct {
 	mu   sync.Mutex
 	conn *sql.Conn // nil when it could not be made again
+	// era counts the connections: what was read in an earlier one's time may be gone.
+	era atomic.Int64
+	// told is the era that the hub has heard of; guarded by mu.
+	told int64
 }
 
 // connect makes the connection; the one before is given up.
 func (h *heartbeat) connect(ctx context.Context, s *Store) error {
 	h.close()
+	h.era.Add(1)
 	pool, err := s.write.DB()
 	if err != nil {
 		return err
@@ -218,10 +227,29 @@ func (h *heartbeat) close() {
 	}
 }
 
+// errLost says that the database may have restarted since something was read.
+var errLost = errors.New("the connection of the heartbeat was lost")
+
+// beat commits the heartbeat, if no connection was lost since this era; mu is held.
+func (h *heartbeat) beat(ctx context.Context, s *Store, era int64) error {
+	if h.era.Load() != era {
+		return fmt.Errorf("heartbeat: %w", errLost)
+	}
+	err := errLost
+	if h.conn != nil {
+		_, err = h.conn.ExecContext(ctx,
+			"INSERT INTO node (id, beat_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE beat_at = VALUES(beat_at)", s.node, int64(s.Now()))
+		if err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("heartbeat: %w", errors.Join(translate(err), h.connect(ctx, s)))
+}
+
 // Barrier implements events.Reader: it commits this node's heartbeat. InnoDB syncs its log in
 // order, so what could be read before is on disk once this commit is. It fails when the server
-// restarted since the last call, since what was read before may be gone then. SQLite needs none:
-// its readers see only what has been committed to the log file.
+// restarted since the last call, whoever noticed, since what was read before may be gone then.
+// SQLite needs none: its readers see only what has been committed to the log file.
 func (l *Log) Barrier(ctx context.Context) error {
 	if l.s.IsEmbedded() {
 		return nil
@@ -229,13 +257,23 @@ func (l *Log) Barrier(ctx context.Context) error {
 	h := &l.s.heart
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	err := errors.New("the connection of the heartbeat was lost")
-	if h.conn != nil {
-		_, err = h.conn.ExecContext(ctx,
-			"INSERT INTO node (id, beat_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE beat_at = VALUES(beat_at)", l.s.node, int64(l.s.Now()))
-		if err == nil {
-			return nil
-		}
+	told := h.told
+	defer func() { h.told = h.era.Load() }()
+	return h.beat(ctx, l.s, told)
+}
+
+// Durable begins a reading whose answer must not be taken back by a crash. The function it
+// returns is called after the reading: once that returns nil, what was read is on disk, as with
+// Barrier. It fails when the server may have restarted since Durable was called. Safe for concurrent use.
+func (s *Store) Durable() (barrier func(context.Context) error) {
+	if s.IsEmbedded() {
+		return func(context.Context) error { return nil }
 	}
-	return fmt.Errorf("heartbeat: %w", errors.Join(translate(err), h.connect(ctx, l.s)))
+	h := &s.heart
+	era := h.era.Load()
+	return func(ctx context.Context) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.beat(ctx, s, era)
+	}
 }

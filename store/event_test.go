@@ -227,6 +227,42 @@ func TestBarrier(t *testing.T) {
 	})
 }
 
+// Ensure that a restart is told to everyone who read before it, whoever noticed first.
+func TestDurable(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		s, err := store.Open(t.Context(), store.Options{DSN: dsn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close() //nolint:errcheck // its connections are killed below.
+		for range 2 {
+			if err := s.Durable()(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.IsEmbedded() {
+			return
+		}
+		before, also := s.Durable(), s.Durable()
+		killOthers(t, s)
+		if err := before(t.Context()); err == nil {
+			t.Error("a lost connection went unnoticed")
+		}
+		if err := s.Durable()(t.Context()); err != nil {
+			t.Errorf("who read after it: %v", err)
+		}
+		if err := also(t.Context()); err == nil {
+			t.Error("another who read before was not told")
+		}
+		if err := s.Log().Barrier(t.Context()); err == nil {
+			t.Error("the hub was not told")
+		}
+		if err := s.Log().Barrier(t.Context()); err != nil {
+			t.Errorf("the hub was told twice: %v", err)
+		}
+	})
+}
+
 // killOthers ends every connection to this test's database but the one that does it.
 func killOthers(tb testing.TB, s *store.Store) {
 	tb.Helper()

@@ -53,6 +53,7 @@ type Store struct {
 	heart   heartbeat
 
 	committed atomic.Pointer[func([]models.Event)]
+	sabotage  sabotage // nothing in what is shipped
 }
 
 // Open connects, and for SQLite takes the lock file that keeps a second process out. It does

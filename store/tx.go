@@ -116,6 +116,9 @@ func (s *Store) writeOnce(ctx context.Context, actor Actor, account models.Key, 
 	if err := tx.writeEvents(); err != nil {
 		return nil, err
 	}
+	if err := s.sabotage.beforeCommit(s, tx); err != nil {
+		return nil, err
+	}
 	open = false
 	if err := db.Commit().Error; err != nil {
 		if lost(err) {

@@ -5,6 +5,7 @@ import (
 
 	"clientele/events"
 	"clientele/internal/testkit"
+	"clientele/limits"
 )
 
 // Ensure a cursor that cannot be continued is refused and never skips silently (rule N4).
@@ -83,6 +84,27 @@ func TestResume(t *testing.T) {
 		last := s.next()
 		if last["sequence"] != float64(head.Seq) {
 			t.Errorf("the last event is %v, the head %d", last["sequence"], head.Seq)
+		}
+	})
+}
+
+// Ensure a client that comes back far behind gets all of it at once, although events of the other
+// subscription stand between and the log is read in pages: nothing waits for the next event.
+func TestCatchUp(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
+		cursor := a.cursor("anna")
+		const written = limits.StreamPage + 3 // each makes two events: the message, and the notification
+		for range written {
+			a.write("wei", "hello")
+		}
+		for _, watch := range []func(string, any) *subscription{a.watchMessages, a.watchNotifications} {
+			s := watch("anna", cursor)
+			for range written {
+				s.next()
+			}
+			s.close()
 		}
 	})
 }

@@ -281,3 +281,36 @@ func marshal(v any) []byte {
 	}
 	return text
 }
+
+// Ensure the answer to a repeat is on disk like the first one (rules E15, K1). A transaction that
+// only finds that all is there already writes nothing, so nothing but the heartbeat syncs it.
+func TestRepeatsAreDurable(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		if w.Store.IsEmbedded() {
+			return // its readers see what is on disk.
+		}
+		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
+		written := models.Inbound{
+			Kind: models.InboundMessage, OpenID: "wei", At: w.clock.Time(), DedupKey: "once", Content: &models.InboundContent{Kind: models.ContentText, Text: "hello"},
+		}
+		for name, do := range map[string]func(){
+			"sendMessage": func() { a.do("anna", sendText, sending("wei", "welcome", "once")) },
+			"a callback": func() {
+				if _, err := w.Services.Ingest(t.Context(), a.account, written); err != nil {
+					t.Fatal(err)
+				}
+			},
+		} {
+			for repeat, want := range []int64{0, 1} {
+				if _, err := w.db.ExecContext(t.Context(), "DELETE FROM node"); err != nil {
+					t.Fatal(err)
+				}
+				do()
+				if n := w.count("SELECT COUNT(*) FROM node WHERE id = ?", w.Store.Node()); n != want {
+					t.Errorf("%s, repeat %d: %d heartbeats, want %d", name, repeat, n, want)
+				}
+			}
+		}
+	})
+}

@@ -26,9 +26,15 @@ const patience = 30 * time.Second
 //	func TestMain(m *testing.M) { testkit.Main(m) }
 //
 // A package that leaves it out loses nothing but a moment's tidiness: the server ends with the
-// process either way.
-func Main(m *testing.M) {
+// process either way. What comes after the tests, say the removal of what they share, is called
+// before that.
+func Main(m *testing.M, after ...func() error) {
 	code := m.Run()
+	for _, f := range after {
+		if err := f(); err != nil {
+			fmt.Fprintln(os.Stderr, "after the tests:", err)
+		}
+	}
 	if err := stopServer(); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the private database:", err)
 	}

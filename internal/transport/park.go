@@ -24,7 +24,7 @@ type Source interface {
 	Attach(wake func())
 	// Take returns at most max events that follow the position, and moves it.
 	//
-	// No events and no error: nothing now, wait for wake. io.EOF: the stream ended; `complete` is sent. A *[CloseError]: the whole
+	// Fewer events than max and no error: no more now, wait for wake. io.EOF: the stream ended; `complete` is sent. A *[CloseError]: the whole
 	// connection is closed with its code and reason. Another error ends the subscription with an `error` message, made of it by the
 	// executor's error presenter. Events returned together with an error are sent before it takes effect.
 	//

@@ -1,0 +1,56 @@
+//go:build sabotage
+
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"clientele/models"
+)
+
+// sabotage breaks what this package promises, on purpose, so that the crash tests can show that
+// they notice (tests/crash). It is compiled into no binary but theirs. CLIENTELE_SABOTAGE says
+// which promise is broken:
+//
+//	publish-before-commit  the hub is told of events before COMMIT; each fourth such transaction
+//	                       then ends like one that a crash met in between
+//	number-twice           each fifth event of a stream takes the place of the one before
+type sabotage struct{ count atomic.Int64 }
+
+const (
+	eachPublished = 4
+	eachNumber    = 5
+)
+
+// errSabotaged stands for a crash between the publishing and the COMMIT.
+var errSabotaged = errors.New("sabotaged")
+
+func (x *sabotage) beforeCommit(s *Store, tx *Tx) error {
+	told := s.committed.Load()
+	if os.Getenv("CLIENTELE_SABOTAGE") != "publish-before-commit" || told == nil || len(tx.events) == 0 {
+		return nil
+	}
+	(*told)(tx.events)
+	if x.count.Add(1)%eachPublished == 0 {
+		return errors.Join(ErrUnknownOutcome, errSabotaged)
+	}
+	return nil
+}
+
+// number is called before the next number of a locked stream is given out.
+func (x *sabotage) number(tx *Tx, stream *models.Stream) error {
+	if os.Getenv("CLIENTELE_SABOTAGE") != "number-twice" || stream.Head == 0 || x.count.Add(1)%eachNumber != 0 {
+		return nil
+	}
+	gone := tx.db.Exec("DELETE FROM event WHERE account_id = ? AND stream_id = ? AND seq = ?", tx.Account, stream.Key, stream.Head)
+	if gone.Error != nil {
+		return fmt.Errorf("sabotage: %w", gone.Error)
+	}
+	if gone.RowsAffected == 1 { // else it is of this very transaction and not written yet
+		stream.Head--
+	}
+	return nil
+}
