@@ -32,6 +32,9 @@ func Main(m *testing.M) {
 	if err := stopServer(); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the private database:", err)
 	}
+	if err := removeSandbox(); err != nil {
+		fmt.Fprintln(os.Stderr, "remove sandboxd:", err)
+	}
 	os.Exit(code)
 }
 
