@@ -14,16 +14,20 @@ import (
 )
 
 // deliveries empties outbound queues until ctx ends: at once when this process queued something,
-// and by looking each limits.DeliveryPoll for what other nodes left or what is due again.
+// and by looking each Poll for what other nodes left or what is due again.
 func (r *Runner) deliveries(ctx context.Context) {
 	workers := r.Workers
 	if workers <= 0 {
 		workers = limits.DeliveryWorkers
 	}
+	poll := r.Poll
+	if poll <= 0 {
+		poll = limits.DeliveryPoll
+	}
 	p := newPool(workers)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	t := time.NewTicker(limits.DeliveryPoll)
+	t := time.NewTicker(poll)
 	defer t.Stop()
 	for {
 		queues, more, err := r.due(ctx, p)

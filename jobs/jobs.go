@@ -19,6 +19,8 @@ type Runner struct {
 	Log      *slog.Logger
 	// Workers is how many outbound queues are emptied at the same time; 0: limits.DeliveryWorkers.
 	Workers int
+	// Poll is how often due queues are looked for that nobody woke it for; 0: limits.DeliveryPoll.
+	Poll time.Duration
 	// Delivered is told what became of each message that was handed over, and why that could not be
 	// recorded; nil: nobody is.
 	Delivered func(done services.Handover, err error)

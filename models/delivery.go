@@ -52,7 +52,9 @@ func (Outbox) TableName() string { return "outbox" }
 func (o *Outbox) IsFree(now Time) bool { return o.DueAt <= now && o.LeasedUntil <= now }
 
 // Lease gives the queue to a worker until an instant.
-func (o *Outbox) Lease(worker Key, until Time) { o.LeasedBy, o.LeasedUntil, o.DueAt = worker, until, until }
+func (o *Outbox) Lease(worker Key, until Time) {
+	o.LeasedBy, o.LeasedUntil, o.DueAt = worker, until, until
+}
 
 // Release gives the queue back, to be taken from an instant on.
 func (o *Outbox) Release(due Time) { o.LeasedBy, o.LeasedUntil, o.DueAt = Key{}, 0, due }
