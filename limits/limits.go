@@ -175,22 +175,32 @@ const (
 	WriteAttempts = 8
 	// LockWait is how long a statement waits for a row lock.
 	LockWait = 5 * time.Second
-	// DeliveryLease is how long a worker holds a customer's outbound queue.
+	// DeliveryLease is how long a worker holds a customer's outbound queue. It is more than a claim,
+	// a call and the recording of its outcome take together (OperationTime, ChannelTime,
+	// OperationTime) by clocks that differ by ClockSkew. Source: ADR 0016.
 	DeliveryLease = 60 * time.Second
 	// DeliveryPoll is how often the delivery job looks for queues that nobody woke it for.
 	DeliveryPoll = time.Second
-	// DeliveryBatch is how many customers' queues one claim takes.
-	DeliveryBatch = 32
-	// DeliveryWorkers is how many queues one node empties at the same time.
-	DeliveryWorkers = 8
+	// DeliveryBatch is how many accounts one look for due queues considers, and the most queues of
+	// which it asks.
+	DeliveryBatch = 100
+	// DeliveryWorkers is how many queues one node empties at the same time. A worker spends most of
+	// its time waiting for the channel.
+	DeliveryWorkers = 64
+	// DeliveryWorkersPerAccount is how many of them one account may have, and at most half of them:
+	// calls of one account that stall leave the others theirs. Source: ADR 0016.
+	DeliveryWorkersPerAccount = 16
 	// DeliveryAttempts is how often a message is handed to a channel that cannot be reached
-	// before it FAILED.
-	DeliveryAttempts = 10
-	// DeliveryBackoff is the wait after the first fruitless attempt; it doubles with each, up to
-	// DeliveryBackoffMax.
+	// before it FAILED. Source: rule G6.
+	DeliveryAttempts = 15
+	// DeliveryWait is how long a message waits for a channel that is away all the while before it
+	// FAILED; looked at with each fruitless attempt of its account. Source: rule G6.
+	DeliveryWait = 10 * time.Minute
+	// DeliveryBackoff is the longest wait after the first fruitless attempt; it doubles with each,
+	// up to DeliveryBackoffMax. Half of it is certain, half is chance.
 	DeliveryBackoff = time.Second
 	// DeliveryBackoffMax is the longest wait between attempts.
-	DeliveryBackoffMax = 5 * time.Minute
+	DeliveryBackoffMax = time.Minute
 	// SweepInterval is how often expired invitations and lapsed app leases are looked for.
 	SweepInterval = 5 * time.Second
 	// ChannelTime is how long one call of a channel may take.

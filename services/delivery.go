@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"clientele/limits"
@@ -18,11 +19,34 @@ type Claim struct {
 	Attempts int
 	// At is when it was claimed: before the channel was asked.
 	At models.Time
+	// worker and place tell this attempt from any other of the same message.
+	worker, place models.Key
+	// failures is what the account's gate had seen; more than 0: this message tries the channel.
+	failures int
 }
 
-// DueDeliveries names outbound queues that may be emptied now, the longest waiting first.
-func (s *Services) DueDeliveries(ctx context.Context, most int) ([]models.StreamID, error) {
-	rows, err := s.store.View(ctx).DueOutboxes(s.Now(), most)
+// Handover is what became of a claimed message.
+type Handover struct {
+	// Status is SENT, FAILED or UNKNOWN; QUEUED when it is to be tried again; empty when the lease
+	// had run out and somebody else settled it.
+	Status models.MessageStatus
+	// Paused says that the channel did not answer and the account's messages wait since.
+	Paused bool
+	// Stale is set when the channel has been away for limits.DeliveryWait: what was queued at this
+	// instant or before it has waited too long, see FailStale.
+	Stale models.Time
+}
+
+// DueAccounts names accounts that have messages to hand over now, the longest waiting first; not
+// those of except, nor closed ones (rule A1), nor those whose channel is away.
+func (s *Services) DueAccounts(ctx context.Context, except []models.Key, most int) ([]models.DueAccount, error) {
+	return s.store.View(ctx).DueAccounts(s.Now(), except, most)
+}
+
+// DueDeliveries names outbound queues that may be emptied now, of each account at most as many as
+// demanded, in the order of the demands and of an account the longest waiting first.
+func (s *Services) DueDeliveries(ctx context.Context, demands []models.Demand) ([]models.StreamID, error) {
+	rows, err := s.store.View(ctx).DueOutboxes(s.Now(), demands)
 	ids := make([]models.StreamID, len(rows))
 	for i, o := range rows {
 		ids[i] = models.StreamID{Account: o.AccountID, Stream: o.CustomerID}
@@ -30,75 +54,123 @@ func (s *Services) DueDeliveries(ctx context.Context, most int) ([]models.Stream
 	return ids, err
 }
 
-// Claim leases a customer's outbound queue and takes the message at its head; nil when there is
-// nothing to do. worker tells its lease from others'. A message that an earlier worker had in
-// hand when its lease ran out becomes UNKNOWN (rule G6) and is never handed over again.
-func (s *Services) Claim(ctx context.Context, id models.StreamID, worker models.Key) (claim *Claim, err error) {
-	err = s.store.Write(ctx, store.System(), id.Account, func(tx *store.Tx) error {
-		claim, err = s.claim(tx, id.Stream, worker)
-		return err
-	})
-	return claim, err
+// recorded gives a context that does not end with ctx, so that what was begun is recorded even
+// when the process stops.
+func recorded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), limits.OperationTime)
 }
 
-func (s *Services) claim(tx *store.Tx, key, worker models.Key) (*Claim, error) {
+// outbound is a customer's outbound queue with all that is decided by, locked but for the account.
+type outbound struct {
+	account  *models.Account
+	gate     *models.Gate
+	customer *models.Customer
+	conv     *models.Conversation
+	queue    *models.Outbox // nil: it is gone, or another transaction has it
+}
+
+// lockOutbound locks a customer's queue by lock, in the order of phases.
+func lockOutbound(tx *store.Tx, key models.Key, lock func(models.Key) (*models.Outbox, error)) (*outbound, error) {
 	customer, conv, err := lockConversation(tx, key)
 	if err != nil {
 		return nil, err
 	}
-	account, err := tx.Reader.Account(tx.Account)
+	account, gate, err := tx.Outbound()
 	if err != nil {
 		return nil, err
 	}
-	queue, err := tx.LeaseOutbox(key)
-	if err != nil || queue == nil {
+	queue, err := lock(key)
+	return &outbound{account: account, gate: gate, customer: customer, conv: conv, queue: queue}, err
+}
+
+// Claim leases a customer's outbound queue and takes the message at its head; nil when there is
+// nothing to do, the queue is not due, the account is closed, or its gate lets nothing through.
+// worker, a new key each time, tells its lease from others'. A message that an earlier worker had
+// in hand when its lease ran out becomes UNKNOWN (rule G6) and is never handed over again. What is
+// claimed must go to Deliver.
+func (s *Services) Claim(ctx context.Context, id models.StreamID, worker models.Key) (claim *Claim, err error) {
+	ctx, cancel := recorded(ctx)
+	defer cancel()
+	err = s.store.Write(ctx, store.System(), id.Account, func(tx *store.Tx) error {
+		claim = nil
+		out, err := lockOutbound(tx, id.Stream, tx.LeaseOutbox)
+		if err != nil || out.queue == nil || !out.queue.IsFree(tx.Now) || !out.account.IsOpen() {
+			return err
+		}
+		if !out.gate.IsOpen() { // whether this message may try is decided under the gate's lock
+			if out.gate, err = tx.LockGate(); err != nil {
+				return err
+			}
+		}
+		if !out.gate.Admits(tx.Now) {
+			return nil
+		}
+		claim, err = s.next(tx, out, worker)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	if queue.LeasedUntil > tx.Now && queue.LeasedBy != worker || queue.DueAt > tx.Now {
-		return nil, nil //nolint:nilnil // another worker has it, or it is not due.
-	}
+	return claim, nil
+}
+
+// next claims the message at the head of a locked queue whose account's gate lets it through, and
+// settles those that cannot go out on the way to it. An empty queue is removed.
+func (s *Services) next(tx *store.Tx, out *outbound, worker models.Key) (*Claim, error) {
 	for {
-		d, err := tx.FirstDelivery(key)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, tx.DeleteOutbox(key)
-		}
+		d, m, err := head(tx, out.customer.Key)
 		if err != nil {
 			return nil, err
 		}
-		rows, err := tx.Messages(tx.Account, []models.Key{d.MessageID})
-		if err != nil {
-			return nil, err
+		if d == nil {
+			return nil, tx.DeleteOutbox(out.customer.Key)
 		}
-		if len(rows) == 0 { // its message was erased
-			if err := tx.DeleteDelivery(d); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		m := rows[0]
 		if d.State == models.DeliveryClaimed {
-			if err := s.unknown(tx, customer, conv, d, m); err != nil {
+			if err := s.unknown(tx, out.customer, out.conv, d, m); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if reason := mayLeave(customer, m); reason != "" {
-			if err := s.failed(tx, customer, conv, d, m, tx.Now, &Refusal{Reason: reason}); err != nil {
+		if reason := mayLeave(out.customer, m); reason != "" {
+			if err := s.failed(tx, out.customer, out.conv, d, m, tx.Now, &Refusal{Reason: reason}); err != nil {
 				return nil, err
 			}
 			continue
-		}
-		if !account.IsOpen() { // rule A1: deliveries pause while the account is closed
-			queue.DueAt, queue.LeasedUntil = tx.Now.Add(limits.DeliveryLease), 0
-			return nil, tx.UpdateOutbox(queue)
 		}
 		d.State = models.DeliveryClaimed
 		d.Attempts++
-		queue.LeasedBy, queue.LeasedUntil = worker, tx.Now.Add(limits.DeliveryLease)
-		if err := tx.UpdateDelivery(d); err != nil {
-			return nil, err
+		claim := &Claim{
+			Account: out.account, To: out.customer.OpenID, Message: m, Attempts: d.Attempts, At: tx.Now,
+			worker: worker, place: d.Place(), failures: out.gate.Failures,
 		}
-		return &Claim{Account: account, To: customer.OpenID, Message: m, Attempts: d.Attempts, At: tx.Now}, tx.UpdateOutbox(queue)
+		if !out.gate.IsOpen() { // the others wait for what becomes of this one
+			out.gate.Try(tx.Now, limits.DeliveryLease)
+			if err := tx.UpdateGate(out.gate); err != nil {
+				return nil, err
+			}
+		}
+		out.queue.Lease(worker, tx.Now.Add(limits.DeliveryLease))
+		return claim, errors.Join(tx.UpdateDelivery(d), tx.UpdateOutbox(out.queue))
+	}
+}
+
+// head is the message at the head of a locked queue; nil when the queue is empty.
+func head(tx *store.Tx, customer models.Key) (*models.Delivery, *models.Message, error) {
+	for {
+		d, err := tx.FirstDelivery(customer)
+		if err != nil {
+			return nil, nil, ignoreNotFound(err)
+		}
+		rows, err := tx.Messages(tx.Account, []models.Key{d.MessageID})
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(rows) > 0 {
+			return d, rows[0], nil
+		}
+		if err := tx.DeleteDelivery(d); err != nil { // its message was erased
+			return nil, nil, err
+		}
 	}
 }
 
@@ -116,35 +188,63 @@ func mayLeave(c *models.Customer, m *models.Message) models.FailureReason {
 
 // Deliver hands a claimed message to its channel and records the outcome: SENT, FAILED with its
 // reason, waiting for another attempt, or UNKNOWN when the channel may or may not have it (rule
-// G6). It reports whether the queue may go on at once.
-func (s *Services) Deliver(ctx context.Context, c *Claim) (more bool, err error) {
+// G6). A channel that did not answer closes the account's gate, one that answered the message
+// that tried it opens it (ADR 0016). In the same transaction it claims the queue's next message
+// for the same worker, unless ctx has ended; nil when there is none, or it must wait.
+func (s *Services) Deliver(ctx context.Context, c *Claim) (done Handover, next *Claim, err error) {
 	sendErr := s.handOver(ctx, c)
-	// The outcome is recorded even when the process stops.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.OperationTime)
+	stopping := ctx.Err() != nil
+	ctx, cancel := recorded(ctx)
 	defer cancel()
+	opened := false
 	err = s.store.Write(ctx, store.System(), c.Account.Key, func(tx *store.Tx) error {
-		customer, conv, err := lockConversation(tx, c.Message.CustomerID)
-		if err != nil {
+		done, next, opened = Handover{}, nil, false
+		out, err := lockOutbound(tx, c.Message.CustomerID, tx.LockOutbox)
+		if err != nil || out.queue == nil {
 			return err
 		}
-		queue, err := tx.LeaseOutbox(c.Message.CustomerID)
-		if err != nil || queue == nil {
-			return err
-		}
-		d, err := tx.FirstDelivery(c.Message.CustomerID)
-		if err != nil || d.MessageID != c.Message.Key || d.State != models.DeliveryClaimed || d.Attempts != c.Attempts {
-			more = false
+		d, err := tx.Delivery(c.Message.CustomerID, c.Message.Key)
+		if err != nil || !c.holds(out.queue, d) {
 			return ignoreNotFound(err) // our lease ran out and somebody settled it
 		}
+		if opened, err = moveGate(tx, out, c, sendErr, &done); err != nil {
+			return err
+		}
 		m := *c.Message
-		queue.LeasedUntil = 0
-		more, err = s.outcome(tx, customer, conv, queue, d, &m, c.At, sendErr)
+		due, err := s.outcome(tx, out, d, &m, c.At, sendErr)
 		if err != nil {
 			return err
 		}
-		return tx.UpdateOutbox(queue)
+		done.Status = m.Status
+		if due > tx.Now || stopping || !out.gate.IsOpen() || !out.account.IsOpen() {
+			return release(tx, out, due)
+		}
+		next, err = s.next(tx, out, c.worker)
+		return err
 	})
-	return more, err
+	if err != nil {
+		return Handover{}, nil, err
+	}
+	if opened {
+		s.wakeDeliveries()
+	}
+	return done, next, nil
+}
+
+// holds reports whether this very attempt is still the one that the queue waits for.
+func (c *Claim) holds(queue *models.Outbox, d *models.Delivery) bool {
+	return queue.LeasedBy == c.worker && d.Place() == c.place && d.State == models.DeliveryClaimed && d.Attempts == c.Attempts
+}
+
+// release gives a locked queue back, to be taken from due on, or removes it when it is empty.
+func release(tx *store.Tx, out *outbound, due models.Time) error {
+	if _, err := tx.FirstDelivery(out.customer.Key); errors.Is(err, store.ErrNotFound) {
+		return tx.DeleteOutbox(out.customer.Key)
+	} else if err != nil {
+		return err
+	}
+	out.queue.Release(due)
+	return tx.UpdateOutbox(out.queue)
 }
 
 func ignoreNotFound(err error) error {
@@ -154,10 +254,21 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
+// errLate says that the channel was not asked, because the lease might run out meanwhile: the
+// process stood still between the claim and the call.
+var errLate = errors.New("the lease is too short for a call")
+
+// lateAfter is how long after its claim a message may still be handed over: the call and the
+// recording of its outcome end before the lease, by clocks that differ by limits.ClockSkew.
+const lateAfter = limits.DeliveryLease - limits.ChannelTime - limits.OperationTime - limits.ClockSkew
+
 func (s *Services) handOver(ctx context.Context, c *Claim) error {
 	ch := s.channels[c.Account.Channel]
 	if ch == nil {
 		return &Refusal{Reason: models.FailedNoChannel}
+	}
+	if s.Now().Sub(c.At) > lateAfter {
+		return errLate
 	}
 	// A stop of the process does not tear the call: nobody would know what became of it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.ChannelTime)
@@ -165,28 +276,132 @@ func (s *Services) handOver(ctx context.Context, c *Claim) error {
 	return ch.Send(ctx, c.Account, c.To, c.Message)
 }
 
-// outcome records what the channel answered (rules G2, G4, G6).
-func (s *Services) outcome(tx *store.Tx, customer *models.Customer, conv *models.Conversation, queue *models.Outbox,
-	d *models.Delivery, m *models.Message, at models.Time, sendErr error,
-) (more bool, err error) {
+// answered reports whether the channel accepted or refused.
+func answered(sendErr error) bool {
+	var refused *Refusal
+	return sendErr == nil || errors.As(sendErr, &refused)
+}
+
+// moveGate closes the account's gate when the channel did not answer, and opens it when it
+// answered the message that tried it.
+func moveGate(tx *store.Tx, out *outbound, c *Claim, sendErr error, done *Handover) (opened bool, err error) {
+	switch {
+	case errors.Is(sendErr, errLate):
+		return false, nil
+	case !answered(sendErr):
+		if err := tx.MakeGate(); err != nil {
+			return false, err
+		}
+		if out.gate, err = tx.LockGate(); err != nil {
+			return false, err
+		}
+		if !out.gate.Fail(c.failures, tx.Now, backoff(c.failures+1)) {
+			return false, nil
+		}
+		done.Paused = true
+		if out.gate.Since.Add(limits.DeliveryWait) <= tx.Now {
+			done.Stale = tx.Now.Add(-limits.DeliveryWait)
+		}
+		return false, tx.UpdateGate(out.gate)
+	case c.failures > 0:
+		if out.gate.Failures == c.failures {
+			out.gate = &models.Gate{AccountID: tx.Account}
+		}
+		return true, tx.OpenGate(c.failures)
+	}
+	return false, nil
+}
+
+// outcome records what the channel answered (rules G2, G4, G6) and says when the queue may go on.
+func (s *Services) outcome(tx *store.Tx, out *outbound, d *models.Delivery, m *models.Message, at models.Time, sendErr error) (due models.Time, err error) {
 	var refused *Refusal
 	switch {
 	case sendErr == nil:
-		return true, s.sent(tx, customer, conv, d, m)
+		return tx.Now, s.sent(tx, out.customer, out.conv, d, m)
 	case errors.As(sendErr, &refused):
+	case errors.Is(sendErr, errLate):
+		d.State = models.DeliveryWaiting
+		d.Attempts-- // it was none
+		return tx.Now, tx.UpdateDelivery(d)
 	case !errors.Is(sendErr, ErrNotSent):
-		return true, s.unknown(tx, customer, conv, d, m)
+		return tx.Now, s.unknown(tx, out.customer, out.conv, d, m)
 	case d.Attempts < limits.DeliveryAttempts:
 		d.State = models.DeliveryWaiting
-		queue.DueAt = tx.Now.Add(backoff(d.Attempts))
-		return false, tx.UpdateDelivery(d)
+		return tx.Now.Add(backoff(d.Attempts)), tx.UpdateDelivery(d)
 	default:
 		refused = &Refusal{Reason: models.FailedNoChannel}
 	}
-	return true, s.failed(tx, customer, conv, d, m, at, refused)
+	return tx.Now, s.failed(tx, out.customer, out.conv, d, m, at, refused)
 }
 
+// backoff is the pause after so many fruitless attempts: a random half to the whole of
+// limits.DeliveryBackoff, doubled with each attempt up to limits.DeliveryBackoffMax, so that those
+// who failed together do not come back together.
 func backoff(attempts int) time.Duration {
-	d := limits.DeliveryBackoff << (attempts - 1)
-	return min(d, limits.DeliveryBackoffMax)
+	whole := limits.DeliveryBackoff
+	for range attempts - 1 {
+		if whole *= 2; whole >= limits.DeliveryBackoffMax {
+			whole = limits.DeliveryBackoffMax
+			break
+		}
+	}
+	return whole/2 + rand.N(whole/2+1) //nolint:gosec // chance, not secrecy.
+}
+
+// FailStale ends the wait of an account's messages that were queued at an instant or before it
+// and could not be handed over since: FAILED with CHANNEL_UNAVAILABLE, their allowance given back
+// (rule G6). It goes queue by queue, leaves out those a worker holds, and ends at once when the
+// channel is back or the account is closed. It answers how many messages FAILED.
+func (s *Services) FailStale(ctx context.Context, account models.Key, queued models.Time) (failed int, err error) {
+	var after models.Key
+	for ctx.Err() == nil {
+		keys, err := s.store.View(ctx).StaleOutboxes(account, after, queued, limits.BatchRows)
+		if err != nil {
+			return failed, err
+		}
+		for _, key := range keys {
+			n, away, err := s.failStale(ctx, account, key, queued)
+			failed += n
+			if err != nil || !away || ctx.Err() != nil {
+				return failed, err
+			}
+			after = key
+		}
+		if len(keys) < limits.BatchRows {
+			return failed, nil
+		}
+	}
+	return failed, nil
+}
+
+func (s *Services) failStale(ctx context.Context, account, key models.Key, queued models.Time) (failed int, away bool, err error) {
+	err = s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
+		failed, away = 0, false
+		out, err := lockOutbound(tx, key, tx.LeaseOutbox)
+		if err != nil {
+			return err
+		}
+		if away = out.account.IsOpen() && !out.gate.IsOpen(); !away || out.queue == nil || out.queue.LeasedUntil > tx.Now {
+			return nil
+		}
+		for {
+			d, m, err := head(tx, key)
+			if err != nil {
+				return err
+			}
+			if d == nil || d.CreatedAt > queued {
+				return release(tx, out, out.queue.DueAt)
+			}
+			if d.State == models.DeliveryClaimed { // its worker died
+				err = s.unknown(tx, out.customer, out.conv, d, m)
+			} else {
+				failed++
+				err = s.failed(tx, out.customer, out.conv, d, m, tx.Now, &Refusal{Reason: models.FailedNoChannel})
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+	return failed, away, err
 }

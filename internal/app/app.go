@@ -105,6 +105,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.Hub = events.New(a.Store.Log(), events.Options{Now: o.Now, Log: o.Log})
 	simulated := sandbox.New()
+	if set.SandboxURL != "" {
+		simulated.Reach(set.SandboxURL)
+	}
 	a.Services = services.New(services.Deps{
 		Store: a.Store, Hub: a.Hub, Issuer: issuer, Ring: ring, Log: o.Log, Lanes: set.Lanes,
 		Channels: map[models.ChannelKind]services.Channel{models.ChannelSandbox: simulated},

@@ -78,6 +78,8 @@ type Server struct {
 	Lanes           int `name:"lanes" group:"Work" env:"CLIENTELE_LANES" default:"${lanes}" placeholder:"N" help:"Lanes in which what comes in is written; 1 to 64."`
 	DeliveryWorkers int `name:"delivery-workers" group:"Work" env:"CLIENTELE_DELIVERY_WORKERS" default:"${delivery_workers}" placeholder:"N" help:"Outbound queues that this node empties at the same time; 1 to 1024."`
 
+	SandboxURL string `name:"sandbox-url" group:"Work" env:"CLIENTELE_SANDBOX_URL" placeholder:"URL" help:"Where a program of yours stands for the platform: what SANDBOX accounts send is posted there (channels/sandbox has the protocol). Without it sends are accepted."`
+
 	Log
 }
 

@@ -344,6 +344,10 @@ func TestFaults(t *testing.T) {
 		{"no time", func(s *config.Server) { s.OperationTime = 0 }, "operation-time"},
 		{"too many lanes", func(s *config.Server) { s.Lanes, s.DBMaxOpen = 65, 200 }, "lanes"},
 		{"too many workers", func(s *config.Server) { s.DeliveryWorkers = 1_025 }, "delivery-workers"},
+		{"endpoint of the sandbox", func(s *config.Server) { s.SandboxURL = "http://127.0.0.1:9000/" }, ""},
+		{"endpoint without scheme", func(s *config.Server) { s.SandboxURL = "127.0.0.1:9000" }, "sandbox-url"},
+		{"endpoint of another scheme", func(s *config.Server) { s.SandboxURL = "ftp://host/" }, "sandbox-url"},
+		{"endpoint with a password", func(s *config.Server) { s.SandboxURL = "http://a:b@host/" }, "sandbox-url"},
 		{"level in capitals", func(s *config.Server) { s.LogLevel = "INFO" }, "log-level"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

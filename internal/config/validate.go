@@ -53,6 +53,9 @@ func (s *Server) Validate() error {
 	atLeast(&f, "subscriptions-per-socket", s.SubscriptionsPerSocket, 1)
 	between(&f, "lanes", s.Lanes, 1, mostLanes)
 	between(&f, "delivery-workers", s.DeliveryWorkers, 1, mostWorkers)
+	if s.SandboxURL != "" && !isWebAddress(s.SandboxURL) {
+		f.add("sandbox-url", "it is not an http or https address such as http://127.0.0.1:9000/")
+	}
 	s.Log.check(&f)
 	return f.join()
 }
@@ -253,4 +256,10 @@ func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
 		s == u.Scheme+"://"+u.Host && s == strings.ToLower(s)
+}
+
+// isWebAddress reports whether s is an absolute http or https address without user and fragment.
+func isWebAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil && u.Fragment == ""
 }

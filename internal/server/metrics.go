@@ -21,6 +21,7 @@ type metrics struct {
 	subscriptions prometheus.Gauge
 	pushed        prometheus.Counter
 	deliveries    *prometheus.CounterVec
+	pauses        prometheus.Counter
 }
 
 func newMetrics(r *prometheus.Registry, hub *events.Hub) *metrics {
@@ -41,9 +42,12 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub) *metrics {
 		pushed:        prometheus.NewCounter(prometheus.CounterOpts{Name: "clientele_events_pushed_total", Help: "Events pushed to clients."}),
 	}
 	m.deliveries = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "clientele_deliveries_total", Help: "Messages handed to channels, by whether their outcome was recorded.",
+		Name: "clientele_deliveries_total", Help: "Messages handed to channels, by what became of them.",
 	}, []string{"result"})
-	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed, m.deliveries,
+	m.pauses = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "clientele_outbound_pauses_total", Help: "Pauses of an account's messages because its channel did not answer.",
+	})
+	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed, m.deliveries, m.pauses,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, of func(events.Stats) int64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(of(hub.Stats())) }))

@@ -95,14 +95,20 @@ func New(o Options) *Server {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Delivered counts a message that was handed to a channel; err is why its outcome was not
-// recorded.
-func (s *Server) Delivered(err error) {
-	result := "recorded"
-	if err != nil {
-		result = "failed"
+// Delivered counts a message that was handed to a channel: what became of it, or that this could
+// not be recorded.
+func (s *Server) Delivered(done services.Handover, err error) {
+	result := string(done.Status)
+	switch {
+	case err != nil:
+		result = "ERROR"
+	case done.Status == "":
+		result = "LOST"
 	}
 	s.metrics.deliveries.WithLabelValues(result).Inc()
+	if done.Paused {
+		s.metrics.pauses.Inc()
+	}
 }
 
 // Close ends the WebSocket connections, which http.Server.Shutdown does not know.

@@ -38,6 +38,9 @@ func Main(m *testing.M, after ...func() error) {
 	if err := stopServer(); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the private database:", err)
 	}
+	if err := removeSandbox(); err != nil {
+		fmt.Fprintln(os.Stderr, "remove sandboxd:", err)
+	}
 	os.Exit(code)
 }
 

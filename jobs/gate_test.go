@@ -1,0 +1,310 @@
+package jobs_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"clientele/internal/testkit"
+	"clientele/limits"
+	"clientele/models"
+	"clientele/services"
+	"clientele/store"
+)
+
+// Ensure messages of a channel that is away for limits.DeliveryWait FAILED once they waited so
+// long, and not those that came later, nor another account's.
+func TestWaitedTooLong(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		clock := testkit.NewClock()
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return errAway }))
+		sh, other := newShop(t, n.store, 4), newShop(t, n.store, 1)
+		var old []*models.Message
+		for i := range 3 {
+			old = append(old, sh.send(n, i), sh.send(n, i))
+		}
+		others := other.send(n, 0)
+		sh.deliver(n, sh.claim(n, 0)) // the channel is away from here on
+		clock.Advance(time.Second)
+		late := []*models.Message{sh.send(n, 0), sh.send(n, 3)}
+		clock.Advance(limits.DeliveryWait - time.Second - time.Microsecond)
+		if done, _ := sh.deliver(n, sh.claim(n, 1)); !done.Paused || done.Stale != 0 {
+			t.Fatalf("before its time: %+v", done)
+		}
+		clock.Set(testkit.Start.Add(limits.DeliveryWait))
+		// The attempt before paused the account; nobody has to wait for it in this test.
+		testkit.Write(t, n.store, sh.account.Key, func(tx *store.Tx) error {
+			g, err := tx.LockGate()
+			if err != nil {
+				return err
+			}
+			g.PausedUntil = tx.Now
+			return tx.UpdateGate(g)
+		})
+		done, _ := sh.deliver(n, sh.claim(n, 2))
+		if done.Stale != models.At(testkit.Start) {
+			t.Fatalf("at its time: %+v", done)
+		}
+		failed, err := n.FailStale(t.Context(), sh.account.Key, done.Stale)
+		if err != nil || failed != len(old) {
+			t.Errorf("%d FAILED, %v; want %d", failed, err, len(old))
+		}
+		for i, m := range old {
+			if got := sh.status(m); got != "FAILED CHANNEL_UNAVAILABLE" {
+				t.Errorf("message %d is %s", i, got)
+			}
+		}
+		for i, m := range late {
+			if got := sh.status(m); got != "QUEUED" {
+				t.Errorf("the later message %d is %s", i, got)
+			}
+		}
+		if got := other.status(others); got != "QUEUED" {
+			t.Errorf("the other account's is %s", got)
+		}
+		if a, b := sh.left(0), sh.left(1); a != limits.ReplyMessages-1 || b != limits.ReplyMessages {
+			t.Errorf("%d and %d replies are left", a, b)
+		}
+		if n := sh.count("SELECT COUNT(*) FROM outbox WHERE account_id = ?", sh.account.Key); n != 2 {
+			t.Errorf("%d queues", n)
+		}
+	})
+}
+
+// Ensure what a runner does with a channel that stays away: all that waited too long FAILED, and
+// nothing waits for ever.
+func TestChannelStaysAway(t *testing.T) {
+	clock := testkit.NewClock()
+	n := newNode(t, testkit.Store(t, testkit.SQLite(t), clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return errAway }))
+	sh := newShop(t, n.store, 50)
+	sent := converse(sh, 2, n)
+	n.run(t, 8)
+	await(t, "nothing waits", func() bool {
+		clock.Advance(time.Second)
+		return sh.waiting() == 0
+	})
+	for i, messages := range sent {
+		for _, m := range messages {
+			if got := sh.status(m); got != "FAILED CHANNEL_UNAVAILABLE" {
+				t.Errorf("customer %d: %s", i, got)
+			}
+		}
+		if sh.left(i) != limits.ReplyMessages {
+			t.Errorf("customer %d has %d left", i, sh.left(i))
+		}
+	}
+}
+
+// Ensure an account whose calls stall has its share of the workers and no more, and that all
+// messages of another leave meanwhile; and that its own leave once its channel is back.
+func TestStalledAccountDelaysNoOther(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		clock := testkit.NewClock()
+		release := make(chan struct{})
+		var stalled models.Key
+		var now, most, calls atomic.Int64
+		ch := sending(func(ctx context.Context, a *models.Account, _ models.Ident, _ *models.Message) error {
+			if a.Key == stalled && calls.Add(1) > 0 {
+				for n := now.Add(1); n > most.Load(); n = now.Load() {
+					most.Store(n)
+				}
+				defer now.Add(-1)
+				<-release
+			}
+			return nil
+		})
+		n := newNode(t, testkit.Store(t, dsn, clock), ch)
+		bad, good := newShop(t, n.store, 200), newShop(t, n.store, 10)
+		stalled = bad.account.Key
+		converse(bad, 1, n)
+		n.run(t, 8)
+		await(t, "the calls stall", func() bool { return now.Load() == 4 })
+		sent := converse(good, 3, n)
+		await(t, "the other account's left", func() bool { return good.waiting() == 0 })
+		for _, m := range slices.Concat(sent...) {
+			if got := good.status(m); got != "SENT" {
+				t.Errorf("it is %s", got)
+			}
+		}
+		if bad.waiting() != 200 || most.Load() != 4 {
+			t.Errorf("%d of the stalled account's wait, %d calls at a time", bad.waiting(), most.Load())
+		}
+		close(release)
+		await(t, "its own left", func() bool { return bad.waiting() == 0 })
+	})
+}
+
+// Ensure that after a pause one message at a time tries the channel, on whatever node, until one
+// was answered; and that failures of calls that were under way together count once.
+func TestHalfOpen(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		clock := testkit.NewClock()
+		var answer atomic.Pointer[error]
+		answer.Store(&errAway)
+		ch := sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return *answer.Load() })
+		first := newNode(t, testkit.Store(t, dsn, clock), ch)
+		second := another(t, first, dsn, clock, ch)
+		nodes := []*node{first, second}
+		sh := newShop(t, first.store, 8)
+		converse(sh, 1, first)
+		claimAll := func() (got []*services.Claim) {
+			claims := make([]*services.Claim, len(sh.customers))
+			var wg sync.WaitGroup
+			for i := range sh.customers {
+				wg.Go(func() {
+					var err error
+					if claims[i], err = nodes[i%2].Claim(context.Background(), sh.queue(i), models.NewKey()); err != nil {
+						t.Errorf("claim: %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			for _, c := range claims {
+				if c != nil {
+					got = append(got, c)
+				}
+			}
+			return got
+		}
+		together := claimAll()
+		if len(together) != 8 {
+			t.Fatalf("%d of 8 were claimed", len(together))
+		}
+		for i, c := range together {
+			if done, _ := sh.deliver(nodes[i%2], c); done.Paused != (i == 0) {
+				t.Errorf("call %d: %+v", i, done)
+			}
+		}
+		if g := sh.gate(); g.Failures != 1 || g.Since != clock.Time() {
+			t.Fatalf("calls under way together made %+v", g)
+		}
+		if c := claimAll(); len(c) != 0 {
+			t.Fatalf("%d were claimed in the pause", len(c))
+		}
+		clock.Advance(limits.DeliveryBackoff)
+		try := claimAll()
+		if len(try) != 1 {
+			t.Fatalf("%d tried at a time", len(try))
+		}
+		sh.deliver(first, try[0])
+		if g := sh.gate(); g.Failures != 2 {
+			t.Fatalf("after another failure %+v", g)
+		}
+		// A worker that dies over its try keeps the others waiting no longer than its lease.
+		clock.Advance(2 * limits.DeliveryBackoff)
+		if try = claimAll(); len(try) != 1 {
+			t.Fatalf("%d tried at a time", len(try))
+		}
+		clock.Advance(limits.DeliveryLease - time.Microsecond)
+		if c := claimAll(); len(c) != 0 {
+			t.Fatalf("%d were claimed beside the one that tries", len(c))
+		}
+		clock.Advance(time.Microsecond)
+		if try = claimAll(); len(try) != 1 {
+			t.Fatalf("%d tried after one had died", len(try))
+		}
+		// A refusal is an answer too.
+		var refusal error = &services.Refusal{Reason: models.FailedRejected}
+		answer.Store(&refusal)
+		if done, _ := sh.deliver(second, try[0]); done.Status != models.StatusFailed || done.Paused {
+			t.Fatalf("a refusal: %+v", done)
+		}
+		if g := sh.gate(); !g.IsOpen() {
+			t.Errorf("still shut: %+v", g)
+		}
+		if c := claimAll(); len(c) != 6 { // 8 without the refused one and the one whose worker died
+			t.Errorf("%d were claimed through the open gate", len(c))
+		}
+	})
+}
+
+// Ensure a call that ran out of time is not made again, and pauses the account.
+func TestNoAnswer(t *testing.T) {
+	clock := testkit.NewClock()
+	n := newNode(t, testkit.Store(t, testkit.SQLite(t), clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error {
+		return context.DeadlineExceeded
+	}))
+	sh := newShop(t, n.store, 1)
+	first, second := sh.send(n, 0), sh.send(n, 0)
+	done, next := sh.deliver(n, sh.claim(n, 0))
+	if done.Status != models.StatusUnknown || !done.Paused || next != nil {
+		t.Errorf("%+v, then %v", done, next)
+	}
+	if a, b := sh.status(first), sh.status(second); a != "UNKNOWN" || b != "QUEUED" || sh.left(0) != limits.ReplyMessages-2 {
+		t.Errorf("%s and %s", a, b)
+	}
+	clock.Advance(limits.DeliveryBackoff)
+	if c := sh.claim(n, 0); c == nil || c.Message.Key != second.Key {
+		t.Errorf("claimed %+v", c)
+	}
+}
+
+// Ensure one message that the channel never takes does not keep the others of its account.
+func TestOneThatNeverPasses(t *testing.T) {
+	clock := testkit.NewClock()
+	n := newNode(t, testkit.Store(t, testkit.SQLite(t), clock), sending(func(_ context.Context, _ *models.Account, to models.Ident, _ *models.Message) error {
+		if to == "customer-0" {
+			return errAway
+		}
+		return nil
+	}))
+	sh := newShop(t, n.store, 10)
+	bad := sh.send(n, 0)
+	n.run(t, 4)
+	converse(sh, 2, n)
+	await(t, "the others left", func() bool {
+		clock.Advance(100 * time.Millisecond)
+		return sh.count("SELECT COUNT(*) FROM message WHERE status = 'SENT'") == 9*2
+	})
+	await(t, "it was given up", func() bool {
+		clock.Advance(time.Second)
+		return sh.status(bad) == "FAILED CHANNEL_UNAVAILABLE"
+	})
+}
+
+// Ensure messages of a closed account wait without work, those behind a call under way too, and
+// leave when it is open again (rule A1).
+func TestClosedAccountWaits(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		clock := testkit.NewClock()
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return nil }))
+		sh := newShop(t, n.store, 2)
+		set := func(c models.Capability) {
+			testkit.Write(t, n.store, sh.account.Key, func(tx *store.Tx) error {
+				a, err := tx.LockAccount()
+				if err != nil {
+					return err
+				}
+				a.Capability = c
+				return tx.UpdateAccount(a, "capability")
+			})
+		}
+		m := []*models.Message{sh.send(n, 0), sh.send(n, 0), sh.send(n, 1)}
+		claim := sh.claim(n, 0)
+		set(models.CapabilityClosed)
+		if done, next := sh.deliver(n, claim); done.Status != models.StatusSent || next != nil {
+			t.Errorf("under way: %+v, then %v", done, next)
+		}
+		clock.Advance(time.Hour)
+		if c := sh.claim(n, 1); c != nil {
+			t.Error("claimed while closed")
+		}
+		if due, err := n.DueAccounts(t.Context(), nil, 10); err != nil || len(due) != 0 {
+			t.Errorf("due %v, %v", due, err)
+		}
+		if failed, err := n.FailStale(t.Context(), sh.account.Key, clock.Time()); err != nil || failed != 0 {
+			t.Errorf("%d FAILED, %v", failed, err)
+		}
+		set(models.CapabilityOpen)
+		n.run(t, 2)
+		await(t, "all left", func() bool { return sh.waiting() == 0 })
+		for i := range m {
+			if got := sh.status(m[i]); got != "SENT" {
+				t.Errorf("message %d is %s", i, got)
+			}
+		}
+	})
+}

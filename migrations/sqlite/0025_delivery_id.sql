@@ -1,0 +1,4 @@
+-- +goose Up
+-- The place in the queue. NULL in rows that the release before this one writes: their place is
+-- that of their message.
+ALTER TABLE "delivery" ADD COLUMN "id" BLOB NULL CHECK (length("id") = 16);
