@@ -95,7 +95,7 @@ func newShop(tb testing.TB, s *store.Store, customers int) *shop {
 	sh.advisor = testkit.Advisors(tb, s, sh.account, 1)[0]
 	sh.customers = testkit.Customers(tb, s, sh.account.Key, customers)
 	testkit.Write(tb, s, sh.account.Key, func(tx *store.Tx) error {
-		rows, err := tx.LockCustomers(sh.customers)
+		rows, _, err := tx.LockCustomers(sh.customers)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ type Delivery struct {
 func (Delivery) TableName() string { return "delivery" }
 
 // Place is where the delivery stands in its queue, which is emptied in ascending order. One that
-// the release before 0025 queued has none of its own and stands where its message does.
+// the release before queued has none of its own and stands where its message does.
 func (d *Delivery) Place() Key {
 	if d.Key.IsZero() {
 		return d.MessageID
