@@ -80,6 +80,9 @@ func (s *Server) initialise(ctx context.Context, _ *transport.Conn, payload map[
 	if err == nil {
 		req.viewer, err = s.verifier.Verify(token)
 	}
+	if err == nil {
+		err = s.services.Admit(ctx, req.viewer)
+	}
 	if err != nil {
 		return nil, time.Time{}, err
 	}
