@@ -268,7 +268,7 @@ func TestAccessEnds(t *testing.T) {
 		end  func(a *tenant, v *auth.Viewer)
 		code int
 	}{
-		"expired": {life: 4 * time.Second},
+		"expired": {life: 8 * time.Second},
 		"revoked": {end: func(a *tenant, v *auth.Viewer) {
 			a.do(admin, `mutation($t: String!) { revokeToken(input: {tokenId: $t}) { rememberedUntil } }`, map[string]any{"t": v.TokenID})
 		}},
@@ -289,7 +289,7 @@ func TestAccessEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			testkit.Engines(t, func(t *testing.T, dsn string) {
 				w := start(t, dsn, options{sockets: func(o *transport.WebSocketOptions) {
-					o.WriteTimeout, o.PingInterval = 4*patience, -1
+					o.WriteTimeout, o.SendBuffer, o.PingInterval = 4*patience, 8<<10, -1
 				}})
 				a := w.found(setup{Advisors: []string{"anna", "ben"}, Customers: []string{"wei of anna", "li of ben"}}, "main")
 				life := tokenLife
@@ -301,13 +301,13 @@ func TestAccessEnds(t *testing.T) {
 					t.Fatal(err)
 				}
 				other := a.watchMessages("ben", nil)
-				mute := w.stallWith(token)
-				for range 4 * 2 * limits.SendBufferBytes / limits.TextBytes {
-					a.write("wei", longText)
-				}
 				var silent []*subscription
 				for _, document := range []string{"messages.graphql", "notifications.graphql"} {
 					silent = append(silent, w.subscribe(token, shared(t, document), nil))
+				}
+				mute := w.stallWith(token)
+				for range 60 {
+					a.write("wei", longText)
 				}
 				began := time.Now()
 				if tt.end != nil {

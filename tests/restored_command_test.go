@@ -1,8 +1,9 @@
-package main
+package tests
 
 import (
-	"os"
+	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,33 +13,33 @@ import (
 	"clientele/store"
 )
 
-// restoredProcess, in the environment, makes the test's own binary the program.
-const restoredProcess = "CLIENTELE_TEST_RESTORED_PROCESS"
-
-// TestRestoredProcess is the program for TestRestoredCommand, and nothing otherwise.
-func TestRestoredProcess(t *testing.T) {
-	dsn := os.Getenv(restoredProcess)
-	if dsn == "" {
-		return
+// program builds the program as it ships, for one test and its subtests.
+func program(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "clientele")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "clientele/cmd/clientele").CombinedOutput(); err != nil {
+		t.Fatalf("build the program: %v\n%s", err, out)
 	}
-	os.Args = []string{"clientele", "restored", "--db", dsn}
-	main()
-	os.Exit(0)
+	return path
 }
 
 // restored runs the command and answers what it printed.
-func restored(t *testing.T, dsn string) (output, faults string, err error) {
+func restored(t *testing.T, program, dsn string) (output, faults string, err error) {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRestoredProcess$")
-	c.Env = append(os.Environ(), restoredProcess+"="+dsn)
+	c := exec.CommandContext(t.Context(), program, "restored", "--db", dsn)
 	var out, log strings.Builder
 	c.Stdout, c.Stderr = &out, &log
 	err = c.Run()
 	return out.String(), log.String(), err
 }
 
-// Ensure the command changes the epoch, ends what is queued, says so, and may be run again.
+// Ensure the command changes the epoch, ends what is queued, says so, and may be run again; and
+// that it refuses a database that is in use, where it can know that, or not migrated.
 func TestRestoredCommand(t *testing.T) {
+	binary := program(t)
+	if out, faults, err := restored(t, binary, testkit.EmptySQLite(t)); err == nil || !strings.Contains(faults, "migrations are pending") {
+		t.Errorf("a database without tables: %v\n%s%s", err, out, faults)
+	}
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		clock := testkit.NewClock()
 		s, err := store.Open(t.Context(), store.Options{DSN: dsn, Now: clock.Now, Strict: true, Relaxed: true})
@@ -63,15 +64,16 @@ func TestRestoredCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s.IsEmbedded() {
-			if out, faults, err := restored(t, dsn); err == nil || !strings.Contains(faults, "another process uses") {
+			if out, faults, err := restored(t, binary, dsn); err == nil || !strings.Contains(faults, "another process uses") {
 				t.Errorf("beside a process that uses the database: %v\n%s%s", err, out, faults)
 			}
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		for i, want := range []string{"204 queued messages of 102 customers are UNKNOWN now.", "0 queued messages of 0 customers are UNKNOWN now."} {
-			out, faults, err := restored(t, dsn)
+		for i, n := range []int{messages, 0} {
+			want := fmt.Sprintf("%d queued messages of %d customers are UNKNOWN now.", n, n/2)
+			out, faults, err := restored(t, binary, dsn)
 			if err != nil || !strings.Contains(out, want) || !strings.Contains(out, "new epoch") || faults != "" {
 				t.Fatalf("run %d: %v\n%s%s", i, err, out, faults)
 			}
@@ -112,11 +114,4 @@ func queue(t *testing.T, s *store.Store, account, advisor, customer models.Key) 
 		}
 		return tx.InsertMessages(messages)
 	})
-}
-
-// Ensure the command refuses a database that is not migrated.
-func TestRestoredCommandRefuses(t *testing.T) {
-	if out, faults, err := restored(t, testkit.EmptySQLite(t)); err == nil || !strings.Contains(faults, "migrations are pending") {
-		t.Errorf("%v\n%s%s", err, out, faults)
-	}
 }
