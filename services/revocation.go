@@ -128,12 +128,19 @@ type revocations struct {
 	byAccount map[models.Key]*revokedIn
 }
 
-// revokedIn is what one account has revoked. Its lock is held while it is read, so that all who
-// ask meanwhile wait for the one statement.
+// revokedIn is what one account has revoked.
 type revokedIn struct {
-	mu  sync.Mutex
-	set *models.Revocations
-	at  models.Time
+	mu      sync.Mutex
+	set     *models.Revocations // nil: to be read
+	at      models.Time
+	reading *reading // under way
+}
+
+// reading is one statement that all who ask meanwhile wait for.
+type reading struct {
+	done chan struct{}
+	set  *models.Revocations
+	err  error
 }
 
 func (r *revocations) in(account models.Key) *revokedIn {
@@ -147,29 +154,54 @@ func (r *revocations) in(account models.Key) *revokedIn {
 	return e
 }
 
+// forget has what an account revoked read anew; what is being read now may be from before.
 func (r *revocations) forget(account models.Key) {
 	e := r.in(account)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.set = nil
+	e.set, e.reading = nil, nil
 }
 
-// revoked is what an account has revoked; with fresh, as it is now. It fails with UNAVAILABLE:
-// nobody is let in on what cannot be read.
+// revoked is what an account has revoked; with fresh, as it is now. It fails with UNAVAILABLE
+// (nobody is let in on what cannot be read) or ctx's error.
 func (s *Services) revoked(ctx context.Context, account models.Key, fresh bool) (*models.Revocations, error) {
 	e := s.revocations.in(account)
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	now := s.Now()
-	if !fresh && e.set != nil && now < e.at.Add(limits.PolicyRecheck) {
+	if !fresh && e.set != nil && s.Now() < e.at.Add(limits.PolicyRecheck) {
+		defer e.mu.Unlock()
 		return e.set, nil
 	}
-	rows, err := s.store.Revocations(ctx, account, now)
-	if err != nil {
-		return nil, unavailable(err)
+	r := e.reading
+	if r == nil {
+		r = &reading{done: make(chan struct{})}
+		e.reading = r
+		// Whoever began it may go; others wait for it.
+		go s.readRevoked(context.WithoutCancel(ctx), account, e, r)
 	}
-	e.set, e.at = models.NewRevocations(rows), now
-	return e.set, nil
+	e.mu.Unlock()
+	select {
+	case <-r.done:
+		return r.set, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *Services) readRevoked(ctx context.Context, account models.Key, e *revokedIn, r *reading) {
+	ctx, cancel := context.WithTimeout(ctx, limits.OperationTime)
+	defer cancel()
+	now := s.Now()
+	rows, err := s.store.Revocations(ctx, account, now)
+	r.set, r.err = models.NewRevocations(rows), unavailable(err)
+	e.mu.Lock()
+	if e.reading == r { // nothing was revoked meanwhile
+		e.reading = nil
+		if err == nil {
+			e.set, e.at = r.set, now
+		}
+	}
+	e.mu.Unlock()
+	close(r.done)
 }
 
 // covered reports whether a viewer's token is among what was revoked; advisor is who the token
@@ -200,9 +232,9 @@ func (s *Services) notRevoked(ctx context.Context, c *Scope) error {
 	return nil
 }
 
-// Admit is asked about a token that begins a connection: UNAUTHENTICATED when it is revoked by its
-// `jti` or `sub`. What else may be wrong with it is found when it asks for something, and so is
-// this where the database cannot be asked now.
+// Admit is asked about a token that begins a connection or an operation: UNAUTHENTICATED when it
+// is revoked and its claims alone tell. What else may be wrong with it is found when the
+// operation asks for something, and so is this where the database cannot be asked now.
 func (s *Services) Admit(ctx context.Context, v *auth.Viewer) error {
 	account, ok := models.ParseKey(v.Account)
 	if !ok {

@@ -64,6 +64,9 @@ func TestRevokedTokens(t *testing.T) {
 				if code := w.ask(token, `{ viewer { role } }`, nil).code(); (code == "") != in || !in && code != "UNAUTHENTICATED" {
 					t.Errorf("%s: %s is answered %q", when, name, code)
 				}
+				if code := w.ask(token, `{ __typename }`, nil).code(); name == "with an id" && code == "" && !in {
+					t.Errorf("%s: %s may ask for the schema", when, name)
+				}
 			}
 		}
 		lets("before", early, true)

@@ -162,6 +162,7 @@ func usage() (goroutines int, heap uint64) {
 // whatever else it does to seem alive; that it costs nothing after; and that who listens to the
 // same stream beside it has every event at once and in order (rule N5).
 func TestSlowReaders(t *testing.T) {
+	const buffer = 16 << 10 // a quarter of limits.SendBufferBytes, so that it is full sooner
 	for name, tt := range map[string]struct {
 		readers int
 		pongs   bool
@@ -196,7 +197,7 @@ func TestSlowReaders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := start(t, testkit.SQLite(t), options{sockets: func(o *transport.WebSocketOptions) {
-				o.WriteTimeout, o.PingInterval, o.PongTimeout = time.Second, time.Second, time.Second
+				o.WriteTimeout, o.PingInterval, o.PongTimeout, o.SendBuffer = time.Second, time.Second, time.Second, buffer
 				if !tt.pongs { // who answers no ping is gone before it is slow.
 					o.PingInterval = -1
 				}
@@ -229,7 +230,7 @@ func TestSlowReaders(t *testing.T) {
 			}
 			began := time.Now()
 			// More than the systems of both sides hold for a connection.
-			for range 4 * 2 * limits.SendBufferBytes / limits.TextBytes {
+			for range 4 * 2 * buffer / limits.TextBytes {
 				hear()
 			}
 			w.await("all are disconnected", func() bool { return w.closedWith(1013) == tt.readers })

@@ -128,7 +128,7 @@ func (s *Server) graphql() http.Handler {
 	h.SetDisableSuggestion(!s.settings.GraphiQL)
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
-	h.Use(access{schema: schema.Schema(), present: s.present, viewer: viewerOf}) // first: nobody else is worth the work
+	h.Use(access{schema: schema.Schema(), present: s.present, viewer: s.viewerOf}) // first: nobody else is worth the work
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
 	h.Use(oneOf{schema: schema.Schema(), present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})
