@@ -42,6 +42,15 @@ func (w *world) stall(a *tenant, who string) *stalled {
 
 func (w *world) stallWith(token string) *stalled {
 	w.tb.Helper()
+	open := w.listening()
+	s := w.stallSoon(token)
+	w.await("the subscription is open", func() bool { return w.listening() > open })
+	return s
+}
+
+// stallSoon does not wait until the server listens to the stream.
+func (w *world) stallSoon(token string) *stalled {
+	w.tb.Helper()
 	const received = 4 << 10
 	dialer := ws.Dialer{
 		Protocols: []string{transport.Subprotocol}, Timeout: patience,
@@ -70,9 +79,7 @@ func (w *world) stallWith(token string) *stalled {
 	if f := s.read(); f.Type != "connection_ack" {
 		w.tb.Fatalf("connection_init was answered by %s %s", f.Type, f.Payload)
 	}
-	open := w.listening()
 	s.write(map[string]any{"id": "1", "type": "subscribe", "payload": map[string]any{"query": shared(w.tb, "messages.graphql")}})
-	w.await("the subscription is open", func() bool { return w.listening() > open })
 	return s
 }
 
@@ -220,7 +227,7 @@ func TestSlowReaders(t *testing.T) {
 			ended := make(chan struct{}, tt.readers)
 			slow := make([]*stalled, tt.readers)
 			for i := range slow {
-				slow[i] = w.stall(a, "anna")
+				slow[i] = w.stallSoon(w.bearer("anna", a.account))
 				if tt.act != nil {
 					go func() {
 						tt.act(slow[i], stop)
@@ -228,6 +235,7 @@ func TestSlowReaders(t *testing.T) {
 					}()
 				}
 			}
+			w.await("all subscriptions are open", func() bool { return w.listening() == 1+tt.readers })
 			began := time.Now()
 			// More than the systems of both sides hold for a connection.
 			for range 4 * 2 * buffer / limits.TextBytes {
