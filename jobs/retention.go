@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"clientele/limits"
@@ -13,19 +12,23 @@ func (r *Runner) retention(ctx context.Context) {
 	t := time.NewTicker(limits.RetentionPoll)
 	defer t.Stop()
 	for {
+		r.retain(ctx)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			return
 		}
-		done, err := r.Services.Retain(ctx, rest)
-		if !done.IsZero() {
-			r.Log.InfoContext(ctx, "old rows deleted", "events", done.Events, "idempotency", done.Idempotency,
-				"inbound", done.Inbound, "revocations", done.Revocations)
-		}
-		if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-			r.Log.WarnContext(ctx, "old rows are left until the next pass", "error", err)
-		}
+	}
+}
+
+func (r *Runner) retain(ctx context.Context) {
+	done, err := r.Services.Retain(ctx, rest)
+	if !done.IsZero() {
+		r.Log.InfoContext(ctx, "old rows deleted", "events", done.Events, "idempotency", done.Idempotency,
+			"inbound", done.Inbound, "revocations", done.Revocations)
+	}
+	if err != nil && ctx.Err() == nil {
+		r.Log.WarnContext(ctx, "old rows are left until the next pass", "error", err)
 	}
 }
 
