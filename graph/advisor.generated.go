@@ -742,6 +742,29 @@ func fieldContext_IssueAdvisorTokenPayload_expiresAt(_ context.Context, ec *exec
 	return graphql.NewScalarFieldContext("IssueAdvisorTokenPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func _IssueAdvisorTokenPayload_tokenId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *IssueAdvisorTokenPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_IssueAdvisorTokenPayload_tokenId(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TokenID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return marshalNString2string(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_IssueAdvisorTokenPayload_tokenId(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IssueAdvisorTokenPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func _SetPresencePayload_advisor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *SetPresencePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1507,6 +1530,11 @@ func _IssueAdvisorTokenPayload(ctx context.Context, ec *executionContext, sel as
 			}
 		case "expiresAt":
 			out.Values[i] = _IssueAdvisorTokenPayload_expiresAt(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "tokenId":
+			out.Values[i] = _IssueAdvisorTokenPayload_tokenId(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

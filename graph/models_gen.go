@@ -201,6 +201,8 @@ type IssueAdvisorTokenPayload struct {
 	Token string `json:"token"`
 	// When it ends.
 	ExpiresAt models.Time `json:"expiresAt"`
+	// Its claim `jti`, by which `revokeToken` ends it before.
+	TokenID string `json:"tokenId"`
 }
 
 // What was read.
@@ -255,6 +257,36 @@ type RecordAccountFactsInput struct {
 type RecordAccountFactsPayload struct {
 	// The account.
 	Account *models.Account `json:"account"`
+}
+
+// A token to revoke.
+type RevokeTokenInput struct {
+	// Its claim `jti`, 1 to 255 bytes.
+	TokenID string `json:"tokenId"`
+	// Its claim `exp`: until when the revocation must be remembered; 400 days from now when absent, which must be longer than the token lives. INVALID when it is past.
+	ExpiresAt *models.Time `json:"expiresAt,omitempty"`
+}
+
+// The revocation.
+type RevokeTokenPayload struct {
+	// Until when it is remembered.
+	RememberedUntil models.Time `json:"rememberedUntil"`
+}
+
+// Which tokens to revoke.
+type RevokeTokensIssuedBeforeInput struct {
+	// Whose.
+	Bearer *TokenBearerRef `json:"bearer"`
+	// Before when they were issued; now when absent. INVALID when it is in the future.
+	At *models.Time `json:"at,omitempty"`
+}
+
+// The revocation.
+type RevokeTokensIssuedBeforePayload struct {
+	// Tokens issued before this instant are revoked: the latest one that was named for the bearer.
+	IssuedBefore models.Time `json:"issuedBefore"`
+	// Until when it is remembered: 400 days from now. No token should live as long.
+	RememberedUntil models.Time `json:"rememberedUntil"`
 }
 
 // A text to send.
@@ -391,6 +423,14 @@ type SimulateUnfollowInput struct {
 type SimulateUnfollowPayload struct {
 	// The customer.
 	Customer *models.Customer `json:"customer"`
+}
+
+// Names whose tokens are meant, by exactly one of its fields.
+type TokenBearerRef struct {
+	// An advisor: tokens that name them by id, openid or external id alike.
+	Advisor *AdvisorRef `json:"advisor,omitempty"`
+	// The claim `sub` as it stands in the tokens, of any role, 1 to 255 bytes.
+	Subject *string `json:"subject,omitempty"`
 }
 
 // Settings to change (rule A2); what is absent stays.

@@ -77,6 +77,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputMarkNotificationsReadInput,
 		unmarshalInputNotifyOnInput,
 		unmarshalInputRecordAccountFactsInput,
+		unmarshalInputRevokeTokenInput,
+		unmarshalInputRevokeTokensIssuedBeforeInput,
 		unmarshalInputSendMessageInput,
 		unmarshalInputSetCallbackCredentialsInput,
 		unmarshalInputSetPresenceInput,
@@ -86,6 +88,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputSimulateScanInput,
 		unmarshalInputSimulateSendingInput,
 		unmarshalInputSimulateUnfollowInput,
+		unmarshalInputTokenBearerRef,
 		unmarshalInputUpdateAccountSettingsInput,
 		unmarshalInputViolationInput,
 	)
@@ -652,6 +655,8 @@ type IssueAdvisorTokenPayload {
   token: String!
   "When it ends."
   expiresAt: DateTime!
+  "Its claim ` + "`" + `jti` + "`" + `, by which ` + "`" + `revokeToken` + "`" + ` ends it before."
+  tokenId: String!
 }
 `, BuiltIn: false},
 	{Name: "../schema/conversation.graphql", Input: `extend type Query {
@@ -1688,6 +1693,62 @@ external id): 1 to 64 bytes of printable ASCII without spaces, compared byte by 
 """
 scalar Identifier @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc20")
 `, BuiltIn: false},
+	{Name: "../schema/token.graphql", Input: `extend type Mutation {
+  """
+  Revokes one token of the account by its id, the claim ` + "`" + `jti` + "`" + ` (rule V1). Who bears it is
+  UNAUTHENTICATED from then on; within 5 seconds its open subscriptions are closed with 4403, on
+  every node. Revoking it again changes nothing but how long it is remembered. Works while the
+  account is closed. LIMIT_EXCEEDED above 1,000 revocations in force in the account.
+  """
+  revokeToken("Which." input: RevokeTokenInput!): RevokeTokenPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Revokes every token of an advisor, or with a certain subject, that was issued before an instant
+  (claim ` + "`" + `iat` + "`" + `, in whole seconds; a token without one counts as older than any instant). Works
+  like ` + "`" + `revokeToken` + "`" + `. The latest instant named for a bearer counts. NOT_FOUND for an unknown advisor.
+  """
+  revokeTokensIssuedBefore("Whose, and before when." input: RevokeTokensIssuedBeforeInput!): RevokeTokensIssuedBeforePayload
+    @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"A token to revoke."
+input RevokeTokenInput {
+  "Its claim ` + "`" + `jti` + "`" + `, 1 to 255 bytes."
+  tokenId: String!
+  "Its claim ` + "`" + `exp` + "`" + `: until when the revocation must be remembered; 400 days from now when absent, which must be longer than the token lives. INVALID when it is past."
+  expiresAt: DateTime
+}
+
+"The revocation."
+type RevokeTokenPayload {
+  "Until when it is remembered."
+  rememberedUntil: DateTime!
+}
+
+"Which tokens to revoke."
+input RevokeTokensIssuedBeforeInput {
+  "Whose."
+  bearer: TokenBearerRef!
+  "Before when they were issued; now when absent. INVALID when it is in the future."
+  at: DateTime
+}
+
+"Names whose tokens are meant, by exactly one of its fields."
+input TokenBearerRef @oneOf {
+  "An advisor: tokens that name them by id, openid or external id alike."
+  advisor: AdvisorRef
+  "The claim ` + "`" + `sub` + "`" + ` as it stands in the tokens, of any role, 1 to 255 bytes."
+  subject: String
+}
+
+"The revocation."
+type RevokeTokensIssuedBeforePayload {
+  "Tokens issued before this instant are revoked: the latest one that was named for the bearer."
+  issuedBefore: DateTime!
+  "Until when it is remembered: 400 days from now. No token should live as long."
+  rememberedUntil: DateTime!
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -2029,6 +2090,8 @@ func childFields_IssueAdvisorTokenPayload(ctx context.Context, ec *executionCont
 		return fieldContext_IssueAdvisorTokenPayload_token(ctx, ec, field)
 	case "expiresAt":
 		return fieldContext_IssueAdvisorTokenPayload_expiresAt(ctx, ec, field)
+	case "tokenId":
+		return fieldContext_IssueAdvisorTokenPayload_tokenId(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type IssueAdvisorTokenPayload", field.Name)
 }
@@ -2185,6 +2248,24 @@ func childFields_RecordAccountFactsPayload(ctx context.Context, ec *executionCon
 		return fieldContext_RecordAccountFactsPayload_account(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecordAccountFactsPayload", field.Name)
+}
+
+func childFields_RevokeTokenPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "rememberedUntil":
+		return fieldContext_RevokeTokenPayload_rememberedUntil(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeTokenPayload", field.Name)
+}
+
+func childFields_RevokeTokensIssuedBeforePayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "issuedBefore":
+		return fieldContext_RevokeTokensIssuedBeforePayload_issuedBefore(ctx, ec, field)
+	case "rememberedUntil":
+		return fieldContext_RevokeTokensIssuedBeforePayload_rememberedUntil(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeTokensIssuedBeforePayload", field.Name)
 }
 
 func childFields_SendMessagePayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

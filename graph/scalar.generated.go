@@ -66,6 +66,22 @@ func marshalODateTime2clienteleᚋmodelsᚐTime(ctx context.Context, ec *executi
 	return v
 }
 
+func unmarshalODateTime2ᚖclienteleᚋmodelsᚐTime(ctx context.Context, ec *executionContext, v any) (*models.Time, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(models.Time)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalODateTime2ᚖclienteleᚋmodelsᚐTime(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Time) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
 func unmarshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx context.Context, ec *executionContext, v any) (models.Ident, error) {
 	var res models.Ident
 	err := res.UnmarshalGQL(v)

@@ -160,6 +160,41 @@ const (
 	// PolicyRecheck is the longest time until a revoked token or removed advisor loses an open
 	// subscription. Source: rule V1.
 	PolicyRecheck = 5 * time.Second
+	// SendBufferBytes is how much of what was written to a client the system keeps until the
+	// client takes it, in bytes, before its own doubling: with one response it is all that a
+	// reader who has stopped costs. Source: rule N5.
+	SendBufferBytes = 64 << 10
+)
+
+// Retention. Source: ADR 0018.
+const (
+	// RetentionPoll is how often a node asks whether a pass of deletion is due.
+	RetentionPoll = time.Minute
+	// RetentionInterval is the time from the beginning of one pass to the next, of all nodes
+	// together.
+	RetentionInterval = time.Hour
+	// RetentionLease is how long a node that deletes keeps others from it without a sign of life.
+	RetentionLease = 2 * time.Minute
+	// RetentionRows is the most rows that one transaction deletes.
+	RetentionRows = 1_000
+	// RetentionPause is the rest between two transactions that delete.
+	RetentionPause = 50 * time.Millisecond
+	// InboundLife is how long a callback's record recognises a repeat. The platform repeats
+	// within seconds, and what is signed for more than CallbackSkew is refused. Records of a scan
+	// are kept. Source: rules C2, K1.
+	InboundLife = 7 * 24 * time.Hour
+	// NodeLife is how long the row of a node that shows no sign of life is kept.
+	NodeLife = 24 * time.Hour
+)
+
+// Revocation. Source: rule V1.
+const (
+	// RevocationsPerAccount is the most revocations in force in one account. Enforced in the
+	// transaction under the account's row lock.
+	RevocationsPerAccount = 1_000
+	// RevocationLife is how long a revocation is in force when nobody said until when the token
+	// lives: longer than any token should.
+	RevocationLife = 400 * 24 * time.Hour
 )
 
 // The write path and the jobs.

@@ -73,11 +73,11 @@ func (r *mutationResolver) IssueAdvisorToken(ctx context.Context, input graph.Is
 	if input.LifeSeconds != nil {
 		life = time.Duration(*input.LifeSeconds) * time.Second
 	}
-	token, expires, err := r.r.Services.IssueToken(ctx, ref, life)
+	token, viewer, err := r.r.Services.IssueToken(ctx, ref, life)
 	if err != nil {
 		return nil, err
 	}
-	return &graph.IssueAdvisorTokenPayload{Token: token, ExpiresAt: expires}, nil
+	return &graph.IssueAdvisorTokenPayload{Token: token, ExpiresAt: models.At(viewer.Expires), TokenID: viewer.TokenID}, nil
 }
 
 func (r *queryResolver) Advisors(ctx context.Context, first *int, after *string, state *models.AdvisorState) (*models.AdvisorConnection, error) {

@@ -133,7 +133,7 @@ func (s source) Lost(silent time.Duration) { s.w.Lost(silent) }
 func (s source) Take(ctx context.Context, most int) ([]transport.Event, error) {
 	pushed, err := s.w.Take(ctx, most)
 	if errors.Is(err, services.ErrAccessEnded) {
-		err = &transport.CloseError{Code: closeForbidden, Reason: "access ended"}
+		err = &transport.CloseError{Code: closeForbidden, Reason: err.Error()}
 	}
 	taken := make([]transport.Event, len(pushed))
 	for i, e := range pushed {
@@ -148,6 +148,9 @@ func watch[T any](ctx context.Context, s *services.Services, what services.Watch
 		w, err := s.Watch(ctx, what, after)
 		if err != nil {
 			return nil, err
+		}
+		if conn, ok := transport.ConnFromContext(ctx); ok {
+			w.OnEnd(func(why error) { conn.Close(closeForbidden, why.Error()) })
 		}
 		return source{w}, nil
 	})

@@ -285,38 +285,38 @@ func (s *Services) changeAdvisor(ctx context.Context, c *Scope, action string,
 	return a, nil
 }
 
-// IssueToken makes a token for an advisor who is PENDING or ACTIVE (rule V1). life is cut to
-// whole seconds.
-func (s *Services) IssueToken(ctx context.Context, ref AdvisorRef, life time.Duration) (string, models.Time, error) {
+// IssueToken makes a token for an advisor who is PENDING or ACTIVE (rule V1), and answers it with
+// what it proves. life is cut to whole seconds.
+func (s *Services) IssueToken(ctx context.Context, ref AdvisorRef, life time.Duration) (string, *auth.Viewer, error) {
 	c, err := s.begin(ctx, mayIssueToken)
 	if err != nil {
-		return "", 0, err
+		return "", nil, err
 	}
 	if life < time.Minute || life > limits.TokenLife {
-		return "", 0, models.Invalid("input.lifeSeconds", "is not 60 to %d", int(limits.TokenLife.Seconds()))
+		return "", nil, models.Invalid("input.lifeSeconds", "is not 60 to %d", int(limits.TokenLife.Seconds()))
 	}
 	if s.issuer == nil {
-		return "", 0, models.Errorf(models.CodeUnavailable, "this server has no secret to sign tokens with")
+		return "", nil, models.Errorf(models.CodeUnavailable, "this server has no secret to sign tokens with")
 	}
 	a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, ref, "input.advisor")
 	if err != nil {
-		return "", 0, err
+		return "", nil, err
 	}
 	if st := a.StateAt(s.Now()); st != models.AdvisorActive && st != models.AdvisorPending {
-		return "", 0, models.Errorf(models.CodeState, "the advisor is %s", st)
+		return "", nil, models.Errorf(models.CodeState, "the advisor is %s", st)
 	}
 	token, v, err := s.issuer.Issue(auth.Grant{
 		Role: auth.RoleAdvisor, Account: c.Account.Key.String(),
 		Subject: auth.AdvisorSubject(auth.SubjectID, a.Key.String()), Life: life,
 	})
 	if err != nil {
-		return "", 0, err
+		return "", nil, err
 	}
 	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
 		return tx.Audit(store.Change{Action: "issueAdvisorToken", TargetKind: "Advisor", Target: a.Key,
 			After: map[string]any{"token": v.TokenID, "expires": v.Expires}})
 	})
-	return token, models.At(v.Expires), err
+	return token, v, err
 }
 
 // ExpireInvitations writes EXPIRED for invitations past their deadline and tells their streams

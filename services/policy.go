@@ -59,6 +59,7 @@ var (
 	mayAcceptRules     = Permission{Field: "acceptServiceRules", Roles: advisors, Open: true}
 	maySetPresence     = Permission{Field: "setPresence", Roles: advisors, Open: true, Serving: true}
 	mayIssueToken      = Permission{Field: "issueAdvisorToken", Roles: staff, Open: true}
+	mayRevokeToken     = Permission{Field: "revokeToken", Roles: staff}
 	mayCreateGroup     = Permission{Field: "createGroup", Roles: staff, Open: true}
 	mayAddToGroup      = Permission{Field: "addGroupAdvisors", Roles: staff, Open: true}
 	maySend            = Permission{Field: "sendMessage", Roles: advisors, Open: true, Serving: true}
@@ -70,6 +71,8 @@ var (
 	maySimulateMenu    = Permission{Field: "simulateMenuClick", Roles: staff}
 	maySimulateMessage = Permission{Field: "simulateMessage", Roles: staff}
 	maySimulateSending = Permission{Field: "simulateSending", Roles: staff}
+
+	mayRevokeIssuedBefore = Permission{Field: "revokeTokensIssuedBefore", Roles: staff}
 )
 
 // Permissions lists them all, for the test that compares them with the schema.
@@ -78,7 +81,8 @@ func Permissions() []Permission {
 		mayView, mayNode, mayNodes, mayAccount, mayAdvisors, mayAdvisor, mayGroups, mayCustomers, mayCustomer,
 		mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
-		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayCreateGroup, mayAddToGroup,
+		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
+		mayCreateGroup, mayAddToGroup,
 		maySend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulateSending,
 	}

@@ -87,6 +87,9 @@ func (s *Services) resolve(ctx context.Context, v *auth.Viewer, requestID string
 		}
 		c.refusal = s.mayServe(c)
 	}
+	if err := s.notRevoked(ctx, c); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

@@ -77,15 +77,19 @@ type Services struct {
 
 	recentMu sync.Mutex
 	recent   map[models.Key]recent
+
+	revocations revocations
+	visits      visits
 }
 
-// New joins the parts. Run must be running for inbound items to be written and for apps to
-// count as open.
+// New joins the parts. Run must be running for inbound items to be written, for apps to count as
+// open, and for silent subscriptions to end with their viewer's access.
 func New(d Deps) *Services {
 	s := &Services{
 		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, log: d.Log,
 		queued: make(chan struct{}, 1), recent: map[models.Key]recent{},
-		callbacks: callbacks{read: map[string]readCallback{}},
+		callbacks:   callbacks{read: map[string]readCallback{}},
+		revocations: revocations{byAccount: map[models.Key]*revokedIn{}}, visits: visits{open: map[*Watch]func(error){}},
 	}
 	s.lanes = newLanes(d.Lanes, s.processInbound)
 	s.apps = newApps(s)
@@ -93,16 +97,14 @@ func New(d Deps) *Services {
 	return s
 }
 
-// Run works until ctx ends: the lanes, and the leases of open apps. What was accepted before is
-// finished.
+// Run works until ctx ends: the lanes, the leases of open apps, the visits to open watches. What
+// was accepted before is finished.
 func (s *Services) Run(ctx context.Context) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.apps.run(ctx)
-	}()
+	var wg sync.WaitGroup
+	wg.Go(func() { s.apps.run(ctx) })
+	wg.Go(func() { s.visitWatches(ctx) })
 	s.lanes.run(ctx)
-	<-done
+	wg.Wait()
 }
 
 // Queued tells the delivery job that a queue has something: at most one signal waits.

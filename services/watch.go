@@ -3,8 +3,10 @@ package services
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"clientele/auth"
 	"clientele/events"
 	"clientele/models"
 )
@@ -18,9 +20,14 @@ const (
 	WatchMessages      Watched = "messages"
 )
 
-// ErrAccessEnded ends a watch whose viewer may no longer listen: the advisor was removed (rules
-// B5, V6). The connection is closed with 4403.
+// ErrAccessEnded ends a watch whose viewer may no longer listen: the advisor was removed, or the
+// token revoked (rules B5, V1, V6). The connection is closed with 4403 and the error's text.
 var ErrAccessEnded = errors.New("access ended")
+
+var (
+	errRevoked   = fmt.Errorf("%w: the token was revoked", ErrAccessEnded)
+	errMayNotNow = fmt.Errorf("%w: the advisor may not listen any more", ErrAccessEnded)
+)
 
 // Watch is a subscription's position in the viewer's stream. Like the feed below it, it is used
 // by one goroutine at a time and holds none.
@@ -32,6 +39,9 @@ type Watch struct {
 	// silent is how long before its end nothing was heard of the client; see Lost.
 	silent time.Duration
 	lost   bool
+	// viewer, account and advisor are who listens, and never change: what a visit may read.
+	viewer           *auth.Viewer
+	account, advisor models.Key
 }
 
 // Watch opens one. With after it continues behind that cursor (rule N4): INVALID when it is not
@@ -61,7 +71,7 @@ func (s *Services) Watch(ctx context.Context, what Watched, after *string) (*Wat
 	if what == WatchMessages {
 		s.apps.opened(ctx, c.stream())
 	}
-	return &Watch{s: s, scope: c, feed: feed, what: what}, nil
+	return &Watch{s: s, scope: c, feed: feed, what: what, viewer: c.Viewer, account: c.Account.Key, advisor: c.Advisor.Key}, nil
 }
 
 func (c *Scope) stream() models.StreamID {
@@ -78,6 +88,7 @@ func (w *Watch) Lost(silent time.Duration) { w.lost, w.silent = true, silent }
 
 // Close ends the watch.
 func (w *Watch) Close() {
+	w.s.visits.remove(w)
 	w.feed.Close()
 	if w.what == WatchMessages {
 		w.s.apps.closed(w.scope.stream(), w.lost, w.silent)
@@ -145,9 +156,17 @@ func (w *Watch) shows(k models.EventKind) bool {
 	return false
 }
 
-// recheck looks, once each limits.PolicyRecheck an account and node, whether the account has
-// changed since the viewer's scope was read: its service rules, its policy, whether it is open.
+// recheck looks, once each limits.PolicyRecheck an account and node, whether the token was revoked
+// and whether the account has changed since the viewer's scope was read: its service rules, its
+// policy, whether it is open.
 func (w *Watch) recheck(ctx context.Context) error {
+	revoked, err := w.s.revoked(ctx, w.account, false)
+	if err != nil {
+		return err
+	}
+	if covered(revoked, w.viewer, w.scope.Advisor) {
+		return errRevoked
+	}
 	a, err := w.s.recentAccount(ctx, w.scope.Account.Key)
 	if err != nil || a.UpdatedAt == w.scope.Account.UpdatedAt {
 		return err
@@ -160,12 +179,12 @@ func (w *Watch) refresh(ctx context.Context) error {
 	c, err := w.s.resolve(ctx, w.scope.Viewer, w.scope.RequestID)
 	if err != nil {
 		if models.CodeOf(err) == models.CodeUnauthenticated {
-			return ErrAccessEnded
+			return errMayNotNow
 		}
 		return err
 	}
 	if w.what == WatchMessages && c.refusal != nil || c.Advisor.StateAt(w.s.Now()) == models.AdvisorRemoved {
-		return ErrAccessEnded
+		return errMayNotNow
 	}
 	w.scope = c
 	return nil

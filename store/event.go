@@ -109,13 +109,20 @@ type logEpoch struct {
 func (logEpoch) TableName() string { return "log_epoch" }
 
 // ensureEpoch makes the epoch of a new log; one that is there stays.
-func (s *Store) ensureEpoch(ctx context.Context) error {
+func (s *Store) ensureEpoch(ctx context.Context) error { return s.writeEpoch(ctx, "id") }
+
+// NewEpoch gives the log another epoch, so that every cursor that was handed out before has
+// expired (rule N4).
+func (s *Store) NewEpoch(ctx context.Context) error { return s.writeEpoch(ctx, "epoch") }
+
+// writeEpoch makes an epoch; of one that is there it writes this column.
+func (s *Store) writeEpoch(ctx context.Context, column string) error {
 	epoch := make([]byte, 8)
 	if _, err := rand.Read(epoch); err != nil {
 		return fmt.Errorf("make epoch: %w", err)
 	}
 	return s.write.WithContext(ctx).Clauses(clause.OnConflict{
-		Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"id"}),
+		Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{column}),
 	}).Create(&logEpoch{ID: 1, Epoch: epoch}).Error
 }
 

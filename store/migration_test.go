@@ -44,7 +44,7 @@ func TestMigrateFresh(t *testing.T) {
 				t.Fatalf("list: %v", err)
 			}
 			for i, m := range list {
-				if m.AppliedAt.IsZero() || m.Version != int64(i+1) {
+				if m.AppliedAt.IsZero() || i > 0 && m.Version <= list[i-1].Version {
 					t.Errorf("%d: %s was applied at %v", m.Version, m.Name, m.AppliedAt)
 				}
 			}
@@ -178,6 +178,7 @@ func TestColumnSizesAreLimits(t *testing.T) {
 		"message.media_ref":         limits.MediaRefBytes,
 		"message.url":               limits.MediaRefBytes,
 		"idempotency.idem_key":      limits.IdempotencyKeyBytes,
+		"revocation.name":           255,                        // auth.TokenIDBytes and auth.SubjectBytes
 		"advisor_group.folded_name": 20 * limits.GroupNameRunes, // NFKC makes up to 18 characters of one
 	} {
 		if got := mustSize(t, column); got != want {
@@ -208,6 +209,7 @@ func TestChecksAreConstants(t *testing.T) {
 		"advisor.presence":         "Presence",
 		"qr_code.kind":             "QRCodeKind",
 		"violation.kind":           "ViolationKind",
+		"revocation.kind":          "RevocationKind",
 	} {
 		want[column] = "IN ('" + strings.Join(testkit.Constants(t, "../models", name), "','") + "')"
 	}

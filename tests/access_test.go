@@ -46,6 +46,8 @@ var access = []struct{ field, roles, document string }{
 	{"Mutation.acceptServiceRules", "S", `mutation { acceptServiceRules(input: {version: "x"}) { advisor { id } } }`},
 	{"Mutation.setPresence", "S", `mutation { setPresence(input: {presence: ONLINE}) { advisor { id } } }`},
 	{"Mutation.issueAdvisorToken", "AI", `mutation { issueAdvisorToken(input: {advisor: {openid: "nobody"}}) { token } }`},
+	{"Mutation.revokeToken", "AI", `mutation { revokeToken(input: {tokenId: ""}) { rememberedUntil } }`},
+	{"Mutation.revokeTokensIssuedBefore", "AI", `mutation { revokeTokensIssuedBefore(input: {bearer: {advisor: {openid: "nobody"}}}) { issuedBefore } }`},
 	{"Mutation.createGroup", "AI", `mutation { createGroup(input: {name: ""}) { group { id } } }`},
 	{"Mutation.addGroupAdvisors", "AI", `mutation { addGroupAdvisors(input: {groupId: "x", advisors: []}) { group { id } } }`},
 	{"Mutation.sendMessage", "S", `mutation { sendMessage(input: {customer: {openid: "nobody"}, text: "x", idempotencyKey: "k"}) { message { id } } }`},

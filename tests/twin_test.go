@@ -246,6 +246,7 @@ var probes = []struct{ who, name, query string }{
 	{"admin", "advisor", `query($id: ID!) { advisor(by: {id: $id}) { id } }`},
 	{"admin", "conversation", `query($id: ID!) { conversation(customer: {id: $id}) { id } }`},
 	{"admin", "issueAdvisorToken", `mutation($id: ID!) { issueAdvisorToken(input: {advisor: {id: $id}}) { expiresAt } }`},
+	{"admin", "revokeTokensIssuedBefore", `mutation($id: ID!) { revokeTokensIssuedBefore(input: {bearer: {advisor: {id: $id}}}) { issuedBefore } }`},
 	{"admin", "addGroupAdvisors group", `mutation($id: ID!) { addGroupAdvisors(input: {groupId: $id, advisors: [{openid: "anna"}]}) { results { error { code message field } } } }`},
 	{"admin", "addGroupAdvisors advisor", `mutation($id: ID!, $group: ID!) { addGroupAdvisors(input: {groupId: $group, advisors: [{id: $id}]}) { results { error { code message field } } } }`},
 	{"advisor", "node", `query($id: ID!) { node(id: $id) { id } }`},

@@ -23,6 +23,7 @@ import (
 	"clientele/internal/config"
 	"clientele/internal/relay"
 	"clientele/internal/testkit"
+	"clientele/internal/transport"
 	"clientele/models"
 	"clientele/store"
 )
@@ -56,6 +57,7 @@ type options struct {
 	clock    *testkit.Clock
 	now      func() time.Time
 	settings func(*config.Server)
+	sockets  func(*transport.WebSocketOptions)
 }
 
 // start opens the product on a migrated database and serves it on a port of its own.
@@ -82,6 +84,7 @@ func start(tb testing.TB, dsn string, o options) *world {
 	log := slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := app.Open(context.Background(), app.Options{
 		Settings: set, Log: log, Now: o.now, Migrate: true, Store: func(so *store.Options) { so.Strict, so.Relaxed = true, true },
+		Sockets: o.sockets,
 	})
 	if err != nil {
 		tb.Fatalf("open: %v", err)

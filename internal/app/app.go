@@ -18,6 +18,7 @@ import (
 	"clientele/events"
 	"clientele/internal/config"
 	"clientele/internal/server"
+	"clientele/internal/transport"
 	"clientele/jobs"
 	"clientele/models"
 	"clientele/services"
@@ -35,6 +36,8 @@ type Options struct {
 	Migrate bool
 	// Store changes how the store is opened; tests make it strict. nil: as it is.
 	Store func(*store.Options)
+	// Sockets changes how WebSockets are served; tests shorten its times. nil: as it is.
+	Sockets func(*transport.WebSocketOptions)
 }
 
 // App is the product, opened. Run makes it work.
@@ -116,6 +119,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.runner = &jobs.Runner{Services: a.Services, Log: o.Log, Workers: set.DeliveryWorkers}
 	a.Server = server.New(server.Options{
 		Settings: set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
+		Sockets: o.Sockets,
 	})
 	a.runner.Delivered = a.Server.Delivered
 	return a, nil

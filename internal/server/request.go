@@ -80,14 +80,23 @@ func (s *Server) initialise(ctx context.Context, _ *transport.Conn, payload map[
 	if err == nil {
 		req.viewer, err = s.verifier.Verify(token)
 	}
+	if err == nil {
+		err = s.services.Admit(ctx, req.viewer)
+	}
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	return context.WithValue(ctx, requestKey{}, req), req.viewer.Expires, nil
 }
 
-// viewerOf is the viewer of a request's context, or why there is none.
-func viewerOf(ctx context.Context) (*auth.Viewer, error) {
+// viewerOf is the viewer of a request's context, or why there is none: a token that was revoked
+// since its connection began proves nobody (rule V1).
+func (s *Server) viewerOf(ctx context.Context) (*auth.Viewer, error) {
 	r := requestOf(ctx)
+	if r.viewer != nil {
+		if err := s.services.Admit(ctx, r.viewer); err != nil {
+			return nil, err
+		}
+	}
 	return r.viewer, r.err
 }

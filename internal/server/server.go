@@ -48,6 +48,8 @@ type Options struct {
 	Log   *slog.Logger
 	// Registry takes the metrics; nil: a registry of its own.
 	Registry *prometheus.Registry
+	// Sockets changes how WebSockets are served; tests shorten its times. nil: as it is.
+	Sockets func(*transport.WebSocketOptions)
 }
 
 // Server answers HTTP. It is safe for concurrent use.
@@ -72,12 +74,17 @@ func New(o Options) *Server {
 		metrics: newMetrics(o.Registry, o.Hub), mux: http.NewServeMux(),
 	}
 	set := o.Settings
-	s.ws = transport.NewWebSocket(transport.WebSocketOptions{
+	sockets := transport.WebSocketOptions{
 		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
 		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes),
-		WriteTimeout: limits.WriteDeadline, PingInterval: limits.AppPing, PongTimeout: limits.AppPing - time.Second,
+		WriteTimeout: limits.WriteDeadline, SendBuffer: limits.SendBufferBytes,
+		PingInterval: limits.AppPing, PongTimeout: limits.AppPing - time.Second,
 		Hooks: s.metrics.hooks(),
-	})
+	}
+	if o.Sockets != nil {
+		o.Sockets(&sockets)
+	}
+	s.ws = transport.NewWebSocket(sockets)
 	s.mux.Handle("/graphql", s.cors(s.identify(s.graphql())))
 	s.mux.Handle("/wechat/{callback}", s.identify(wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log)))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
@@ -127,7 +134,7 @@ func (s *Server) graphql() http.Handler {
 	h.SetDisableSuggestion(!s.settings.GraphiQL)
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
-	h.Use(access{schema: schema.Schema(), present: s.present, viewer: viewerOf}) // first: nobody else is worth the work
+	h.Use(access{schema: schema.Schema(), present: s.present, viewer: s.viewerOf}) // first: nobody else is worth the work
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
 	h.Use(oneOf{schema: schema.Schema(), present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})

@@ -295,12 +295,25 @@ func (c *Conn) arm(now time.Time) {
 
 // discardUnsent lets the system forget what is written to socket and not taken yet, once it is closed.
 func discardUnsent(socket net.Conn) {
+	if tcp := tcpOf(socket); tcp != nil {
+		_ = tcp.SetLinger(0)
+	}
+}
+
+// limitUnsent bounds what the system keeps of what is written to socket. Zero or less leaves it as it is.
+func limitUnsent(socket net.Conn, size int) {
+	if tcp := tcpOf(socket); tcp != nil && size > 0 {
+		_ = tcp.SetWriteBuffer(size)
+	}
+}
+
+// tcpOf is the TCP connection under socket, nil where there is none.
+func tcpOf(socket net.Conn) *net.TCPConn {
 	if wrapped, ok := socket.(interface{ NetConn() net.Conn }); ok {
 		socket = wrapped.NetConn()
 	}
-	if tcp, ok := socket.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
+	tcp, _ := socket.(*net.TCPConn)
+	return tcp
 }
 
 func isSendable(code uint16) bool {

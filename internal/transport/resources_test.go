@@ -104,6 +104,45 @@ func TestStalledReader(t *testing.T) {
 	eventually(t, "their sources are closed", func() bool { return s.stream.attached() == 1 })
 }
 
+// TestDripReader has a client that takes a little all the time, but one message not within WriteTimeout: it is closed like one that takes
+// nothing. The time is the message's, however many writes the system makes of it.
+func TestDripReader(t *testing.T) {
+	s := serve(t, transport.WebSocketOptions{WriteTimeout: 300 * time.Millisecond, SendBuffer: 16 << 10})
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := s.upgrade(t, subprotocol, conn)
+	c.send(`{"type":"connection_init"}`)
+	c.want(`{"type":"connection_ack"}`)
+	c.subscribe("a", "subscription{ticks(size:16000000)}")
+	eventually(t, "it is parked", func() bool { return s.stream.attached() == 1 })
+	s.stream.push(1)
+	// At this pace the message takes a minute.
+	const drip, pause = 4096, 15 * time.Millisecond
+	each := time.NewTicker(pause)
+	defer each.Stop()
+	taken, buf := 0, make([]byte, drip)
+	for started := time.Now(); ; {
+		<-each.C
+		n, err := conn.Read(buf)
+		taken += n
+		if err != nil {
+			break
+		}
+		if time.Since(started) > patience {
+			t.Fatalf("still connected after %d bytes", taken)
+		}
+	}
+	if taken < 2*drip {
+		t.Errorf("only %d bytes came: nothing dripped", taken)
+	}
+	wantCode(t, s.closes, 1013)
+}
+
 // TestStalledReaderAtShutdown has a client that does not read while the server closes.
 func TestStalledReaderAtShutdown(t *testing.T) {
 	s := serve(t, transport.WebSocketOptions{})

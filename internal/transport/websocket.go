@@ -45,6 +45,9 @@ type WebSocketOptions struct {
 	// WriteTimeout is the time for one message to be taken by the peer; then it is disconnected with [CloseTryAgain]. Zero or less:
 	// [DefaultWriteTimeout].
 	WriteTimeout time.Duration
+	// SendBuffer is how many bytes the system may keep of what was written to a connection until the peer takes them. Zero or less: what
+	// the system thinks right, which for a fast peer is megabytes that one who then stops reading goes on to hold.
+	SendBuffer int
 	// PingInterval is the time between pings. Zero: [DefaultPingInterval]; negative: no pings.
 	PingInterval time.Duration
 	// PongTimeout is how long after a ping something must be heard of the peer; else it is disconnected with [CloseGoingAway]. Zero or less:
@@ -128,6 +131,7 @@ func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 		t.unreserve()
 		return
 	}
+	limitUnsent(socket, t.options.SendBuffer)
 	// The buffers are left to the collector, 8 KiB a connection; what a hasty client sent behind its handshake is in them.
 	early, _ := buffers.Reader.Peek(buffers.Reader.Buffered())
 	c := newConn(t, exec, socket, append([]byte(nil), early...), initHeader(r.Header))

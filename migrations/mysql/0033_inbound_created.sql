@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX `inbound_created` ON `inbound` (`outcome`, `created_at`);

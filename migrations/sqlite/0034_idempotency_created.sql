@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX "idempotency_created" ON "idempotency" ("created_at");

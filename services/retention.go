@@ -1,0 +1,240 @@
+package services
+
+import (
+	"context"
+	"errors"
+
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// Retained counts what one pass of Retain deleted.
+type Retained struct {
+	Events, Idempotency, Inbound, Revocations int
+}
+
+// IsZero reports whether nothing was deleted.
+func (r Retained) IsZero() bool { return r == Retained{} }
+
+// retention is the name of the sweep.
+const retention = "retention"
+
+// Retain deletes what is too old to be asked for again: events (rule N4), idempotency keys (rule
+// E15), records that recognise a repeated callback (rule K1), revocations no token can meet any
+// more (rule V1), rows of nodes that are gone. It does nothing unless a pass is due, which is
+// each limits.RetentionInterval for all nodes together; a pass of two nodes at once would be
+// right as well. rest is called between any two transactions that delete and ends the pass with
+// its error.
+//
+// Writers never wait for it, but at the counter row of a stream for the time that raising its
+// floor takes.
+func (s *Services) Retain(ctx context.Context, rest func(context.Context) error) (Retained, error) {
+	began := s.Now()
+	mine, err := s.store.LeaseSweep(ctx, retention, began.Add(limits.RetentionLease))
+	if err != nil || !mine {
+		return Retained{}, err
+	}
+	p := &pass{s: s, rest: rest, now: began}
+	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.revocations, p.nodes} {
+		// One that fails does not keep the others from their turn.
+		err = errors.Join(err, step(ctx))
+		if errors.Is(err, errLeaseLost) || ctx.Err() != nil {
+			return p.done, err
+		}
+	}
+	if err == nil {
+		_, err = s.store.KeepSweep(ctx, retention, began.Add(limits.RetentionInterval))
+	}
+	return p.done, err
+}
+
+// errLeaseLost ends a pass that another node has taken over.
+var errLeaseLost = errors.New("another node deletes now")
+
+// pass is one run of Retain.
+type pass struct {
+	s    *Services
+	rest func(context.Context) error
+	now  models.Time
+	done Retained
+	kept models.Time // when the lease was last kept
+}
+
+// pause keeps the lease and lets others work.
+func (p *pass) pause(ctx context.Context) error {
+	if now := p.s.Now(); now.Sub(p.kept) > limits.RetentionLease/4 {
+		mine, err := p.s.store.KeepSweep(ctx, retention, now.Add(limits.RetentionLease))
+		if err != nil {
+			return err
+		}
+		if !mine {
+			return errLeaseLost
+		}
+		p.kept = now
+	}
+	return p.rest(ctx)
+}
+
+// events walks the accounts and their streams in the order of their keys.
+func (p *pass) events(ctx context.Context) error {
+	var account models.Key
+	for {
+		accounts, err := p.s.store.View(ctx).AccountKeys(account, limits.BatchRows)
+		if err != nil {
+			return err
+		}
+		for _, account = range accounts {
+			if err := p.eventsOf(ctx, account); err != nil {
+				return err
+			}
+		}
+		if len(accounts) < limits.BatchRows {
+			return nil
+		}
+	}
+}
+
+func (p *pass) eventsOf(ctx context.Context, account models.Key) error {
+	// Another node's clock may have dated the events.
+	before := p.now.Add(-limits.EventRetention - limits.ClockSkew)
+	var after models.Key
+	for {
+		page, err := p.s.store.View(ctx).StreamBeginnings(account, after, limits.StreamsPerRead)
+		if err != nil {
+			return err
+		}
+		var old []*store.OldStream
+		for i := range page {
+			if b := &page[i]; b.First > 0 && (b.At < before || b.First <= b.Floor) {
+				old = append(old, b)
+			}
+		}
+		for len(old) > 0 {
+			n := min(len(old), limits.BatchRows)
+			rest, err := p.beginnings(ctx, account, before, old[:n])
+			if err != nil {
+				return err
+			}
+			old = append(rest, old[n:]...)
+		}
+		if len(page) < limits.StreamsPerRead {
+			return nil
+		}
+		after = page[len(page)-1].Key
+	}
+}
+
+// beginnings deletes up to limits.RetentionRows of the oldest events of streams, and answers the
+// streams that may have more. First the floors are raised, in a commit of their own: a reader who
+// then misses events finds the floor above them, and who finds the floor below them finds them all.
+func (p *pass) beginnings(ctx context.Context, account models.Key, before models.Time, old []*store.OldStream) (more []*store.OldStream, err error) {
+	share := limits.RetentionRows / len(old)
+	ranges := make([]models.StreamRange, len(old))
+	for i, b := range old {
+		ranges[i] = models.StreamRange{ID: models.StreamID{Account: account, Stream: b.Key}, After: b.First - 1, UpTo: min(b.First-1+int64(share), b.Head)}
+	}
+	rows, err := p.s.store.Log().Read(ctx, ranges, share)
+	if err != nil {
+		return nil, err
+	}
+	young := map[models.Key]int64{}
+	for i := range rows {
+		if e := &rows[i]; e.At >= before && young[e.Stream] == 0 {
+			young[e.Stream] = e.Seq // rows come in the order of their numbers
+		}
+	}
+	floors := map[models.Key]int64{}
+	gone := ranges[:0]
+	for i, r := range ranges {
+		b := old[i]
+		if first := young[b.Key]; first > 0 {
+			// What is below the floor goes whatever its age.
+			r.UpTo = min(r.UpTo, max(first-1, b.Floor))
+		}
+		if r.UpTo <= r.After {
+			continue
+		}
+		gone = append(gone, r)
+		p.done.Events += int(r.UpTo - r.After)
+		if r.UpTo > b.Floor {
+			floors[b.Key], b.Floor = r.UpTo, r.UpTo
+		}
+		if r.UpTo == r.After+int64(share) && r.UpTo < b.Head {
+			b.First = r.UpTo + 1
+			more = append(more, b)
+		}
+	}
+	if len(gone) == 0 {
+		return nil, nil
+	}
+	if len(floors) > 0 {
+		if err := p.write(ctx, account, func(tx *store.Tx) error { return tx.RaiseFloors(floors) }); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.write(ctx, account, func(tx *store.Tx) error { return tx.DeleteEvents(gone) }); err != nil {
+		return nil, err
+	}
+	return more, p.pause(ctx)
+}
+
+func (p *pass) write(ctx context.Context, account models.Key, fn func(*store.Tx) error) error {
+	return p.s.store.Write(ctx, store.System(), account, fn)
+}
+
+func (p *pass) idempotency(ctx context.Context) error {
+	before := p.now.Add(-limits.IdempotencyLife - limits.ClockSkew)
+	return aged(ctx, p, &p.done.Idempotency, func(r *store.Reader) ([]*models.Idempotency, error) {
+		return r.OldIdempotency(before, limits.RetentionRows)
+	}, func(row *models.Idempotency) models.Key { return row.AccountID }, (*store.Tx).DeleteIdempotency)
+}
+
+func (p *pass) inbound(ctx context.Context) error {
+	before := p.now.Add(-limits.InboundLife - limits.ClockSkew)
+	return aged(ctx, p, &p.done.Inbound, func(r *store.Reader) ([]*models.InboundRecord, error) {
+		return r.OldInbound(before, limits.RetentionRows)
+	}, func(row *models.InboundRecord) models.Key { return row.AccountID }, (*store.Tx).DeleteInbound)
+}
+
+func (p *pass) revocations(ctx context.Context) error {
+	before := p.now.Add(-limits.ClockSkew)
+	return aged(ctx, p, &p.done.Revocations, func(r *store.Reader) ([]*models.Revocation, error) {
+		return r.LapsedRevocations(before, limits.RetentionRows)
+	}, func(row *models.Revocation) models.Key { return row.AccountID }, func(tx *store.Tx, rows []*models.Revocation) error {
+		return tx.DeleteRevocations(rows, before)
+	})
+}
+
+func (p *pass) nodes(ctx context.Context) error {
+	return p.s.store.DeleteNodes(ctx, p.now.Add(-limits.NodeLife))
+}
+
+// aged deletes the rows that read answers, again and again until it answers less than a full
+// batch: one transaction an account and batch.
+func aged[T any](ctx context.Context, p *pass, deleted *int, read func(*store.Reader) ([]*T, error),
+	of func(*T) models.Key, remove func(*store.Tx, []*T) error,
+) error {
+	for {
+		rows, err := read(p.s.store.View(ctx))
+		if err != nil {
+			return err
+		}
+		byAccount := map[models.Key][]*T{}
+		for _, row := range rows {
+			byAccount[of(row)] = append(byAccount[of(row)], row)
+		}
+		for account, some := range byAccount {
+			if err := p.write(ctx, account, func(tx *store.Tx) error { return remove(tx, some) }); err != nil {
+				return err
+			}
+			*deleted += len(some)
+			if err := p.pause(ctx); err != nil {
+				return err
+			}
+		}
+		if len(rows) < limits.RetentionRows {
+			return nil
+		}
+	}
+}
