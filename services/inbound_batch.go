@@ -146,7 +146,7 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 	key := models.Ident(in.DedupKey)
 	c := b.customers[models.Ident(in.OpenID)]
 	if rec, again := b.seen[key]; again {
-		b.results[i] = InboundResult{Repeated: true, Outcome: rec.Outcome, Customer: c}
+		b.results[i] = InboundResult{Repeated: true, Outcome: rec.Outcome, Customer: c, record: rec}
 		return nil
 	}
 	rec := &models.InboundRecord{
@@ -177,6 +177,11 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 		b.acted(c, conv, models.ActionMenu, in.At)
 		b.resume(c, conv)
 		b.tell(c, conv, models.EventConversationChanged)
+	case models.InboundPayment:
+		// Another clock's time of it may be a little ahead of ours.
+		b.acted(c, conv, models.ActionPayment, min(in.At, b.tx.Now))
+		b.resume(c, conv)
+		b.tell(c, conv, models.EventConversationChanged)
 	case models.InboundMessage:
 		b.acted(c, conv, models.ActionMessage, in.At)
 		b.resume(c, conv)
@@ -184,7 +189,7 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 	case models.InboundOther:
 	}
 	rec.AdvisorID = c.BoundTo()
-	b.results[i] = InboundResult{Customer: c, Outcome: rec.Outcome}
+	b.results[i] = InboundResult{Customer: c, Outcome: rec.Outcome, record: rec}
 	return err
 }
 

@@ -14,7 +14,8 @@ type Simulation struct {
 	OpenID models.Ident
 	Scene  models.Ident
 	Text   string
-	// EventID makes a repeat count once; empty: a new event.
+	// EventID makes a repeat count once; empty: a new event. Of a payment it is the transaction
+	// id, and a repeat of one that recordPayment reported.
 	EventID models.Ident
 }
 
@@ -29,6 +30,8 @@ func simulationPermission(k models.InboundKind) Permission {
 		return maySimulateScan
 	case models.InboundMenu:
 		return maySimulateMenu
+	case models.InboundPayment:
+		return maySimulatePayment
 	case models.InboundMessage, models.InboundOther:
 	}
 	return maySimulateMessage
@@ -56,6 +59,9 @@ func (s *Services) Simulate(ctx context.Context, in Simulation) (InboundResult, 
 	item := models.Inbound{
 		Kind: in.Kind, OpenID: string(in.OpenID), DedupKey: "sim:" + string(in.EventID), At: s.Now(),
 		Scene: string(in.Scene), Name: "simulate",
+	}
+	if in.Kind == models.InboundPayment {
+		item.DedupKey = paymentKey(in.EventID)
 	}
 	if in.Kind == models.InboundMessage {
 		item.Content = &models.InboundContent{Kind: models.ContentText, Text: in.Text}

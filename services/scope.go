@@ -21,6 +21,25 @@ type Scope struct {
 	Advisor *models.Advisor
 	// refusal says why an ADVISOR may not serve (rules B3, V7); nil: they may.
 	refusal error
+
+	// mass is what massSends read; nil: nothing yet.
+	massMu sync.Mutex
+	mass   *models.MassSends
+}
+
+// massSends is the account's mass sends to all followers, read when first asked for: a page of
+// conversations asks once.
+func (c *Scope) massSends(r *store.Reader, now models.Time) (models.MassSends, error) {
+	c.massMu.Lock()
+	defer c.massMu.Unlock()
+	if c.mass == nil {
+		all, err := massSends(r, c.Account, now)
+		if err != nil {
+			return all, err
+		}
+		c.mass = &all
+	}
+	return *c.mass, nil
 }
 
 // actor is the scope as the audit log names it.
