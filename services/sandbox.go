@@ -66,7 +66,11 @@ func (s *Services) Simulate(ctx context.Context, in Simulation) (InboundResult, 
 	if in.Kind == models.InboundMessage {
 		item.Content = &models.InboundContent{Kind: models.ContentText, Text: in.Text}
 	}
-	return s.Ingest(ctx, c.Account.Key, item)
+	res, err := s.Ingest(ctx, c.Account.Key, item)
+	if err == nil && in.Kind == models.InboundPayment && res.record != nil && res.record.CustomerID != res.Customer.Key {
+		return InboundResult{}, &models.Error{Code: models.CodeIdempotencyConflict, Field: "input.transactionId", Message: "the transaction is another customer's"}
+	}
+	return res, err
 }
 
 func (in Simulation) check() error {
@@ -74,7 +78,11 @@ func (in Simulation) check() error {
 		return err
 	}
 	if in.EventID != "" {
-		if err := models.CheckIdent(string(in.EventID), "input.eventId", limits.OpenIDBytes); err != nil {
+		field := "input.eventId"
+		if in.Kind == models.InboundPayment {
+			field = "input.transactionId"
+		}
+		if err := models.CheckIdent(string(in.EventID), field, limits.OpenIDBytes); err != nil {
 			return err
 		}
 	}
