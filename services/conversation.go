@@ -98,11 +98,11 @@ func (s *Services) Contactability(ctx context.Context, customer *models.Customer
 	if err != nil {
 		return models.Contactability{}, err
 	}
-	all, err := c.massSends(s.store.View(ctx), s.Now())
+	ledger, err := c.ledger(s.store.View(ctx), customer, conv, s.Now())
 	if err != nil {
 		return models.Contactability{}, err
 	}
-	return contactability(c.Account, customer, conv.Contact.CaughtUp(all, customer), customer.AdvisorID, s.Now()), nil
+	return contactability(c.Account, customer, ledger, customer.AdvisorID, s.Now()), nil
 }
 
 // MayWrite answers it for a customer that is named.
@@ -124,11 +124,11 @@ func (s *Services) MayWrite(ctx context.Context, ref CustomerRef) (models.Contac
 		if len(rows) == 0 {
 			return models.NotFound("customer", "customer")
 		}
-		all, err := c.massSends(r, s.Now())
+		ledger, err := c.ledger(r, customer, rows[0], s.Now())
 		if err != nil {
 			return err
 		}
-		answer = contactability(c.Account, customer, rows[0].Contact.CaughtUp(all, customer), c.Advisor.Key, s.Now())
+		answer = contactability(c.Account, customer, ledger, c.Advisor.Key, s.Now())
 		return nil
 	})
 	return answer, err

@@ -89,9 +89,6 @@ func catchUp(tx *store.Tx, customer *models.Customer, conv *models.Conversation)
 
 // massSends reads what ledgers of the account may have to catch up with.
 func massSends(r *store.Reader, account *models.Account, now models.Time) (models.MassSends, error) {
-	if account.MassHead == 0 {
-		return models.MassSends{}, nil
-	}
 	all := models.MassSends{Head: account.MassHead}
 	var err error
 	if all.Sends, err = r.MassSendsToAll(account.Key, now.Add(-limits.MassSendLook)); err != nil {
