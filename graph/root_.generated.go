@@ -816,7 +816,7 @@ type Contactability {
 enum ContactAnswer {
   "Free: ` + "`" + `left` + "`" + ` messages until ` + "`" + `until` + "`" + `."
   FREE
-  "Costs one of ` + "`" + `outreachLeft` + "`" + ` outreaches, after confirmation."
+  "Costs one of ` + "`" + `outreachLeft` + "`" + ` outreaches, after ` + "`" + `confirmOutreach` + "`" + `."
   OUTREACH
   "Refused: see ` + "`" + `reason` + "`" + `."
   NO
@@ -1308,7 +1308,7 @@ type MassSend {
 	{Name: "../schema/message.graphql", Input: `extend type Mutation {
   """
   Sends a text to a customer bound to the viewer (rules G1 to G6). It is free inside the reply
-  window. It answers as soon as the message is stored as QUEUED; ` + "`" + `messages` + "`" + ` pushes
+  window; outside it ` + "`" + `confirmOutreach` + "`" + ` comes first. It answers as soon as the message is stored as QUEUED; ` + "`" + `messages` + "`" + ` pushes
   SENT or FAILED. The same idempotency key with the same body answers with the first message;
   with another body it is IDEMPOTENCY_CONFLICT. REPLY_WINDOW_CLOSED, OUTREACH_UNAVAILABLE,
   NOT_FOLLOWING as ` + "`" + `contactability` + "`" + ` says.
