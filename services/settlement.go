@@ -1,6 +1,8 @@
 package services
 
 import (
+	"errors"
+
 	"clientele/models"
 	"clientele/store"
 )
@@ -57,6 +59,9 @@ func (s *Services) failed(tx *store.Tx, customer *models.Customer, conv *models.
 // (rule G4).
 func settleSuperseded(tx *store.Tx, conv *models.Conversation, slot models.Slot, status models.MessageStatus) error {
 	o, err := tx.Outreach(tx.Account, conv.CustomerID, slot.No)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // of what has no record nothing can be returned, and the message must not stick
+	}
 	if err != nil {
 		return err
 	}

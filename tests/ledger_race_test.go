@@ -91,6 +91,9 @@ func TestLastOutreach(t *testing.T) {
 		if n := w.count("SELECT COUNT(*) FROM outreach"); n != 4 {
 			t.Errorf("%d outreaches are on record", n)
 		}
+		if n := w.count("SELECT COUNT(*) FROM audit WHERE action = 'confirmOutreach'"); n != 3+50+50 {
+			t.Errorf("%d confirmations are in the audit log", n) // the second fifty only asked for the session
+		}
 	})
 }
 
@@ -199,6 +202,9 @@ func TestMassSendsRaceConfirmations(t *testing.T) {
 				}
 			}
 			w.clock.Advance(time.Second)
+		}
+		if n := w.count("SELECT COUNT(*) FROM audit WHERE action = 'recordMassSend'"); n != 4 {
+			t.Errorf("%d mass sends are in the audit log", n)
 		}
 		// What each ledger holds, once caught up, is what happened.
 		for _, c := range customers {
