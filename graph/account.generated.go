@@ -291,6 +291,38 @@ func fieldContext_Account_policyPreset(_ context.Context, ec *executionContext, 
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type PolicyPreset does not have child fields"))
 }
 
+func _Account_policy(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_policy(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ContactPolicy(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ContactPolicy) graphql.Marshaler {
+			return marshalNContactPolicy2ᚖclienteleᚋmodelsᚐContactPolicy(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Account_policy(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_ContactPolicy(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 func _Account_outreachCarrier(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -415,6 +447,176 @@ func fieldContext_CloseAccountPayload_account(_ context.Context, ec *executionCo
 	return fc, nil
 }
 
+func _ContactAllowance_action(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactAllowance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ContactAllowance_action(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ContactAction) graphql.Marshaler {
+			return marshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ContactAllowance_action(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContactAllowance", field, false, false, errors.New("field of type ContactAction does not have child fields"))
+}
+
+func _ContactAllowance_messages(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactAllowance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ContactAllowance_messages(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Messages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return marshalNInt2int(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ContactAllowance_messages(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContactAllowance", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _ContactAllowance_seconds(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactAllowance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ContactAllowance_seconds(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Seconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return marshalNInt2int(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ContactAllowance_seconds(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContactAllowance", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _ContactPolicy_actions(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ContactPolicy_actions(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Allowances(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.ContactAllowance) graphql.Marshaler {
+			return marshalNContactAllowance2ᚕᚖclienteleᚋmodelsᚐContactAllowanceᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ContactPolicy_actions(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ContactPolicy",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_ContactAllowance(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _ContactPolicy_outreachPerMonth(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ContactPolicy_outreachPerMonth(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OutreachPerMonth, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return marshalNInt2int(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ContactPolicy_outreachPerMonth(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContactPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _ContactPolicy_outreachSessionSeconds(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ContactPolicy_outreachSessionSeconds(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OutreachSessionSeconds(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return marshalNInt2int(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ContactPolicy_outreachSessionSeconds(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContactPolicy", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _ContactPolicy_outreachMessages(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ContactPolicy_outreachMessages(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OutreachMessages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return marshalNInt2int(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ContactPolicy_outreachMessages(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ContactPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func _CreateAccountPayload_account(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *CreateAccountPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -445,6 +647,52 @@ func fieldContext_CreateAccountPayload_account(_ context.Context, ec *executionC
 		},
 	}
 	return fc, nil
+}
+
+func _PolicyWarning_action(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyWarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_PolicyWarning_action(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ContactAction) graphql.Marshaler {
+			return marshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_PolicyWarning_action(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PolicyWarning", field, false, false, errors.New("field of type ContactAction does not have child fields"))
+}
+
+func _PolicyWarning_message(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyWarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_PolicyWarning_message(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return marshalNString2string(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_PolicyWarning_message(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PolicyWarning", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func _RecordAccountFactsPayload_account(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RecordAccountFactsPayload) (ret graphql.Marshaler) {
@@ -543,6 +791,38 @@ func fieldContext_UpdateAccountSettingsPayload_account(_ context.Context, ec *ex
 	return fc, nil
 }
 
+func _UpdateAccountSettingsPayload_warnings(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *UpdateAccountSettingsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_UpdateAccountSettingsPayload_warnings(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Warnings, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.PolicyWarning) graphql.Marshaler {
+			return marshalNPolicyWarning2ᚕᚖclienteleᚋmodelsᚐPolicyWarningᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_UpdateAccountSettingsPayload_warnings(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateAccountSettingsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_PolicyWarning(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -572,6 +852,50 @@ func unmarshalInputAcceptTermsInput(ctx context.Context, ec *executionContext, o
 				return it, err
 			}
 			it.Version = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputAllowanceOverrideInput(ctx context.Context, ec *executionContext, obj any) (AllowanceOverrideInput, error) {
+	var it AllowanceOverrideInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"action", "messages", "seconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "action":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("action"))
+			data, err := unmarshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Action = data
+		case "messages":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messages"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Messages = data
+		case "seconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("seconds"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Seconds = data
 		}
 	}
 	return it, nil
@@ -709,6 +1033,57 @@ func unmarshalInputNotifyOnInput(ctx context.Context, ec *executionContext, obj 
 	return it, nil
 }
 
+func unmarshalInputPolicyOverridesInput(ctx context.Context, ec *executionContext, obj any) (PolicyOverridesInput, error) {
+	var it PolicyOverridesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"actions", "outreachPerMonth", "outreachSessionSeconds", "outreachMessages"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "actions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("actions"))
+			data, err := unmarshalOAllowanceOverrideInput2ᚕᚖclienteleᚋgraphᚐAllowanceOverrideInputᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Actions = data
+		case "outreachPerMonth":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outreachPerMonth"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.OutreachPerMonth = data
+		case "outreachSessionSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outreachSessionSeconds"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.OutreachSessionSeconds = data
+		case "outreachMessages":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outreachMessages"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.OutreachMessages = data
+		}
+	}
+	return it, nil
+}
+
 func unmarshalInputRecordAccountFactsInput(ctx context.Context, ec *executionContext, obj any) (RecordAccountFactsInput, error) {
 	var it RecordAccountFactsInput
 	if obj == nil {
@@ -808,7 +1183,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "notifyOn", "serviceRulesVersion", "conversationLink"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "notifyOn", "serviceRulesVersion", "conversationLink"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -829,6 +1204,13 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.PolicyPreset = data
+		case "policyOverrides":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("policyOverrides"))
+			data, err := unmarshalOPolicyOverridesInput2ᚖclienteleᚋgraphᚐPolicyOverridesInput(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.PolicyOverrides = graphql.OmittableOf(data)
 		case "outreachCarrier":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outreachCarrier"))
 			data, err := unmarshalOOutreachCarrier2ᚖclienteleᚋmodelsᚐOutreachCarrier(ctx, ec, v)
@@ -1021,6 +1403,11 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "policy":
+			out.Values[i] = _Account_policy(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "outreachCarrier":
 			out.Values[i] = _Account_outreachCarrier(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1133,6 +1520,107 @@ func _CloseAccountPayload(ctx context.Context, ec *executionContext, sel ast.Sel
 	return out
 }
 
+var contactAllowanceImplementors = []string{"ContactAllowance"}
+
+func _ContactAllowance(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.ContactAllowance) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, contactAllowanceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ContactAllowance")
+		case "action":
+			out.Values[i] = _ContactAllowance_action(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "messages":
+			out.Values[i] = _ContactAllowance_messages(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "seconds":
+			out.Values[i] = _ContactAllowance_seconds(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var contactPolicyImplementors = []string{"ContactPolicy"}
+
+func _ContactPolicy(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.ContactPolicy) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, contactPolicyImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ContactPolicy")
+		case "actions":
+			out.Values[i] = _ContactPolicy_actions(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outreachPerMonth":
+			out.Values[i] = _ContactPolicy_outreachPerMonth(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outreachSessionSeconds":
+			out.Values[i] = _ContactPolicy_outreachSessionSeconds(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outreachMessages":
+			out.Values[i] = _ContactPolicy_outreachMessages(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var createAccountPayloadImplementors = []string{"CreateAccountPayload"}
 
 func _CreateAccountPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *CreateAccountPayload) graphql.Marshaler {
@@ -1147,6 +1635,49 @@ func _CreateAccountPayload(ctx context.Context, ec *executionContext, sel ast.Se
 			out.Values[i] = graphql.MarshalString("CreateAccountPayload")
 		case "account":
 			out.Values[i] = _CreateAccountPayload_account(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var policyWarningImplementors = []string{"PolicyWarning"}
+
+func _PolicyWarning(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.PolicyWarning) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, policyWarningImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PolicyWarning")
+		case "action":
+			out.Values[i] = _PolicyWarning_action(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = _PolicyWarning_message(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -1264,6 +1795,11 @@ func _UpdateAccountSettingsPayload(ctx context.Context, ec *executionContext, se
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "warnings":
+			out.Values[i] = _UpdateAccountSettingsPayload_warnings(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -1302,6 +1838,11 @@ func marshalNAccount2ᚖclienteleᚋmodelsᚐAccount(ctx context.Context, ec *ex
 		return graphql.Null
 	}
 	return _Account(ctx, ec, sel, v)
+}
+
+func unmarshalNAllowanceOverrideInput2ᚖclienteleᚋgraphᚐAllowanceOverrideInput(ctx context.Context, ec *executionContext, v any) (*AllowanceOverrideInput, error) {
+	res, err := unmarshalInputAllowanceOverrideInput(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func unmarshalNCallbackMode2clienteleᚋmodelsᚐCallbackMode(ctx context.Context, ec *executionContext, v any) (models.CallbackMode, error) {
@@ -1360,6 +1901,59 @@ func unmarshalNCloseAccountInput2clienteleᚋgraphᚐCloseAccountInput(ctx conte
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx context.Context, ec *executionContext, v any) (models.ContactAction, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.ContactAction(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.ContactAction) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func marshalNContactAllowance2ᚕᚖclienteleᚋmodelsᚐContactAllowanceᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*models.ContactAllowance) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNContactAllowance2ᚖclienteleᚋmodelsᚐContactAllowance(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func marshalNContactAllowance2ᚖclienteleᚋmodelsᚐContactAllowance(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.ContactAllowance) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _ContactAllowance(ctx, ec, sel, v)
+}
+
+func marshalNContactPolicy2ᚖclienteleᚋmodelsᚐContactPolicy(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.ContactPolicy) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _ContactPolicy(ctx, ec, sel, v)
+}
+
 func unmarshalNCreateAccountInput2clienteleᚋgraphᚐCreateAccountInput(ctx context.Context, ec *executionContext, v any) (CreateAccountInput, error) {
 	res, err := unmarshalInputCreateAccountInput(ctx, ec, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1397,6 +1991,32 @@ func marshalNPolicyPreset2clienteleᚋmodelsᚐPolicyPreset(ctx context.Context,
 		}
 	}
 	return res
+}
+
+func marshalNPolicyWarning2ᚕᚖclienteleᚋmodelsᚐPolicyWarningᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*models.PolicyWarning) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNPolicyWarning2ᚖclienteleᚋmodelsᚐPolicyWarning(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func marshalNPolicyWarning2ᚖclienteleᚋmodelsᚐPolicyWarning(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.PolicyWarning) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _PolicyWarning(ctx, ec, sel, v)
 }
 
 func unmarshalNRecordAccountFactsInput2clienteleᚋgraphᚐRecordAccountFactsInput(ctx context.Context, ec *executionContext, v any) (RecordAccountFactsInput, error) {
@@ -1450,6 +2070,23 @@ func marshalOAccount2ᚖclienteleᚋmodelsᚐAccount(ctx context.Context, ec *ex
 	return _Account(ctx, ec, sel, v)
 }
 
+func unmarshalOAllowanceOverrideInput2ᚕᚖclienteleᚋgraphᚐAllowanceOverrideInputᚄ(ctx context.Context, ec *executionContext, v any) ([]*AllowanceOverrideInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*AllowanceOverrideInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = unmarshalNAllowanceOverrideInput2ᚖclienteleᚋgraphᚐAllowanceOverrideInput(ctx, ec, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func marshalOCloseAccountPayload2ᚖclienteleᚋgraphᚐCloseAccountPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *CloseAccountPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -1489,6 +2126,14 @@ func marshalOOutreachCarrier2ᚖclienteleᚋmodelsᚐOutreachCarrier(ctx context
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func unmarshalOPolicyOverridesInput2ᚖclienteleᚋgraphᚐPolicyOverridesInput(ctx context.Context, ec *executionContext, v any) (*PolicyOverridesInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := unmarshalInputPolicyOverridesInput(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func unmarshalOPolicyPreset2ᚖclienteleᚋmodelsᚐPolicyPreset(ctx context.Context, ec *executionContext, v any) (*models.PolicyPreset, error) {

@@ -581,6 +581,38 @@ func fieldContext_MessageEdge_node(_ context.Context, ec *executionContext, fiel
 	return fc, nil
 }
 
+func _ResendMessagePayload_message(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ResendMessagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ResendMessagePayload_message(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Message) graphql.Marshaler {
+			return marshalNMessage2ᚖclienteleᚋmodelsᚐMessage(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ResendMessagePayload_message(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ResendMessagePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Message(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 func _SendMessagePayload_message(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *SendMessagePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -662,6 +694,43 @@ func fieldContext_UnsupportedContent_kind(_ context.Context, ec *executionContex
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
+
+func unmarshalInputResendMessageInput(ctx context.Context, ec *executionContext, obj any) (ResendMessageInput, error) {
+	var it ResendMessageInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"messageId", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "messageId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messageId"))
+			data, err := unmarshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.MessageID = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := unmarshalNString2string(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
 
 func unmarshalInputSendMessageInput(ctx context.Context, ec *executionContext, obj any) (SendMessageInput, error) {
 	var it SendMessageInput
@@ -1104,6 +1173,44 @@ func _MessageEdge(ctx context.Context, ec *executionContext, sel ast.SelectionSe
 	return out
 }
 
+var resendMessagePayloadImplementors = []string{"ResendMessagePayload"}
+
+func _ResendMessagePayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *ResendMessagePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, resendMessagePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ResendMessagePayload")
+		case "message":
+			out.Values[i] = _ResendMessagePayload_message(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var sendMessagePayloadImplementors = []string{"SendMessagePayload"}
 
 func _SendMessagePayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SendMessagePayload) graphql.Marshaler {
@@ -1339,6 +1446,11 @@ func marshalNMessageStatus2clienteleᚋmodelsᚐMessageStatus(ctx context.Contex
 	return res
 }
 
+func unmarshalNResendMessageInput2clienteleᚋgraphᚐResendMessageInput(ctx context.Context, ec *executionContext, v any) (ResendMessageInput, error) {
+	res, err := unmarshalInputResendMessageInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func unmarshalNSendMessageInput2clienteleᚋgraphᚐSendMessageInput(ctx context.Context, ec *executionContext, v any) (SendMessageInput, error) {
 	res, err := unmarshalInputSendMessageInput(ctx, ec, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1368,6 +1480,13 @@ func marshalOMessage2ᚖclienteleᚋmodelsᚐMessage(ctx context.Context, ec *ex
 		return graphql.Null
 	}
 	return _Message(ctx, ec, sel, v)
+}
+
+func marshalOResendMessagePayload2ᚖclienteleᚋgraphᚐResendMessagePayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *ResendMessagePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _ResendMessagePayload(ctx, ec, sel, v)
 }
 
 func marshalOSendMessagePayload2ᚖclienteleᚋgraphᚐSendMessagePayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *SendMessagePayload) graphql.Marshaler {

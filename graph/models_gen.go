@@ -5,6 +5,8 @@ package graph
 import (
 	"clientele/internal/relay"
 	"clientele/models"
+
+	"github.com/99designs/gqlgen/graphql"
 )
 
 // Acceptance of the service rules.
@@ -75,6 +77,16 @@ type AdvisorRef struct {
 	WechatID *models.Ident `json:"wechatId,omitempty"`
 }
 
+// What one action opens instead; absent or null: as the preset has it.
+type AllowanceOverrideInput struct {
+	// The action.
+	Action models.ContactAction `json:"action"`
+	// How many free messages, 0 to 1,000.
+	Messages *int `json:"messages,omitempty"`
+	// For how long, 0 to 2,592,000 seconds (30 days).
+	Seconds *int `json:"seconds,omitempty"`
+}
+
 // The answer to an invitation.
 type AnswerInvitationInput struct {
 	// true accepts, false refuses.
@@ -99,6 +111,20 @@ type CloseAccountInput struct {
 type CloseAccountPayload struct {
 	// The account.
 	Account *models.Account `json:"account"`
+}
+
+// Whom to contact.
+type ConfirmOutreachInput struct {
+	// A customer bound to the viewer.
+	Customer *CustomerRef `json:"customer"`
+}
+
+// The conversation after the confirmation.
+type ConfirmOutreachPayload struct {
+	// The conversation; its `contactability` says how many messages may be sent now, and until when.
+	Conversation *models.Conversation `json:"conversation"`
+	// Whether this call consumed an outreach; false when a session was open, or the reply window holds a message.
+	IsConsumed bool `json:"isConsumed"`
 }
 
 // What a new account starts with.
@@ -231,6 +257,14 @@ type MarkNotificationsReadPayload struct {
 	Notifications []*models.Notification `json:"notifications"`
 }
 
+// To whom a mass send went, by exactly one of its fields.
+type MassSendAudience struct {
+	// true: to all who followed the account at that time. Who left and came back between then and the report is taken not to have got it.
+	All *bool `json:"all,omitempty"`
+	// To these: 1 to 10,000 openids. Unknown ones are ignored and counted; one that stands twice counts once.
+	Openids []models.Ident `json:"openids,omitempty"`
+}
+
 // Switches of CUSTOMER_BOUND per source (rule N2); CONSOLE and API have none.
 type NotifyOnInput struct {
 	// An advisor's code; on by default.
@@ -241,6 +275,28 @@ type NotifyOnInput struct {
 	WechatAd *bool `json:"wechatAd,omitempty"`
 	// Auto-assign; off by default.
 	AutoAssign *bool `json:"autoAssign,omitempty"`
+}
+
+// One payment.
+type PaymentInput struct {
+	// Who paid.
+	Customer *CustomerRef `json:"customer"`
+	// What names the payment in the account, such as the platform's transaction id: 1 to 64 bytes of printable ASCII.
+	TransactionID models.Ident `json:"transactionId"`
+	// When it was made.
+	At models.Time `json:"at"`
+}
+
+// Single numbers instead of the preset's (rule A3); absent or null: the preset's.
+type PolicyOverridesInput struct {
+	// What actions open; each action at most once.
+	Actions []*AllowanceOverrideInput `json:"actions,omitempty"`
+	// How many outreaches a month, 0 to 100.
+	OutreachPerMonth *int `json:"outreachPerMonth,omitempty"`
+	// How long a confirmed outreach is open, 1 to 86,400 seconds.
+	OutreachSessionSeconds *int `json:"outreachSessionSeconds,omitempty"`
+	// How many messages a confirmed outreach carries, 1 to 100.
+	OutreachMessages *int `json:"outreachMessages,omitempty"`
 }
 
 // What the operator knows of an account.
@@ -257,6 +313,60 @@ type RecordAccountFactsInput struct {
 type RecordAccountFactsPayload struct {
 	// The account.
 	Account *models.Account `json:"account"`
+}
+
+// A mass send to report.
+type RecordMassSendInput struct {
+	// 1 to 64 bytes of printable ASCII, new for each mass send.
+	Key string `json:"key"`
+	// When it was sent.
+	At models.Time `json:"at"`
+	// To whom.
+	Audience *MassSendAudience `json:"audience"`
+}
+
+// The mass send as it is recorded.
+type RecordMassSendPayload struct {
+	// The mass send.
+	MassSend *models.MassSend `json:"massSend"`
+	// Whether it was recorded before, so that nothing changed; what an earlier call left unfinished is finished all the same.
+	IsRepeated bool `json:"isRepeated"`
+}
+
+// Payments to report.
+type RecordPaymentInput struct {
+	// 1 to 200 payments.
+	Payments []*PaymentInput `json:"payments"`
+}
+
+// A result per item, in the order given.
+type RecordPaymentPayload struct {
+	// The results.
+	Results []*RecordPaymentResult `json:"results"`
+}
+
+// What came of one payment.
+type RecordPaymentResult struct {
+	// The customer; null when it failed.
+	Customer *models.Customer `json:"customer,omitempty"`
+	// Whether the same payment was recorded before, so that nothing changed.
+	IsRepeated bool `json:"isRepeated"`
+	// Why it failed; null when it did not.
+	Error *models.Error `json:"error,omitempty"`
+}
+
+// A message to send again.
+type ResendMessageInput struct {
+	// The message.
+	MessageID relay.ID `json:"messageId"`
+	// 1 to 64 bytes of printable ASCII, new for each attempt; kept at least 7 days (rules E15, G5).
+	IdempotencyKey string `json:"idempotencyKey"`
+}
+
+// The message.
+type ResendMessagePayload struct {
+	// The message, as it now is.
+	Message *models.Message `json:"message"`
 }
 
 // A token to revoke.
@@ -381,6 +491,20 @@ type SimulateMessagePayload struct {
 	Customer *models.Customer `json:"customer"`
 }
 
+// A payment by a follower.
+type SimulatePaymentInput struct {
+	// Their openid.
+	Openid models.Ident `json:"openid"`
+	// What names the payment, as in `recordPayment`; repeats count once; absent: a new payment.
+	TransactionID *models.Ident `json:"transactionId,omitempty"`
+}
+
+// What came of it.
+type SimulatePaymentPayload struct {
+	// The customer.
+	Customer *models.Customer `json:"customer"`
+}
+
 // A scan by a follower.
 type SimulateScanInput struct {
 	// Their openid.
@@ -439,6 +563,8 @@ type UpdateAccountSettingsInput struct {
 	TimeZone *string `json:"timeZone,omitempty"`
 	// The contact policy.
 	PolicyPreset *models.PolicyPreset `json:"policyPreset,omitempty"`
+	// The numbers that the account says instead of its preset's, all of them: they replace those said before. null or an empty object: none (rule A3).
+	PolicyOverrides graphql.Omittable[*PolicyOverridesInput] `json:"policyOverrides,omitempty"`
 	// The outreach carrier.
 	OutreachCarrier *models.OutreachCarrier `json:"outreachCarrier,omitempty"`
 	// Rule E4.
@@ -457,6 +583,8 @@ type UpdateAccountSettingsInput struct {
 type UpdateAccountSettingsPayload struct {
 	// The account.
 	Account *models.Account `json:"account"`
+	// What of the policy that now holds is more than the account's platform allows (rule A3): it is accepted, and the platform may refuse. Empty on SANDBOX.
+	Warnings []*models.PolicyWarning `json:"warnings"`
 }
 
 // One violation.

@@ -4,6 +4,7 @@ package graph
 
 import (
 	"clientele/internal/relay"
+	"clientele/models"
 	"context"
 	"errors"
 	"math"
@@ -1679,6 +1680,16 @@ func marshalNInt2int64(ctx context.Context, ec *executionContext, sel ast.Select
 		}
 	}
 	return res
+}
+
+func unmarshalNString2clienteleᚋmodelsᚐIdent(ctx context.Context, ec *executionContext, v any) (models.Ident, error) {
+	var res models.Ident
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalNString2clienteleᚋmodelsᚐIdent(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.Ident) graphql.Marshaler {
+	return v
 }
 
 func unmarshalNString2string(ctx context.Context, ec *executionContext, v any) (string, error) {

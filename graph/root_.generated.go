@@ -64,8 +64,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputAddGroupAdvisorsInput,
 		unmarshalInputAdvisorInvitationInput,
 		unmarshalInputAdvisorRef,
+		unmarshalInputAllowanceOverrideInput,
 		unmarshalInputAnswerInvitationInput,
 		unmarshalInputCloseAccountInput,
+		unmarshalInputConfirmOutreachInput,
 		unmarshalInputCreateAccountInput,
 		unmarshalInputCreateGroupInput,
 		unmarshalInputCustomerFilter,
@@ -75,8 +77,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputIssueAdvisorTokenInput,
 		unmarshalInputMarkConversationReadInput,
 		unmarshalInputMarkNotificationsReadInput,
+		unmarshalInputMassSendAudience,
 		unmarshalInputNotifyOnInput,
+		unmarshalInputPaymentInput,
+		unmarshalInputPolicyOverridesInput,
 		unmarshalInputRecordAccountFactsInput,
+		unmarshalInputRecordMassSendInput,
+		unmarshalInputRecordPaymentInput,
+		unmarshalInputResendMessageInput,
 		unmarshalInputRevokeTokenInput,
 		unmarshalInputRevokeTokensIssuedBeforeInput,
 		unmarshalInputSendMessageInput,
@@ -85,6 +93,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputSimulateFollowInput,
 		unmarshalInputSimulateMenuClickInput,
 		unmarshalInputSimulateMessageInput,
+		unmarshalInputSimulatePaymentInput,
 		unmarshalInputSimulateScanInput,
 		unmarshalInputSimulateSendingInput,
 		unmarshalInputSimulateUnfollowInput,
@@ -240,6 +249,8 @@ type Account implements Node {
   timeZone: String!
   "The preset of the contact policy (rule A3)."
   policyPreset: PolicyPreset!
+  "The numbers of contact that hold: those of the preset, with the account's own in their place (rule A3)."
+  policy: ContactPolicy!
   "How contact outside the reply window is carried (rule G15)."
   outreachCarrier: OutreachCarrier!
   "Whether a new follower without a code is bound to a random free advisor (rule E4)."
@@ -284,6 +295,45 @@ enum PolicyPreset {
   CLASSIC
   "What WeChat allows now: 5 messages in 48 hours after a message; 3 in 1 minute after a menu click, follow or scan; 20 in 48 hours after a payment."
   PLATFORM_TODAY
+}
+
+"""
+An account's numbers of contact (rules A3, G2, G3). A change holds for the actions that follow it:
+a window or outreach that is open keeps what it was opened with. ` + "`" + `outreachPerMonth` + "`" + ` holds at once.
+"""
+type ContactPolicy {
+  "What each action of a customer opens."
+  actions: [ContactAllowance!]!
+  "How many outreaches and mass sends a customer gets in a calendar month; 0: none, and OUTREACH_UNAVAILABLE is answered."
+  outreachPerMonth: Int!
+  "How long a confirmed outreach is open, in seconds."
+  outreachSessionSeconds: Int!
+  "How many messages a confirmed outreach carries."
+  outreachMessages: Int!
+}
+
+"What one action of a customer opens (rule G2)."
+type ContactAllowance {
+  "The action."
+  action: ContactAction!
+  "How many free messages; 0: the action opens nothing."
+  messages: Int!
+  "For how long, in seconds; 0: the action opens nothing."
+  seconds: Int!
+}
+
+"What a customer does that opens free replies (rule G2)."
+enum ContactAction {
+  "Wrote to the account."
+  MESSAGE
+  "Used a menu item that counts."
+  MENU
+  "Began to follow."
+  FOLLOW
+  "Scanned a code of the account."
+  SCAN
+  "Paid."
+  PAYMENT
 }
 
 "How contact outside the reply window is carried (rule G15)."
@@ -390,6 +440,8 @@ input UpdateAccountSettingsInput {
   timeZone: String
   "The contact policy."
   policyPreset: PolicyPreset
+  "The numbers that the account says instead of its preset's, all of them: they replace those said before. null or an empty object: none (rule A3)."
+  policyOverrides: PolicyOverridesInput
   "The outreach carrier."
   outreachCarrier: OutreachCarrier
   "Rule E4."
@@ -402,6 +454,28 @@ input UpdateAccountSettingsInput {
   serviceRulesVersion: String
   "The template of the link that opens a conversation, with {id} and {openid} (rule G13); empty: none. At most 512 bytes."
   conversationLink: String
+}
+
+"Single numbers instead of the preset's (rule A3); absent or null: the preset's."
+input PolicyOverridesInput {
+  "What actions open; each action at most once."
+  actions: [AllowanceOverrideInput!]
+  "How many outreaches a month, 0 to 100."
+  outreachPerMonth: Int
+  "How long a confirmed outreach is open, 1 to 86,400 seconds."
+  outreachSessionSeconds: Int
+  "How many messages a confirmed outreach carries, 1 to 100."
+  outreachMessages: Int
+}
+
+"What one action opens instead; absent or null: as the preset has it."
+input AllowanceOverrideInput {
+  "The action."
+  action: ContactAction!
+  "How many free messages, 0 to 1,000."
+  messages: Int
+  "For how long, 0 to 2,592,000 seconds (30 days)."
+  seconds: Int
 }
 
 "Switches of CUSTOMER_BOUND per source (rule N2); CONSOLE and API have none."
@@ -420,6 +494,16 @@ input NotifyOnInput {
 type UpdateAccountSettingsPayload {
   "The account."
   account: Account!
+  "What of the policy that now holds is more than the account's platform allows (rule A3): it is accepted, and the platform may refuse. Empty on SANDBOX."
+  warnings: [PolicyWarning!]!
+}
+
+"An action that opens more than the platform allows."
+type PolicyWarning {
+  "The action."
+  action: ContactAction!
+  "What the platform allows, in English, for developers."
+  message: String!
 }
 
 "Callback credentials."
@@ -737,7 +821,7 @@ type Contactability {
 enum ContactAnswer {
   "Free: ` + "`" + `left` + "`" + ` messages until ` + "`" + `until` + "`" + `."
   FREE
-  "Costs one of ` + "`" + `outreachLeft` + "`" + ` outreaches, after confirmation."
+  "Costs one of ` + "`" + `outreachLeft` + "`" + ` outreaches, after ` + "`" + `confirmOutreach` + "`" + `."
   OUTREACH
   "Refused: see ` + "`" + `reason` + "`" + `."
   NO
@@ -1173,15 +1257,77 @@ type GroupAdvisorResult {
   error: ItemError
 }
 `, BuiltIn: false},
+	{Name: "../schema/mass_send.graphql", Input: `extend type Mutation {
+  """
+  Counts one of the account's article mass sends among the outreaches of those it reached, in the
+  month it was sent in, in the account's time zone (rule G3); of a month that is over it is
+  recorded and changes nothing. No fewer than 0 outreaches are ever left. The key names the mass
+  send: with the same time and audience it is counted once, however often it is reported, with
+  others it is IDEMPOTENCY_CONFLICT. What the platform sends to more than 10,000 openids is several
+  mass sends, each with a key of its own. After UNAVAILABLE the same call finishes what was begun.
+  INVALID when it was sent in the future.
+  """
+  recordMassSend("The mass send." input: RecordMassSendInput!): RecordMassSendPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"A mass send to report."
+input RecordMassSendInput {
+  "1 to 64 bytes of printable ASCII, new for each mass send."
+  key: String!
+  "When it was sent."
+  at: DateTime!
+  "To whom."
+  audience: MassSendAudience!
+}
+
+"To whom a mass send went, by exactly one of its fields."
+input MassSendAudience @oneOf {
+  "true: to all who followed the account at that time. Who left and came back between then and the report is taken not to have got it."
+  all: Boolean
+  "To these: 1 to 10,000 openids. Unknown ones are ignored and counted; one that stands twice counts once."
+  openids: [Identifier!]
+}
+
+"The mass send as it is recorded."
+type RecordMassSendPayload {
+  "The mass send."
+  massSend: MassSend!
+  "Whether it was recorded before, so that nothing changed; what an earlier call left unfinished is finished all the same."
+  isRepeated: Boolean!
+}
+
+"One of the account's article mass sends (rule G3)."
+type MassSend {
+  "What the merchant calls it."
+  key: String!
+  "When it was sent."
+  at: DateTime!
+  "Whether it went to all followers."
+  isToAll: Boolean!
+  "How many customers of the list it was counted for; null when it went to all."
+  customerCount: Int
+  "How many openids of the list are no customer's; null when it went to all."
+  unknownCount: Int
+}
+`, BuiltIn: false},
 	{Name: "../schema/message.graphql", Input: `extend type Mutation {
   """
   Sends a text to a customer bound to the viewer (rules G1 to G6). It is free inside the reply
-  window. It answers as soon as the message is stored as QUEUED; ` + "`" + `messages` + "`" + ` pushes
+  window; outside it ` + "`" + `confirmOutreach` + "`" + ` comes first. It answers as soon as the message is stored as QUEUED; ` + "`" + `messages` + "`" + ` pushes
   SENT or FAILED. The same idempotency key with the same body answers with the first message;
   with another body it is IDEMPOTENCY_CONFLICT. REPLY_WINDOW_CLOSED, OUTREACH_UNAVAILABLE,
   NOT_FOLLOWING as ` + "`" + `contactability` + "`" + ` says.
   """
   sendMessage("The message." input: SendMessageInput!): SendMessagePayload @allow(roles: [ADVISOR])
+
+  """
+  Sends a message of the viewer's again that FAILED or is UNKNOWN (rule G6): a new attempt of the
+  same message with the same content, which takes from the reply window or the open outreach as a
+  new one would. It is QUEUED again and keeps its place in the conversation. Of an UNKNOWN
+  message the customer may then get two. NOT_FOUND for a message that is not the viewer's, or of
+  a customer who no longer is; STATE unless it FAILED or is UNKNOWN; else as ` + "`" + `sendMessage` + "`" + `.
+  """
+  resendMessage("Which." input: ResendMessageInput!): ResendMessagePayload @allow(roles: [ADVISOR])
 }
 
 "One message of a conversation."
@@ -1287,7 +1433,7 @@ enum MessageStatus {
   SENT
   "Refused; see ` + "`" + `failure` + "`" + `. What it took from an allowance was given back."
   FAILED
-  "The server stopped between the channel's answer and recording it; never sent again by itself."
+  "The server stopped between the channel's answer and recording it; never sent again by itself, but by ` + "`" + `resendMessage` + "`" + `."
   UNKNOWN
 }
 
@@ -1340,6 +1486,20 @@ input SendMessageInput {
 "The message."
 type SendMessagePayload {
   "The message, or the first result of the same idempotency key."
+  message: Message!
+}
+
+"A message to send again."
+input ResendMessageInput {
+  "The message."
+  messageId: ID!
+  "1 to 64 bytes of printable ASCII, new for each attempt; kept at least 7 days (rules E15, G5)."
+  idempotencyKey: String!
+}
+
+"The message."
+type ResendMessagePayload {
+  "The message, as it now is."
   message: Message!
 }
 `, BuiltIn: false},
@@ -1431,6 +1591,77 @@ input MarkNotificationsReadInput {
 type MarkNotificationsReadPayload {
   "In the order given."
   notifications: [Notification!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/outreach.graphql", Input: `extend type Mutation {
+  """
+  Confirms contact with a customer outside the reply window (rule G3): consumes one of the month's
+  outreaches and opens a session, by the account's policy of 1 minute for at most 3 messages,
+  which ` + "`" + `sendMessage` + "`" + ` then takes from. While a session is open it answers with that session, and
+  while the reply window holds a message nothing is needed: neither consumes. What a session
+  leaves unused lapses. If all its messages fail the outreach returns to its month (rule G4).
+  NOT_FOUND, NOT_FOLLOWING; OUTREACH_UNAVAILABLE when the account's carrier has no outreach for a
+  single message (rule G15); LIMIT_EXCEEDED with ` + "`" + `limit` + "`" + ` and ` + "`" + `retryAt` + "`" + ` when the month's are used up.
+  """
+  confirmOutreach("With whom." input: ConfirmOutreachInput!): ConfirmOutreachPayload @allow(roles: [ADVISOR])
+}
+
+"Whom to contact."
+input ConfirmOutreachInput {
+  "A customer bound to the viewer."
+  customer: CustomerRef!
+}
+
+"The conversation after the confirmation."
+type ConfirmOutreachPayload {
+  "The conversation; its ` + "`" + `contactability` + "`" + ` says how many messages may be sent now, and until when."
+  conversation: Conversation!
+  "Whether this call consumed an outreach; false when a session was open, or the reply window holds a message."
+  isConsumed: Boolean!
+}
+`, BuiltIn: false},
+	{Name: "../schema/payment.graphql", Input: `extend type Mutation {
+  """
+  Reports customers' payments, at most 200, with a result per item in the order given (rule G2).
+  Each opens the customer's reply window as the policy says of PAYMENT, counted from when it was
+  made, and counts like each of the five actions: as the last interaction, and as a sign that they
+  follow, unless they left since. A transaction counts once: with the same customer and time it is
+  answered as repeated, with others IDEMPOTENCY_CONFLICT. INVALID when it was made in the future,
+  or more than 30 days ago. The customer's advisor is told of the conversation's change.
+  """
+  recordPayment("The payments." input: RecordPaymentInput!): RecordPaymentPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"Payments to report."
+input RecordPaymentInput {
+  "1 to 200 payments."
+  payments: [PaymentInput!]!
+}
+
+"One payment."
+input PaymentInput {
+  "Who paid."
+  customer: CustomerRef!
+  "What names the payment in the account, such as the platform's transaction id: 1 to 64 bytes of printable ASCII."
+  transactionId: Identifier!
+  "When it was made."
+  at: DateTime!
+}
+
+"A result per item, in the order given."
+type RecordPaymentPayload {
+  "The results."
+  results: [RecordPaymentResult!]!
+}
+
+"What came of one payment."
+type RecordPaymentResult {
+  "The customer; null when it failed."
+  customer: Customer
+  "Whether the same payment was recorded before, so that nothing changed."
+  isRepeated: Boolean!
+  "Why it failed; null when it did not."
+  error: ItemError
 }
 `, BuiltIn: false},
 	{Name: "../schema/qr_code.graphql", Input: `"A permanent QR code (rule C1)."
@@ -1569,6 +1800,9 @@ type Viewer {
   "Sandbox only: a follower writes a text."
   simulateMessage("Who, and what." input: SimulateMessageInput!): SimulateMessagePayload @allow(roles: [ADMIN, INTEGRATION])
 
+  "Sandbox only: a follower pays now."
+  simulatePayment("Who." input: SimulatePaymentInput!): SimulatePaymentPayload @allow(roles: [ADMIN, INTEGRATION])
+
   "Sandbox only: how the simulated platform answers sends from now on."
   simulateSending("The behaviour." input: SimulateSendingInput!): SimulateSendingPayload @allow(roles: [ADMIN, INTEGRATION])
 }
@@ -1649,6 +1883,20 @@ input SimulateMessageInput {
 
 "What came of it."
 type SimulateMessagePayload {
+  "The customer."
+  customer: Customer!
+}
+
+"A payment by a follower."
+input SimulatePaymentInput {
+  "Their openid."
+  openid: Identifier!
+  "What names the payment, as in ` + "`" + `recordPayment` + "`" + `; repeats count once; absent: a new payment."
+  transactionId: Identifier
+}
+
+"What came of it."
+type SimulatePaymentPayload {
   "The customer."
   customer: Customer!
 }
@@ -1794,6 +2042,8 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_timeZone(ctx, ec, field)
 	case "policyPreset":
 		return fieldContext_Account_policyPreset(ctx, ec, field)
+	case "policy":
+		return fieldContext_Account_policy(ctx, ec, field)
 	case "outreachCarrier":
 		return fieldContext_Account_outreachCarrier(ctx, ec, field)
 	case "isAutoAssignOn":
@@ -1888,6 +2138,42 @@ func childFields_CloseAccountPayload(ctx context.Context, ec *executionContext, 
 		return fieldContext_CloseAccountPayload_account(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CloseAccountPayload", field.Name)
+}
+
+func childFields_ConfirmOutreachPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return fieldContext_ConfirmOutreachPayload_conversation(ctx, ec, field)
+	case "isConsumed":
+		return fieldContext_ConfirmOutreachPayload_isConsumed(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfirmOutreachPayload", field.Name)
+}
+
+func childFields_ContactAllowance(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return fieldContext_ContactAllowance_action(ctx, ec, field)
+	case "messages":
+		return fieldContext_ContactAllowance_messages(ctx, ec, field)
+	case "seconds":
+		return fieldContext_ContactAllowance_seconds(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContactAllowance", field.Name)
+}
+
+func childFields_ContactPolicy(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "actions":
+		return fieldContext_ContactPolicy_actions(ctx, ec, field)
+	case "outreachPerMonth":
+		return fieldContext_ContactPolicy_outreachPerMonth(ctx, ec, field)
+	case "outreachSessionSeconds":
+		return fieldContext_ContactPolicy_outreachSessionSeconds(ctx, ec, field)
+	case "outreachMessages":
+		return fieldContext_ContactPolicy_outreachMessages(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContactPolicy", field.Name)
 }
 
 func childFields_Contactability(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2126,6 +2412,22 @@ func childFields_MarkNotificationsReadPayload(ctx context.Context, ec *execution
 	return nil, fmt.Errorf("no field named %q was found under type MarkNotificationsReadPayload", field.Name)
 }
 
+func childFields_MassSend(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return fieldContext_MassSend_key(ctx, ec, field)
+	case "at":
+		return fieldContext_MassSend_at(ctx, ec, field)
+	case "isToAll":
+		return fieldContext_MassSend_isToAll(ctx, ec, field)
+	case "customerCount":
+		return fieldContext_MassSend_customerCount(ctx, ec, field)
+	case "unknownCount":
+		return fieldContext_MassSend_unknownCount(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MassSend", field.Name)
+}
+
 func childFields_Message(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2232,6 +2534,16 @@ func childFields_PageInfo(ctx context.Context, ec *executionContext, field graph
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func childFields_PolicyWarning(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return fieldContext_PolicyWarning_action(ctx, ec, field)
+	case "message":
+		return fieldContext_PolicyWarning_message(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PolicyWarning", field.Name)
+}
+
 func childFields_QRCode(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "scene":
@@ -2248,6 +2560,44 @@ func childFields_RecordAccountFactsPayload(ctx context.Context, ec *executionCon
 		return fieldContext_RecordAccountFactsPayload_account(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecordAccountFactsPayload", field.Name)
+}
+
+func childFields_RecordMassSendPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "massSend":
+		return fieldContext_RecordMassSendPayload_massSend(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_RecordMassSendPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordMassSendPayload", field.Name)
+}
+
+func childFields_RecordPaymentPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_RecordPaymentPayload_results(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordPaymentPayload", field.Name)
+}
+
+func childFields_RecordPaymentResult(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return fieldContext_RecordPaymentResult_customer(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_RecordPaymentResult_isRepeated(ctx, ec, field)
+	case "error":
+		return fieldContext_RecordPaymentResult_error(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordPaymentResult", field.Name)
+}
+
+func childFields_ResendMessagePayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "message":
+		return fieldContext_ResendMessagePayload_message(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResendMessagePayload", field.Name)
 }
 
 func childFields_RevokeTokenPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2318,6 +2668,14 @@ func childFields_SimulateMessagePayload(ctx context.Context, ec *executionContex
 	return nil, fmt.Errorf("no field named %q was found under type SimulateMessagePayload", field.Name)
 }
 
+func childFields_SimulatePaymentPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return fieldContext_SimulatePaymentPayload_customer(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SimulatePaymentPayload", field.Name)
+}
+
 func childFields_SimulateScanPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "customer":
@@ -2348,6 +2706,8 @@ func childFields_UpdateAccountSettingsPayload(ctx context.Context, ec *execution
 	switch field.Name {
 	case "account":
 		return fieldContext_UpdateAccountSettingsPayload_account(ctx, ec, field)
+	case "warnings":
+		return fieldContext_UpdateAccountSettingsPayload_warnings(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateAccountSettingsPayload", field.Name)
 }

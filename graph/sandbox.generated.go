@@ -143,6 +143,38 @@ func fieldContext_SimulateMessagePayload_customer(_ context.Context, ec *executi
 	return fc, nil
 }
 
+func _SimulatePaymentPayload_customer(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *SimulatePaymentPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_SimulatePaymentPayload_customer(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Customer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Customer) graphql.Marshaler {
+			return marshalNCustomer2ᚖclienteleᚋmodelsᚐCustomer(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_SimulatePaymentPayload_customer(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SimulatePaymentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Customer(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 func _SimulateScanPayload_customer(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *SimulateScanPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -377,6 +409,43 @@ func unmarshalInputSimulateMessageInput(ctx context.Context, ec *executionContex
 				return it, err
 			}
 			it.EventID = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputSimulatePaymentInput(ctx context.Context, ec *executionContext, obj any) (SimulatePaymentInput, error) {
+	var it SimulatePaymentInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"openid", "transactionId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "openid":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("openid"))
+			data, err := unmarshalNIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Openid = data
+		case "transactionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("transactionId"))
+			data, err := unmarshalOIdentifier2ᚖclienteleᚋmodelsᚐIdent(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.TransactionID = data
 		}
 	}
 	return it, nil
@@ -620,6 +689,44 @@ func _SimulateMessagePayload(ctx context.Context, ec *executionContext, sel ast.
 	return out
 }
 
+var simulatePaymentPayloadImplementors = []string{"SimulatePaymentPayload"}
+
+func _SimulatePaymentPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SimulatePaymentPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, simulatePaymentPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SimulatePaymentPayload")
+		case "customer":
+			out.Values[i] = _SimulatePaymentPayload_customer(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var simulateScanPayloadImplementors = []string{"SimulateScanPayload"}
 
 func _SimulateScanPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SimulateScanPayload) graphql.Marshaler {
@@ -775,6 +882,11 @@ func unmarshalNSimulateMessageInput2clienteleᚋgraphᚐSimulateMessageInput(ctx
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalNSimulatePaymentInput2clienteleᚋgraphᚐSimulatePaymentInput(ctx context.Context, ec *executionContext, v any) (SimulatePaymentInput, error) {
+	res, err := unmarshalInputSimulatePaymentInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func unmarshalNSimulateScanInput2clienteleᚋgraphᚐSimulateScanInput(ctx context.Context, ec *executionContext, v any) (SimulateScanInput, error) {
 	res, err := unmarshalInputSimulateScanInput(ctx, ec, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -809,6 +921,13 @@ func marshalOSimulateMessagePayload2ᚖclienteleᚋgraphᚐSimulateMessagePayloa
 		return graphql.Null
 	}
 	return _SimulateMessagePayload(ctx, ec, sel, v)
+}
+
+func marshalOSimulatePaymentPayload2ᚖclienteleᚋgraphᚐSimulatePaymentPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *SimulatePaymentPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _SimulatePaymentPayload(ctx, ec, sel, v)
 }
 
 func marshalOSimulateScanPayload2ᚖclienteleᚋgraphᚐSimulateScanPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *SimulateScanPayload) graphql.Marshaler {

@@ -92,6 +92,41 @@ func marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx context.Context, ec *exec
 	return v
 }
 
+func unmarshalOIdentifier2ᚕclienteleᚋmodelsᚐIdentᚄ(ctx context.Context, ec *executionContext, v any) ([]models.Ident, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]models.Ident, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = unmarshalNIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func marshalOIdentifier2ᚕclienteleᚋmodelsᚐIdentᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []models.Ident) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = marshalNIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func unmarshalOIdentifier2ᚖclienteleᚋmodelsᚐIdent(ctx context.Context, ec *executionContext, v any) (*models.Ident, error) {
 	if v == nil {
 		return nil, nil

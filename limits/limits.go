@@ -103,6 +103,35 @@ const (
 	OutreachSession = time.Minute
 	// OutreachMessages is how many messages one outreach carries. Source: rule G3.
 	OutreachMessages = 3
+	// PolicyMessages is the most messages that an override may let one action open. Source: rule A3.
+	PolicyMessages = 1_000
+	// PolicyWindow is the longest time for which an override may let one action open replies.
+	// Source: rule A3.
+	PolicyWindow = 30 * 24 * time.Hour
+	// PolicyOutreachPerMonth is the most outreaches a month that an override may allow. Source: rule A3.
+	PolicyOutreachPerMonth = 100
+	// PolicyOutreachSession is the longest session that an override may give an outreach, at
+	// least a second. Source: rule A3.
+	PolicyOutreachSession = 24 * time.Hour
+	// PolicyOutreachMessages is the most messages that an override may let one outreach carry, at
+	// least 1. Source: rule A3.
+	PolicyOutreachMessages = 100
+	// PaymentBatch is the most payments of one recordPayment call. Source: rule G2.
+	PaymentBatch = 200
+	// TransactionIDBytes is the longest transaction id of a payment, in bytes, at least 1. With
+	// its prefix it is a key of column inbound.dedup_key. Source: rule G2.
+	TransactionIDBytes = 64
+	// PaymentAge is how long after it was made a payment can be reported. No window is longer
+	// (PolicyWindow), and whoever deletes records of payments must keep them longer than this, so
+	// that none can count twice. Source: rule G2.
+	PaymentAge = 30 * 24 * time.Hour
+	// MassSendOpenIDs is the most openids of one recordMassSend call. Source: rule G3.
+	MassSendOpenIDs = 10_000
+	// MassSendChunk is how many of them one transaction counts, so that it holds few row locks.
+	MassSendChunk = 500
+	// MassSendLook is how far back mass sends to all followers are read to see which of them
+	// count in the present month: longer than any month.
+	MassSendLook = 40 * 24 * time.Hour
 	// MessagesPage is the most messages of one page. Source: rules G11, X2.
 	MessagesPage = 1_000
 	// InteractedWithin is what the inbox calls a recent interaction. Source: rule G9.

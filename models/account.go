@@ -1,6 +1,7 @@
 package models
 
 import (
+	"fmt"
 	"time"
 	_ "time/tzdata" // an account's zone must load on machines without a zone database.
 
@@ -55,6 +56,8 @@ type Account struct {
 	TimeZone            string          `gorm:"column:time_zone"`
 	PolicyPreset        PolicyPreset    `gorm:"column:policy_preset"`
 	OutreachCarrier     OutreachCarrier `gorm:"column:outreach_carrier"`
+	PolicyOverrides     PolicyOverrides `gorm:"column:policy_overrides"`       // rule A3
+	MassHead            int             `gorm:"column:mass_head"`              // the No of the newest mass send to all followers
 	AutoAssign          bool            `gorm:"column:auto_assign"`            // rule E4
 	AutoAssignAfterCode bool            `gorm:"column:auto_assign_after_code"` // rule E4: a failed code falls to auto-assign
 	NotifyAdvisorQR     bool            `gorm:"column:notify_advisor_qr"`      // rule N2
@@ -103,8 +106,32 @@ func CheckZone(name string) bool {
 	return err == nil
 }
 
-// Policy is the contact policy of the account (rules A3, G15).
-func (a *Account) Policy() Policy { return a.PolicyPreset.Policy(a.Location(), a.OutreachCarrier) }
+// Policy is the contact policy of the account: the numbers of its preset with its overrides
+// (rules A3, G15). An action counts by the policy that holds when it is recorded; a window or
+// session that is open keeps what it was opened with. How many outreaches a month has is asked of
+// the present policy.
+func (a *Account) Policy() Policy {
+	return a.PolicyOverrides.Apply(a.PolicyPreset.Policy(a.Location(), a.OutreachCarrier))
+}
+
+// ContactPolicy is the policy as the API shows it.
+func (a *Account) ContactPolicy() *ContactPolicy { return &ContactPolicy{a.Policy()} }
+
+// PolicyWarnings is the actions that open more than the account's platform allows now: accepted,
+// but the platform will refuse what is beyond (rule A3). None on SANDBOX, which allows what we say.
+func (a *Account) PolicyWarnings() []*PolicyWarning {
+	warnings := []*PolicyWarning{}
+	if a.Channel != ChannelWechat {
+		return warnings
+	}
+	platform := PresetPlatformToday.Policy(a.Location(), a.OutreachCarrier)
+	for _, action := range a.Policy().Beyond(platform) {
+		allowed := platform.Actions[action]
+		warnings = append(warnings, &PolicyWarning{Action: action, Message: fmt.Sprintf(
+			"the platform allows %d messages in %d seconds after this action, and refuses what is beyond", allowed.Messages, seconds(allowed.For))})
+	}
+	return warnings
+}
 
 // IsOpen reports whether the capability works.
 func (a *Account) IsOpen() bool { return a.Capability == CapabilityOpen }

@@ -32,9 +32,12 @@ type Contact struct {
 
 	// Month is the month, as Policy.MonthOf counts, that OutreachUsed belongs to; it never goes
 	// back. OutreachUsed is the outreaches of that month with the account's recorded mass sends;
-	// it exceeds the policy's number when more mass sends were made (rule G3).
+	// it exceeds the policy's number when more mass sends were made (rule G3). MassSeen is the
+	// newest mass send to all followers, by MassSend.No, that OutreachUsed takes account of; see
+	// CaughtUp.
 	Month        int `gorm:"column:outreach_month"`
 	OutreachUsed int `gorm:"column:outreach_used"`
+	MassSeen     int `gorm:"column:mass_seen"`
 
 	// SessionEnd is until when the newest outreach is open, SessionLeft how many messages it may
 	// still carry (rule G3). SessionNo numbers the outreaches.
@@ -345,7 +348,7 @@ func (c Contact) ConfirmAll(now Time, p Policy, n int) (Contact, *Error) {
 // session keeps its minute, and the next message in it pays again. An outreach under which
 // nothing was tried lapses (rule G3).
 //
-// A slot of an outreach that a newer one has superseded changes nothing here: see Superseded.
+// A slot of an outreach that a newer one has superseded changes nothing here: see ReturnTo.
 func (c Contact) Return(s Slot, now Time, _ Policy) Contact {
 	switch {
 	case s.Kind == SlotWindow && s.No == c.WindowNo && c.WindowOpen(now):
@@ -374,23 +377,34 @@ func (c Contact) Sent(s Slot) Contact {
 }
 
 // Superseded reports whether s is of an outreach older than the newest, of which the ledger
-// keeps no counts. When such a message FAILED, the caller looks at the messages with the same
-// slot_kind and slot_no: if all of them have FAILED it calls Refund, once.
+// keeps no counts: they stand in its Outreach, where ReturnTo and Outreach.Settled settle it.
 func (c Contact) Superseded(s Slot) bool { return s.Kind == SlotOutreach && s.No != c.SessionNo }
 
-// Refund returns a superseded outreach, all of whose messages have FAILED, to the month that
-// paid for it (rule G4). Of the newest outreach Return does the same by itself.
-func (c Contact) Refund(s Slot) Contact {
-	if !c.Superseded(s) {
-		return c
+// Newest is the newest outreach with its counts, which the caller writes into its row when
+// Confirm has superseded it: from then on they are counted there. Its No is 0 before the first.
+func (c Contact) Newest() Outreach {
+	return Outreach{No: c.SessionNo, Month: c.SessionMonth, Sent: c.SessionSent, Out: c.SessionOut}
+}
+
+// ReturnTo is Return for a message of a superseded outreach: if with it every message taken from
+// the outreach has FAILED, the outreach returns to the month that paid for it (rule G4). It
+// changes nothing when o is the newest outreach, or has no message to settle.
+func (c Contact) ReturnTo(o Outreach) (Contact, Outreach) {
+	if o.No == c.SessionNo || o.Out == 0 {
+		return c, o
 	}
-	return c.refund(s.Month)
+	if o.Out--; o.Out == 0 && o.Sent == 0 {
+		c = c.refund(o.Month)
+		o.Month = 0
+	}
+	return c, o
 }
 
 // MassSent records n of the account's mass sends in a month that has begun, as Policy.MonthOf
 // counts; they share the month's outreaches, of which never less than 0 are left (rule G3).
 // Beyond that the count goes on, so that an outreach that is returned later does not make room
-// which the mass sends have taken. Mass sends of a month that is over change nothing.
+// which the mass sends have taken. Mass sends of a month that is over change nothing. Those to
+// all followers are counted by CaughtUp.
 func (c Contact) MassSent(month, n int, _ Policy) Contact {
 	if month < c.Month || n <= 0 {
 		return c

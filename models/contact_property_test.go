@@ -17,6 +17,8 @@ type reference struct {
 	outreaches []outreach
 	sends      []*send
 	payments   []payment // of months: by outreaches and mass sends
+	follows    bool
+	span       span // of following, the present or the last
 	windowEnd  models.Time
 	newest     models.Time // the newest action counted or correction
 	newestAt   int         // how many sends there were when it was recorded
@@ -29,6 +31,12 @@ type allowance struct{ granted int }
 type outreach struct {
 	end  models.Time
 	size int
+}
+
+type span struct{ from, until models.Time } // until 0: goes on
+
+func (s span) holds(at models.Time) bool {
+	return s.from != 0 && s.from <= at && (s.until == 0 || at < s.until)
 }
 
 type payment struct {
@@ -245,7 +253,12 @@ type history struct {
 	reference
 	c   models.Contact
 	now models.Time
-	log []logged // openings, corrections and sends in their order
+	// What the ledger's caller keeps: the records of outreaches, the customer's row, and the mass
+	// sends to all followers.
+	records  map[int]models.Outreach
+	customer models.Customer
+	all      models.MassSends
+	log      []logged // openings, corrections and sends in their order
 }
 
 type logged struct {
@@ -259,6 +272,7 @@ func (h *history) do(apply func(models.Contact) models.Contact) {
 }
 
 func (h *history) take(t *rapid.T, n int) {
+	h.c = h.c.CaughtUp(h.all, &h.customer)
 	next, slot, err := h.c.Take(h.now, h.p, n)
 	if may := h.answer(h.now, n).Answer == models.AnswerFree; (err == nil) != may {
 		t.Fatalf("take %d: %v, the reference says %+v", n, err, h.answer(h.now, n))
@@ -318,6 +332,7 @@ func (h *history) steps() map[string]func(*rapid.T) {
 		"take many": func(t *rapid.T) { h.take(t, rapid.IntRange(1, 20).Draw(t, "n")) },
 		"confirm": func(t *rapid.T) {
 			n := rapid.SampledFrom([]int{1, 1, 2, 3, 4}).Draw(t, "n")
+			h.c = h.c.CaughtUp(h.all, &h.customer)
 			before := h.c
 			next, err := h.c.ConfirmAll(h.now, h.p, n)
 			if err != nil && next != before {
@@ -327,11 +342,18 @@ func (h *history) steps() map[string]func(*rapid.T) {
 				t.Fatal("a second confirmation changed the ledger")
 			}
 			h.reference.confirm(h.now, n)
+			if next.SessionNo != before.SessionNo {
+				h.records[before.SessionNo] = before.Newest()
+			}
 			h.c = next
 		},
 		"sent": func(t *rapid.T) {
 			s := h.settle(t)
 			s.state = sent
+			if h.c.Superseded(s.slot) {
+				h.records[s.slot.No] = h.records[s.slot.No].Settled()
+				return
+			}
 			h.c = h.c.Sent(s.slot)
 		},
 		"failed": func(t *rapid.T) {
@@ -341,9 +363,29 @@ func (h *history) steps() map[string]func(*rapid.T) {
 			if superseded != (s.isOutreach && s.from != len(h.outreaches)-1) {
 				t.Fatalf("superseded: %v", superseded)
 			}
+			if superseded {
+				h.c, h.records[s.slot.No] = h.c.ReturnTo(h.records[s.slot.No])
+				return
+			}
 			h.c = h.c.Return(s.slot, h.now, h.p)
-			if superseded && h.allFailed(s.from) { // as the caller does, from the messages' rows
-				h.c = h.c.Refund(s.slot)
+		},
+		"mass send to all": func(t *rapid.T) { // recorded; the ledger learns of it when it is asked or written
+			at := h.now.Add(-ago.Draw(t, "ago"))
+			month := h.p.MonthOf(at)
+			h.all.Head++
+			h.all.Sends = append(h.all.Sends, &models.MassSend{No: h.all.Head, At: at, Month: month})
+			if h.span.holds(at) {
+				h.payments = append(h.payments, payment{month: month, outreach: -1})
+			}
+		},
+		"follow or leave": func(t *rapid.T) {
+			h.c = h.c.CaughtUp(h.all, &h.customer)
+			if h.follows = !h.follows; h.follows {
+				h.span = span{from: h.now}
+				h.customer.FollowState, h.customer.FollowedAt = models.Following, h.now
+			} else {
+				h.span.until = h.now
+				h.customer.FollowState, h.customer.UnfollowedAt = models.Unfollowed, h.now
 			}
 		},
 		"mass sends": func(t *rapid.T) {
@@ -371,12 +413,16 @@ func (h *history) steps() map[string]func(*rapid.T) {
 
 // check holds after every step.
 func (h *history) check(t *rapid.T) {
+	c := h.c.CaughtUp(h.all, &h.customer) // asked, not written
+	if c.CaughtUp(h.all, &h.customer) != c {
+		t.Fatal("a mass send counts twice")
+	}
 	for _, n := range []int{1, 2, 3, 4} {
-		got, want := h.c.MayWriteAll(h.now, h.p, n), h.answer(h.now, n)
+		got, want := c.MayWriteAll(h.now, h.p, n), h.answer(h.now, n)
 		if got != want {
-			t.Fatalf("may write %d at %v:\n got %+v\nwant %+v\n%+v", n, h.now.Go(), got, want, h.c)
+			t.Fatalf("may write %d at %v:\n got %+v\nwant %+v\n%+v", n, h.now.Go(), got, want, c)
 		}
-		if _, _, err := h.c.Take(h.now, h.p, n); (err == nil) != (got.Answer == models.AnswerFree) {
+		if _, _, err := c.Take(h.now, h.p, n); (err == nil) != (got.Answer == models.AnswerFree) {
 			t.Fatalf("the answer for %d is %s and the send says %v", n, got.Answer, err)
 		}
 	}
@@ -418,7 +464,7 @@ func TestTheLedgerAgreesWithItsWholeHistory(t *testing.T) {
 		zone(t, "Asia/Shanghai"), zone(t, "America/New_York"), zone(t, "America/Havana"), zone(t, "America/Asuncion"), nil,
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		h := &history{}
+		h := &history{records: map[int]models.Outreach{}}
 		h.p = rapid.SampledFrom(presets).Draw(t, "preset").
 			Policy(rapid.SampledFrom(zones).Draw(t, "zone"), rapid.SampledFrom(carriers).Draw(t, "carrier"))
 		h.now = models.Time(rapid.Int64Range(1_400_000_000_000_000, 1_900_000_000_000_000).Draw(t, "now"))

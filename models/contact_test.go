@@ -360,7 +360,7 @@ func TestAFailedReplyReturnsToItsWindow(t *testing.T) {
 	})
 	t.Run("nothing was taken, nothing returns", func(t *testing.T) {
 		for _, s := range []models.Slot{{}, {Kind: models.SlotNone}} {
-			if c.Return(s, noon, p) != c || c.Sent(s) != c || c.Refund(s) != c || c.Superseded(s) {
+			if c.Return(s, noon, p) != c || c.Sent(s) != c || c.Superseded(s) {
 				t.Errorf("%+v changed the ledger", s)
 			}
 		}
@@ -406,16 +406,29 @@ func TestAnOutreachReturnsToItsMonthUnlessAMessageWasSent(t *testing.T) {
 	})
 	t.Run("returned to a month that is over it is gone", func(t *testing.T) {
 		next := p.NextMonth(noon)
-		c := confirm(t, one, next, p)
-		wantAnswer(t, c.Refund(slot), next, p, free(3, next.Add(time.Minute), 3))
+		c, o := confirm(t, one, next, p).ReturnTo(one.Newest())
+		wantAnswer(t, c, next, p, free(3, next.Add(time.Minute), 3))
+		if o.Month != 0 || o.Out != 0 {
+			t.Errorf("the record is %+v", o)
+		}
 	})
-	t.Run("superseded by another it is returned by Refund", func(t *testing.T) {
-		c := confirm(t, one, end, p)
+	t.Run("superseded by another it is returned by its record", func(t *testing.T) {
+		two, _ := take(t, one, noon, p, 1)
+		c, o := confirm(t, two, end, p), two.Newest()
 		if !c.Superseded(slot) || c.Return(slot, end, p) != c || c.Sent(slot) != c {
 			t.Error("the newest outreach was settled with an older one's slot")
 		}
-		wantAnswer(t, c.Refund(slot), end, p, free(3, end.Add(time.Minute), 3))
-		if one.Superseded(slot) || one.Refund(slot) != one {
+		c, o = c.ReturnTo(o)
+		wantAnswer(t, c, end, p, free(3, end.Add(time.Minute), 2)) // one is still in flight
+		if kept, sent := c.ReturnTo(o.Settled()); kept != c || sent.Sent != 1 || sent.Month == 0 {
+			t.Errorf("an outreach of which a message was sent was returned: %+v", sent)
+		}
+		c, o = c.ReturnTo(o)
+		wantAnswer(t, c, end, p, free(3, end.Add(time.Minute), 3))
+		if again, same := c.ReturnTo(o); again != c || same != o || o.Settled() != o {
+			t.Error("a record without messages in flight was settled")
+		}
+		if kept, same := one.ReturnTo(one.Newest()); one.Superseded(slot) || kept != one || same != one.Newest() {
 			t.Error("the newest outreach counts as superseded")
 		}
 	})

@@ -76,6 +76,12 @@ func (c *Customer) BoundTo() Key {
 	return c.AdvisorID
 }
 
+// WasFollowing reports whether the customer followed at an instant, as far as the row tells: of
+// the present span of following, or the last.
+func (c *Customer) WasFollowing(at Time) bool {
+	return !c.FollowedAt.IsZero() && c.FollowedAt <= at && (c.FollowState == Following || at < c.UnfollowedAt)
+}
+
 // isPerson reports whether the customer and the advisor are one person (rule E1: nobody is
 // their own customer).
 func (c *Customer) isPerson(a *Advisor) bool {

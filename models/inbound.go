@@ -10,6 +10,7 @@ const (
 	InboundScan     InboundKind = "SCAN"     // a follower scanned a QR code of the account
 	InboundMenu     InboundKind = "MENU"     // clicked a menu item that opens the reply window (rule G2)
 	InboundMessage  InboundKind = "MESSAGE"  // wrote
+	InboundPayment  InboundKind = "PAYMENT"  // paid, as the merchant reports it (rule G2)
 	InboundOther    InboundKind = "OTHER"    // anything else: recorded, changes nothing
 )
 

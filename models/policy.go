@@ -1,6 +1,9 @@
 package models
 
 import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"clientele/limits"
@@ -126,6 +129,155 @@ func (p PolicyPreset) Policy(zone *time.Location, carrier OutreachCarrier) Polic
 		policy.Actions[ActionPayment] = long // The platform left the payment as the classic text has it.
 	}
 	return policy
+}
+
+// AllowanceOverride is what an account says instead of its preset of one action; nil: as the
+// preset has it (rule A3). With 0 messages or 0 seconds the action opens nothing.
+type AllowanceOverride struct {
+	Action   ContactAction `json:"action"`
+	Messages *int          `json:"messages,omitempty"` // 0 to limits.PolicyMessages
+	Seconds  *int          `json:"seconds,omitempty"`  // 0 to limits.PolicyWindow
+}
+
+// PolicyOverrides is the single numbers that an account says instead of its preset's; nil: as the
+// preset has it (rule A3). The zero value overrides nothing. It is kept as JSON in one column.
+type PolicyOverrides struct {
+	Actions                []AllowanceOverride `json:"actions,omitempty"` // each action at most once
+	OutreachPerMonth       *int                `json:"outreachPerMonth,omitempty"`
+	OutreachSessionSeconds *int                `json:"outreachSessionSeconds,omitempty"`
+	OutreachMessages       *int                `json:"outreachMessages,omitempty"`
+}
+
+// Check answers INVALID or LIMIT_EXCEEDED for a number outside its bounds, with the field's path
+// below field.
+func (o PolicyOverrides) Check(field string) error {
+	seen := map[ContactAction]bool{}
+	for i, a := range o.Actions {
+		at := fmt.Sprintf("%s.actions.%d", field, i)
+		switch {
+		case !a.Action.Valid():
+			return Invalid(at+".action", "is none of the five actions")
+		case seen[a.Action]:
+			return Invalid(at+".action", "stands earlier in the list")
+		}
+		seen[a.Action] = true
+		if err := within(a.Messages, 0, limits.PolicyMessages, at+".messages"); err != nil {
+			return err
+		}
+		if err := within(a.Seconds, 0, seconds(limits.PolicyWindow), at+".seconds"); err != nil {
+			return err
+		}
+	}
+	if err := within(o.OutreachPerMonth, 0, limits.PolicyOutreachPerMonth, field+".outreachPerMonth"); err != nil {
+		return err
+	}
+	if err := within(o.OutreachSessionSeconds, 1, seconds(limits.PolicyOutreachSession), field+".outreachSessionSeconds"); err != nil {
+		return err
+	}
+	return within(o.OutreachMessages, 1, limits.PolicyOutreachMessages, field+".outreachMessages")
+}
+
+func within(n *int, least, most int, field string) error {
+	switch {
+	case n == nil:
+		return nil
+	case *n < least:
+		return Invalid(field, "is less than %d", least)
+	case *n > most:
+		return TooMany(field, most, "is more than %d", most)
+	}
+	return nil
+}
+
+func seconds(d time.Duration) int { return int(d / time.Second) }
+
+// Apply is a preset's policy with these numbers. p is not changed.
+func (o PolicyOverrides) Apply(p Policy) Policy {
+	actions := map[ContactAction]Allowance{}
+	for a, allowance := range p.Actions {
+		actions[a] = allowance
+	}
+	for _, a := range o.Actions {
+		allowance := actions[a.Action]
+		if a.Messages != nil {
+			allowance.Messages = *a.Messages
+		}
+		if a.Seconds != nil {
+			allowance.For = time.Duration(*a.Seconds) * time.Second
+		}
+		actions[a.Action] = allowance
+	}
+	p.Actions = actions
+	if n := o.OutreachPerMonth; n != nil {
+		p.OutreachPerMonth = *n
+	}
+	if n := o.OutreachSessionSeconds; n != nil {
+		p.OutreachSession = time.Duration(*n) * time.Second
+	}
+	if n := o.OutreachMessages; n != nil {
+		p.OutreachMessages = *n
+	}
+	return p
+}
+
+// Value implements driver.Valuer: JSON, empty when nothing is overridden.
+func (o PolicyOverrides) Value() (driver.Value, error) {
+	b, err := json.Marshal(o)
+	if err != nil || string(b) == "{}" {
+		return "", err
+	}
+	return string(b), nil
+}
+
+// Scan implements sql.Scanner.
+func (o *PolicyOverrides) Scan(src any) error {
+	*o = PolicyOverrides{}
+	var text []byte
+	switch v := src.(type) {
+	case nil:
+	case []byte:
+		text = v
+	case string:
+		text = []byte(v)
+	default:
+		return fmt.Errorf("overrides cannot be read from %T", src)
+	}
+	if len(text) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(text, o); err != nil {
+		return fmt.Errorf("read overrides: %w", err)
+	}
+	return nil
+}
+
+// ContactPolicy is a policy as the API shows it.
+type ContactPolicy struct{ Policy }
+
+// ContactAllowance is what one action opens, as the API shows it.
+type ContactAllowance struct {
+	Action   ContactAction
+	Messages int
+	Seconds  int
+}
+
+// Allowances is what each action opens, in the schema's order.
+func (p ContactPolicy) Allowances() []*ContactAllowance {
+	var all []*ContactAllowance
+	for _, a := range ContactActions() {
+		open := p.Actions[a]
+		all = append(all, &ContactAllowance{Action: a, Messages: open.Messages, Seconds: seconds(open.For)})
+	}
+	return all
+}
+
+// OutreachSessionSeconds is how long a confirmed outreach stays open.
+func (p ContactPolicy) OutreachSessionSeconds() int { return seconds(p.OutreachSession) }
+
+// PolicyWarning is one action that opens more than the platform allows (rule A3).
+type PolicyWarning struct {
+	Action  ContactAction
+	Message string
 }
 
 // Beyond is the actions that open more under p than under q, in messages or in time, in the

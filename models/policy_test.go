@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -161,4 +162,82 @@ func TestNextMonthIsTheFirstInstantOfTheMonthAfter(t *testing.T) {
 			t.Fatalf("after %v the month begins at %v", at.Go(), next.Go())
 		}
 	})
+}
+
+func TestOverridesReplaceSingleNumbers(t *testing.T) {
+	n := func(v int) *int { return &v }
+	o := models.PolicyOverrides{
+		Actions:          []models.AllowanceOverride{{Action: "MENU", Messages: n(1)}, {Action: "SCAN", Seconds: n(60)}, {Action: "FOLLOW", Messages: n(0)}},
+		OutreachPerMonth: n(2), OutreachSessionSeconds: n(30), OutreachMessages: n(5),
+	}
+	preset := classic(t)
+	p := o.Apply(preset)
+	for action, want := range map[models.ContactAction]models.Allowance{
+		"MESSAGE": {For: 48 * time.Hour, Messages: 20}, "MENU": {For: 48 * time.Hour, Messages: 1},
+		"SCAN": {For: time.Minute, Messages: 20}, "FOLLOW": {For: 48 * time.Hour}, "PAYMENT": {For: 48 * time.Hour, Messages: 20},
+	} {
+		if p.Actions[action] != want {
+			t.Errorf("%s opens %+v, want %+v", action, p.Actions[action], want)
+		}
+		if preset.Actions[action] != (models.Allowance{For: 48 * time.Hour, Messages: 20}) {
+			t.Errorf("the preset's %s was changed", action)
+		}
+	}
+	if p.OutreachPerMonth != 2 || p.OutreachSession != 30*time.Second || p.OutreachMessages != 5 || p.Carrier != preset.Carrier {
+		t.Errorf("outreach: %+v", p)
+	}
+	t.Run("kept and read again", func(t *testing.T) {
+		for _, o := range []models.PolicyOverrides{o, {}} {
+			v, err := o.Value()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, src := range []any{v, []byte(v.(string))} {
+				again := models.PolicyOverrides{OutreachMessages: n(9)}
+				if err := again.Scan(src); err != nil || !reflect.DeepEqual(again, o) {
+					t.Errorf("%v became %+v, %v", src, again, err)
+				}
+			}
+		}
+		if v, err := (models.PolicyOverrides{}).Value(); v != "" || err != nil {
+			t.Errorf("none are kept as %v, %v", v, err)
+		}
+		var broken models.PolicyOverrides
+		if broken.Scan("{") == nil || broken.Scan(7) == nil || broken.Scan(nil) != nil {
+			t.Error("what is no JSON was read, or NULL was not")
+		}
+	})
+	t.Run("the largest fits its column", func(t *testing.T) {
+		o := models.PolicyOverrides{OutreachPerMonth: n(100), OutreachSessionSeconds: n(86_400), OutreachMessages: n(100)}
+		for _, a := range models.ContactActions() {
+			o.Actions = append(o.Actions, models.AllowanceOverride{Action: a, Messages: n(1_000), Seconds: n(2_592_000)})
+		}
+		if err := o.Check("o"); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := o.Value(); err != nil || len(v.(string)) > 1_024 {
+			t.Errorf("%v, %v", v, err)
+		}
+	})
+}
+
+func TestWarningsAreThePlatformsOnly(t *testing.T) {
+	n := 6
+	over := models.PolicyOverrides{Actions: []models.AllowanceOverride{{Action: "MESSAGE", Messages: &n}}}
+	for _, tt := range []struct {
+		channel models.ChannelKind
+		preset  models.PolicyPreset
+		over    models.PolicyOverrides
+		want    int
+	}{
+		{models.ChannelWechat, models.PresetPlatformToday, models.PolicyOverrides{}, 0},
+		{models.ChannelWechat, models.PresetPlatformToday, over, 1},
+		{models.ChannelWechat, models.PresetClassic, models.PolicyOverrides{}, 4},
+		{models.ChannelSandbox, models.PresetClassic, over, 0},
+	} {
+		a := &models.Account{Channel: tt.channel, PolicyPreset: tt.preset, PolicyOverrides: tt.over, TimeZone: "Asia/Shanghai"}
+		if got := a.PolicyWarnings(); len(got) != tt.want {
+			t.Errorf("%s %s: %d warnings, want %d", tt.channel, tt.preset, len(got), tt.want)
+		}
+	}
 }

@@ -67,11 +67,14 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 	if n := input.NotifyOn; n != nil {
 		in.NotifyAdvisorQR, in.NotifyGroupQR, in.NotifyWechatAd, in.NotifyAutoAssign = n.AdvisorQR, n.GroupQR, n.WechatAd, n.AutoAssign
 	}
+	if given, ok := input.PolicyOverrides.ValueOK(); ok {
+		in.PolicyOverrides = policyOverrides(given)
+	}
 	a, err := r.r.Services.UpdateSettings(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return &graph.UpdateAccountSettingsPayload{Account: a}, nil
+	return &graph.UpdateAccountSettingsPayload{Account: a, Warnings: a.PolicyWarnings()}, nil
 }
 
 func (r *mutationResolver) SetCallbackCredentials(ctx context.Context, input graph.SetCallbackCredentialsInput) (*graph.SetCallbackCredentialsPayload, error) {

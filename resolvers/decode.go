@@ -95,6 +95,19 @@ func advisorRef(in graph.AdvisorRef, field string) (ref services.AdvisorRef, err
 	return ref, err
 }
 
+// policyOverrides decodes an account's own numbers; null: none.
+func policyOverrides(in *graph.PolicyOverridesInput) *models.PolicyOverrides {
+	o := &models.PolicyOverrides{}
+	if in == nil {
+		return o
+	}
+	o.OutreachPerMonth, o.OutreachSessionSeconds, o.OutreachMessages = in.OutreachPerMonth, in.OutreachSessionSeconds, in.OutreachMessages
+	for _, a := range in.Actions {
+		o.Actions = append(o.Actions, models.AllowanceOverride{Action: a.Action, Messages: a.Messages, Seconds: a.Seconds})
+	}
+	return o
+}
+
 // idents reports an identifier that is none; empty ones are absent.
 func idents(field string, all map[string]models.Ident) error {
 	for name, id := range all {

@@ -24,6 +24,18 @@ func (r *mutationResolver) SendMessage(ctx context.Context, input graph.SendMess
 	return &graph.SendMessagePayload{Message: m}, nil
 }
 
+func (r *mutationResolver) ResendMessage(ctx context.Context, input graph.ResendMessageInput) (*graph.ResendMessagePayload, error) {
+	id, err := key(input.MessageID, models.KindMessage, "input.messageId")
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.r.Services.Resend(ctx, id, input.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.ResendMessagePayload{Message: m}, nil
+}
+
 func (r *Resolver) Message() graph.MessageResolver { return &messageResolver{r} }
 
 type messageResolver struct{ r *Resolver }

@@ -57,6 +57,16 @@ func (r *mutationResolver) SimulateMessage(ctx context.Context, input graph.Simu
 	return &graph.SimulateMessagePayload{Customer: res.Customer}, nil
 }
 
+func (r *mutationResolver) SimulatePayment(ctx context.Context, input graph.SimulatePaymentInput) (*graph.SimulatePaymentPayload, error) {
+	res, err := r.r.Services.Simulate(ctx, services.Simulation{
+		Kind: models.InboundPayment, OpenID: input.Openid, EventID: value(input.TransactionID),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SimulatePaymentPayload{Customer: res.Customer}, nil
+}
+
 func (r *mutationResolver) SimulateSending(ctx context.Context, input graph.SimulateSendingInput) (*graph.SimulateSendingPayload, error) {
 	if err := r.r.Services.SetSandbox(ctx, input.Sending); err != nil {
 		return nil, err

@@ -68,6 +68,19 @@ var said = map[string][]int{
 	"Mutation.revokeToken":                            {in(limits.PolicyRecheck, second), limits.RevocationsPerAccount},
 	"RevokeTokenInput.expiresAt":                      {in(limits.RevocationLife, day)},
 	"RevokeTokensIssuedBeforePayload.rememberedUntil": {in(limits.RevocationLife, day)},
+	"ResendMessageInput.idempotencyKey":               {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
+	"Mutation.confirmOutreach":                        {in(limits.OutreachSession, time.Minute), limits.OutreachMessages},
+	"PolicyOverridesInput.outreachPerMonth":           {limits.PolicyOutreachPerMonth},
+	"PolicyOverridesInput.outreachSessionSeconds":     {in(limits.PolicyOutreachSession, second)},
+	"PolicyOverridesInput.outreachMessages":           {limits.PolicyOutreachMessages},
+	"AllowanceOverrideInput.messages":                 {limits.PolicyMessages},
+	"AllowanceOverrideInput.seconds":                  {in(limits.PolicyWindow, second), in(limits.PolicyWindow, day)},
+	"Mutation.recordPayment":                          {limits.PaymentBatch, in(limits.PaymentAge, day)},
+	"RecordPaymentInput.payments":                     {limits.PaymentBatch},
+	"PaymentInput.transactionId":                      {limits.TransactionIDBytes},
+	"Mutation.recordMassSend":                         {limits.MassSendOpenIDs},
+	"RecordMassSendInput.key":                         {limits.IdempotencyKeyBytes},
+	"MassSendAudience.openids":                        {limits.MassSendOpenIDs},
 }
 
 // fixed is the numbers that are no limits of the product, by coordinate, with what they are.

@@ -186,6 +186,7 @@ func (s *Services) CloseAccount(ctx context.Context, confirm bool) (*models.Acco
 type Settings struct {
 	TimeZone            *string
 	PolicyPreset        *models.PolicyPreset
+	PolicyOverrides     *models.PolicyOverrides // replaces all of them
 	OutreachCarrier     *models.OutreachCarrier
 	AutoAssign          *bool
 	AutoAssignAfterCode *bool
@@ -209,6 +210,7 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 	return s.changeAccount(ctx, c, c.Account.Key, "updateAccountSettings", func(_ *store.Tx, a *models.Account) ([]string, any, error) {
 		set(&a.TimeZone, in.TimeZone)
 		set(&a.PolicyPreset, in.PolicyPreset)
+		set(&a.PolicyOverrides, in.PolicyOverrides)
 		set(&a.OutreachCarrier, in.OutreachCarrier)
 		set(&a.AutoAssign, in.AutoAssign)
 		set(&a.AutoAssignAfterCode, in.AutoAssignAfterCode)
@@ -218,7 +220,7 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 		set(&a.NotifyAutoAssign, in.NotifyAutoAssign)
 		set(&a.RulesVersion, in.RulesVersion)
 		set(&a.ConversationLink, in.ConversationLink)
-		return []string{"time_zone", "policy_preset", "outreach_carrier", "auto_assign", "auto_assign_after_code",
+		return []string{"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
 			"notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link"}, in, nil
 	})
 }
@@ -226,6 +228,11 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 func (in Settings) check() error {
 	if in.TimeZone != nil && !models.CheckZone(*in.TimeZone) {
 		return models.Invalid("input.timeZone", "is no IANA time zone")
+	}
+	if in.PolicyOverrides != nil {
+		if err := in.PolicyOverrides.Check("input.policyOverrides"); err != nil {
+			return err
+		}
 	}
 	if in.RulesVersion != nil {
 		if err := models.CheckIdent(*in.RulesVersion, "input.serviceRulesVersion", limits.TermsVersionBytes); err != nil {

@@ -98,7 +98,11 @@ func (s *Services) Contactability(ctx context.Context, customer *models.Customer
 	if err != nil {
 		return models.Contactability{}, err
 	}
-	return contactability(c.Account, customer, conv, customer.AdvisorID, s.Now()), nil
+	ledger, err := c.ledger(s.store.View(ctx), customer, conv, s.Now())
+	if err != nil {
+		return models.Contactability{}, err
+	}
+	return contactability(c.Account, customer, ledger, customer.AdvisorID, s.Now()), nil
 }
 
 // MayWrite answers it for a customer that is named.
@@ -120,24 +124,37 @@ func (s *Services) MayWrite(ctx context.Context, ref CustomerRef) (models.Contac
 		if len(rows) == 0 {
 			return models.NotFound("customer", "customer")
 		}
-		answer = contactability(c.Account, customer, rows[0], c.Advisor.Key, s.Now())
+		ledger, err := c.ledger(r, customer, rows[0], s.Now())
+		if err != nil {
+			return err
+		}
+		answer = contactability(c.Account, customer, ledger, c.Advisor.Key, s.Now())
 		return nil
 	})
 	return answer, err
 }
 
 // contactability is the one decision behind the query and the send: what stands before the
-// ledger (rules A1, V3, E12), then the ledger.
-func contactability(a *models.Account, customer *models.Customer, conv *models.Conversation, advisor models.Key, now models.Time) models.Contactability {
+// ledger, then the ledger, caught up with the account's mass sends.
+func contactability(a *models.Account, customer *models.Customer, ledger models.Contact, advisor models.Key, now models.Time) models.Contactability {
+	if why := unreachable(a, customer, advisor); why != "" {
+		return models.Refused(why)
+	}
+	return ledger.MayWrite(now, a.Policy())
+}
+
+// unreachable is why an advisor may not write to a customer, whatever the ledger says (rules A1,
+// V3, E12); empty: they may.
+func unreachable(a *models.Account, customer *models.Customer, advisor models.Key) models.ContactReason {
 	switch {
 	case !a.IsOpen():
-		return models.Refused(models.ReasonAccountClosed)
+		return models.ReasonAccountClosed
 	case customer.AdvisorID.IsZero() || customer.AdvisorID != advisor:
-		return models.Refused(models.ReasonNotBound)
+		return models.ReasonNotBound
 	case customer.FollowState != models.Following || customer.BoundTo().IsZero():
-		return models.Refused(models.ReasonNotFollowing)
+		return models.ReasonNotFollowing
 	}
-	return conv.Contact.MayWrite(now, a.Policy())
+	return ""
 }
 
 // MessagePage reads a page of a conversation that the viewer may read.

@@ -47,6 +47,52 @@ func (s *Services) customerRef(r *store.Reader, c *Scope, ref CustomerRef, field
 	return rows[0], nil
 }
 
+// customerRefs finds the customers that references name, in their order, by at most three
+// statements; nil for one who is unknown or not for the viewer to see.
+func (s *Services) customerRefs(r *store.Reader, c *Scope, refs []CustomerRef) ([]*models.Customer, error) {
+	var keys []models.Key
+	var openids, unionids []models.Ident
+	for _, ref := range refs {
+		switch {
+		case !ref.Key.IsZero():
+			keys = append(keys, ref.Key)
+		case ref.OpenID != "":
+			openids = append(openids, ref.OpenID)
+		case ref.UnionID != "":
+			unionids = append(unionids, ref.UnionID)
+		}
+	}
+	named := map[CustomerRef]*models.Customer{}
+	rows, err := r.Customers(c.Account.Key, keys)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		named[CustomerRef{Key: row.Key}] = row
+	}
+	if rows, err = r.CustomersByOpenID(c.Account.Key, openids); err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		named[CustomerRef{OpenID: row.OpenID}] = row
+	}
+	if rows, err = r.CustomersByUnionID(c.Account.Key, unionids); err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if ref := (CustomerRef{UnionID: row.UnionID}); named[ref] == nil {
+			named[ref] = row
+		}
+	}
+	found := make([]*models.Customer, len(refs))
+	for i, ref := range refs {
+		if row := named[ref]; row != nil && c.sees(row) {
+			found[i] = row
+		}
+	}
+	return found, nil
+}
+
 // Customer finds one that the viewer may see.
 func (s *Services) Customer(ctx context.Context, ref CustomerRef) (*models.Customer, error) {
 	c, err := s.begin(ctx, mayCustomer)

@@ -20,6 +20,8 @@ type InboundResult struct {
 	Outcome models.ScanOutcome
 	// Repeated: the item was stored before, nothing changed.
 	Repeated bool
+	// record is what is stored of the item, or of the one that it repeats.
+	record *models.InboundRecord
 }
 
 // Ingest stores one item that a channel received and does what follows from it: the reply
@@ -252,6 +254,26 @@ func (b *inboundBatch) loadCustomers(openids []models.Ident) error {
 		if b.customers[o] == nil {
 			return errForgotten
 		}
+	}
+	return b.catchUp()
+}
+
+// catchUp counts into the batch's ledgers the mass sends to all followers that they lack, by who
+// followed before the batch changes it.
+func (b *inboundBatch) catchUp() error {
+	for _, conv := range b.conversations {
+		b.behind = b.behind || conv.MassSeen < b.account.MassHead
+	}
+	if !b.behind {
+		return nil
+	}
+	all, err := massSends(&b.tx.Reader, b.account, b.tx.Now)
+	if err != nil {
+		return err
+	}
+	for _, c := range b.customers {
+		conv := b.conversations[c.Key]
+		conv.Contact = conv.Contact.CaughtUp(all, c)
 	}
 	return nil
 }

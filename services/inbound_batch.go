@@ -43,8 +43,9 @@ type inboundBatch struct {
 	listeners     map[models.Key]models.Listener
 	inquiries     map[models.Key]*models.Notification
 
-	// written: the batch changes conversations alone; see onlyWritten.
-	written bool
+	// written: the batch changes conversations alone; see onlyWritten. behind: their ledgers lacked
+	// mass sends.
+	written, behind bool
 
 	results       []InboundResult
 	changed       map[models.Key]bool // customers whose row and conversation changed
@@ -158,7 +159,7 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 	key := models.Ident(in.DedupKey)
 	c := b.customers[models.Ident(in.OpenID)]
 	if rec, again := b.seen[key]; again {
-		b.results[i] = InboundResult{Repeated: true, Outcome: rec.Outcome, Customer: c}
+		b.results[i] = InboundResult{Repeated: true, Outcome: rec.Outcome, Customer: c, record: rec}
 		return nil
 	}
 	rec := &models.InboundRecord{
@@ -189,6 +190,11 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 		b.acted(c, conv, models.ActionMenu, in.At)
 		b.resume(c, conv)
 		b.tell(c, conv, models.EventConversationChanged)
+	case models.InboundPayment:
+		// Another clock's time of it may be a little ahead of ours.
+		b.acted(c, conv, models.ActionPayment, min(in.At, b.tx.Now))
+		b.resume(c, conv)
+		b.tell(c, conv, models.EventConversationChanged)
 	case models.InboundMessage:
 		b.acted(c, conv, models.ActionMessage, in.At)
 		b.resume(c, conv)
@@ -196,7 +202,7 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 	case models.InboundOther:
 	}
 	rec.AdvisorID = c.BoundTo()
-	b.results[i] = InboundResult{Customer: c, Outcome: rec.Outcome}
+	b.results[i] = InboundResult{Customer: c, Outcome: rec.Outcome, record: rec}
 	return err
 }
 
@@ -430,10 +436,13 @@ func (b *inboundBatch) save() error {
 	}
 	tx := b.tx
 	if b.written {
-		if err := tx.UpdateWritten(conversations); err != nil {
-			return err
+		customers = nil
+		if !b.behind {
+			if err := tx.UpdateWritten(conversations); err != nil {
+				return err
+			}
+			conversations = nil
 		}
-		customers, conversations = nil, nil
 	}
 	steps := []func() error{
 		func() error {

@@ -13,8 +13,6 @@ import (
 	"clientele/store"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
-
 // teahouse is an account with advisors and customers, each bound to one of them in turn.
 type teahouse struct {
 	*Services

@@ -39,18 +39,30 @@ func (s *Services) Send(ctx context.Context, in Outgoing) (*models.Message, erro
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(append(customer.Key[:], in.Text...))
-	once := &models.Idempotency{
+	once := sendOnce(c, in.IdempotencyKey, append(customer.Key[:], in.Text...))
+	return s.sendWith(ctx, c, once, func(tx *store.Tx, once *models.Idempotency) (*models.Message, error) {
+		return s.send(tx, c, customer.Key, in.Text, once)
+	})
+}
+
+// sendOnce is the row of an idempotency key of the viewer's sends, of which body is what counts.
+func sendOnce(c *Scope, key string, body []byte) *models.Idempotency {
+	sum := sha256.Sum256(body)
+	return &models.Idempotency{
 		AccountID: c.Account.Key, Subject: models.Ident("advisor:" + c.Advisor.Key.String()),
-		IdemKey: models.Ident(in.IdempotencyKey), BodyHash: sum[:],
+		IdemKey: models.Ident(key), BodyHash: sum[:],
 	}
+}
+
+// sendWith runs a send in its transaction and wakes the delivery job.
+func (s *Services) sendWith(ctx context.Context, c *Scope, once *models.Idempotency, send func(*store.Tx, *models.Idempotency) (*models.Message, error)) (*models.Message, error) {
 	var m *models.Message
 	again := false // the key was there before, and nothing was written
 	barrier := s.store.Durable()
-	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+	err := s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) (err error) {
 		tx.OwnRecord()
 		row := *once
-		m, err = s.send(tx, c, customer.Key, in.Text, &row)
+		m, err = send(tx, &row)
 		again = row.ResultID.IsZero()
 		return err
 	})
@@ -105,45 +117,62 @@ func (s *Services) send(tx *store.Tx, c *Scope, key models.Key, text string, onc
 	if m, err := repeated(&tx.Reader, once); m != nil || err != nil {
 		return m, err
 	}
-	account, err := tx.Reader.Account(tx.Account)
+	slot, err := s.take(tx, c, customer, conv)
 	if err != nil {
 		return nil, err
-	}
-	answer := contactability(account, customer, conv, c.Advisor.Key, tx.Now)
-	if err := answer.Err(); err != nil {
-		return nil, err
-	}
-	contact, slot, refused := conv.Contact.Take(tx.Now, account.Policy(), 1)
-	if refused != nil {
-		return nil, refused
 	}
 	m := &models.Message{
 		AccountID: tx.Account, Key: models.KeyAfter(conv.LastMessageID), CustomerID: key, AdvisorID: c.Advisor.Key,
 		Direction: models.FromAdvisor, Kind: models.ContentText, Text: text,
 		Status: models.StatusQueued, Slot: slot, At: tx.Now, StatusAt: tx.Now, CreatedAt: tx.Now,
 	}
-	conv.Contact = contact
 	conv.LastMessageID, conv.ActiveAt, conv.LastAdvisorAt = m.Key, tx.Now, tx.Now
+	return m, s.queue(tx, customer, conv, m, once, tx.InsertMessages)
+}
+
+// take takes one message from the ledger of a locked conversation for the viewer, by the decision
+// that contactability answers with (rule G4).
+func (s *Services) take(tx *store.Tx, c *Scope, customer *models.Customer, conv *models.Conversation) (models.Slot, error) {
+	account, err := catchUp(tx, customer, conv)
+	if err != nil {
+		return models.Slot{}, err
+	}
+	if err := contactability(account, customer, conv.Contact, c.Advisor.Key, tx.Now).Err(); err != nil {
+		return models.Slot{}, err
+	}
+	contact, slot, refused := conv.Contact.Take(tx.Now, account.Policy(), 1)
+	if refused != nil {
+		return models.Slot{}, refused
+	}
+	conv.Contact = contact
+	return slot, nil
+}
+
+// queue writes an attempt whose slot was taken: the ledger, the delivery, the message by write,
+// and the key's first result; and tells who wrote it.
+func (s *Services) queue(tx *store.Tx, customer *models.Customer, conv *models.Conversation, m *models.Message,
+	once *models.Idempotency, write func([]*models.Message) error,
+) error {
 	once.ResultID, once.CreatedAt = m.Key, tx.Now
 	if err := tx.UpdateConversations([]*models.Conversation{conv}); err != nil {
-		return nil, err
+		return err
 	}
 	if err := tx.Enqueue(&models.Delivery{
-		AccountID: tx.Account, CustomerID: key, MessageID: m.Key, State: models.DeliveryWaiting, CreatedAt: tx.Now,
+		AccountID: tx.Account, CustomerID: m.CustomerID, MessageID: m.Key, State: models.DeliveryWaiting, CreatedAt: tx.Now,
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	if err := tx.InsertMessages([]*models.Message{m}); err != nil {
-		return nil, err
+	if err := write([]*models.Message{m}); err != nil {
+		return err
 	}
 	if err := tx.InsertIdempotency(once); err != nil {
-		return nil, err
+		return err
 	}
 	tx.Emit(models.Event{
-		Stream: m.AdvisorID, Kind: models.EventMessageStatus, Customer: key, Message: m.Key,
+		Stream: m.AdvisorID, Kind: models.EventMessageStatus, Customer: m.CustomerID, Message: m.Key,
 		Primed: &models.Primed{Customer: customer, Conversation: conv, Message: m},
 	})
-	return m, nil
+	return nil
 }
 
 // MessagesByKeys reads messages whose conversations the viewer may read.

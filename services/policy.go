@@ -63,6 +63,10 @@ var (
 	mayCreateGroup     = Permission{Field: "createGroup", Roles: staff, Open: true}
 	mayAddToGroup      = Permission{Field: "addGroupAdvisors", Roles: staff, Open: true}
 	maySend            = Permission{Field: "sendMessage", Roles: advisors, Open: true, Serving: true}
+	mayResend          = Permission{Field: "resendMessage", Roles: advisors, Open: true, Serving: true}
+	mayConfirmOutreach = Permission{Field: "confirmOutreach", Roles: advisors, Open: true, Serving: true}
+	mayRecordPayment   = Permission{Field: "recordPayment", Roles: staff, Open: true}
+	mayRecordMassSend  = Permission{Field: "recordMassSend", Roles: staff, Open: true}
 	mayMarkRead        = Permission{Field: "markConversationRead", Roles: advisors, Open: true, Serving: true}
 	mayMarkNotices     = Permission{Field: "markNotificationsRead", Roles: advisors, Open: true}
 	maySimulateFollow  = Permission{Field: "simulateFollow", Roles: staff}
@@ -70,6 +74,7 @@ var (
 	maySimulateScan    = Permission{Field: "simulateScan", Roles: staff}
 	maySimulateMenu    = Permission{Field: "simulateMenuClick", Roles: staff}
 	maySimulateMessage = Permission{Field: "simulateMessage", Roles: staff}
+	maySimulatePayment = Permission{Field: "simulatePayment", Roles: staff}
 	maySimulateSending = Permission{Field: "simulateSending", Roles: staff}
 
 	mayRevokeIssuedBefore = Permission{Field: "revokeTokensIssuedBefore", Roles: staff}
@@ -83,8 +88,8 @@ func Permissions() []Permission {
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
 		mayCreateGroup, mayAddToGroup,
-		maySend, mayMarkRead, mayMarkNotices,
-		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulateSending,
+		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
+		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,
 	}
 }
 

@@ -2,7 +2,6 @@ package services
 
 import (
 	"context"
-	"errors"
 
 	"clientele/limits"
 	"clientele/models"
@@ -80,10 +79,7 @@ func (s *Services) forgetQueue(tx *store.Tx, key models.Key) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := tx.LockOutbox(key); err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			return 0, nil
-		}
+	if queue, err := tx.LockOutbox(key); err != nil || queue == nil {
 		return 0, err
 	}
 	deliveries, err := tx.Deliveries(tx.Account, key)

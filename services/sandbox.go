@@ -14,7 +14,8 @@ type Simulation struct {
 	OpenID models.Ident
 	Scene  models.Ident
 	Text   string
-	// EventID makes a repeat count once; empty: a new event.
+	// EventID makes a repeat count once; empty: a new event. Of a payment it is the transaction
+	// id, and a repeat of one that recordPayment reported.
 	EventID models.Ident
 }
 
@@ -29,6 +30,8 @@ func simulationPermission(k models.InboundKind) Permission {
 		return maySimulateScan
 	case models.InboundMenu:
 		return maySimulateMenu
+	case models.InboundPayment:
+		return maySimulatePayment
 	case models.InboundMessage, models.InboundOther:
 	}
 	return maySimulateMessage
@@ -57,10 +60,17 @@ func (s *Services) Simulate(ctx context.Context, in Simulation) (InboundResult, 
 		Kind: in.Kind, OpenID: string(in.OpenID), DedupKey: "sim:" + string(in.EventID), At: s.Now(),
 		Scene: string(in.Scene), Name: "simulate",
 	}
+	if in.Kind == models.InboundPayment {
+		item.DedupKey = paymentKey(in.EventID)
+	}
 	if in.Kind == models.InboundMessage {
 		item.Content = &models.InboundContent{Kind: models.ContentText, Text: in.Text}
 	}
-	return s.Ingest(ctx, c.Account.Key, item)
+	res, err := s.Ingest(ctx, c.Account.Key, item)
+	if err == nil && in.Kind == models.InboundPayment && res.record != nil && res.record.CustomerID != res.Customer.Key {
+		return InboundResult{}, &models.Error{Code: models.CodeIdempotencyConflict, Field: "input.transactionId", Message: "the transaction is another customer's"}
+	}
+	return res, err
 }
 
 func (in Simulation) check() error {
@@ -68,7 +78,11 @@ func (in Simulation) check() error {
 		return err
 	}
 	if in.EventID != "" {
-		if err := models.CheckIdent(string(in.EventID), "input.eventId", limits.OpenIDBytes); err != nil {
+		field := "input.eventId"
+		if in.Kind == models.InboundPayment {
+			field = "input.transactionId"
+		}
+		if err := models.CheckIdent(string(in.EventID), field, limits.OpenIDBytes); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,28 @@ type Scope struct {
 	Advisor *models.Advisor
 	// refusal says why an ADVISOR may not serve (rules B3, V7); nil: they may.
 	refusal error
+
+	// mass is the account's mass sends to all followers, once they were read; see ledger.
+	massMu sync.Mutex
+	mass   *models.MassSends
+}
+
+// ledger is a conversation's ledger with the mass sends to all followers that it lacks. They are
+// read when the first ledger lacks one: a page of conversations asks once.
+func (c *Scope) ledger(r *store.Reader, customer *models.Customer, conv *models.Conversation, now models.Time) (models.Contact, error) {
+	if c.Account.MassHead <= conv.MassSeen {
+		return conv.Contact, nil
+	}
+	c.massMu.Lock()
+	defer c.massMu.Unlock()
+	if c.mass == nil {
+		all, err := massSends(r, c.Account, now)
+		if err != nil {
+			return conv.Contact, err
+		}
+		c.mass = &all
+	}
+	return conv.Contact.CaughtUp(*c.mass, customer), nil
 }
 
 // actor is the scope as the audit log names it.

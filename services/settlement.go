@@ -1,18 +1,30 @@
 package services
 
 import (
+	"errors"
+
 	"clientele/models"
 	"clientele/store"
 )
 
+// Each attempt to send a message is settled once: sent, failed or unknown, under the locks of
+// its conversation and its queue. m is the message as it stands under those locks, with the slot
+// of this very attempt.
+
 // sent records that the channel accepted a message (rules G4, G6).
 func (s *Services) sent(tx *store.Tx, customer *models.Customer, conv *models.Conversation, d *models.Delivery, m *models.Message) error {
-	conv.Contact = conv.Contact.Sent(m.Slot)
+	if conv.Contact.Superseded(m.Slot) {
+		if err := settleSuperseded(tx, conv, m.Slot, models.StatusSent); err != nil {
+			return err
+		}
+	} else {
+		conv.Contact = conv.Contact.Sent(m.Slot)
+	}
 	return s.settle(tx, customer, conv, d, m, models.StatusSent, "")
 }
 
-// unknown records that nobody knows whether the channel has a message; its allowance stays taken
-// (rule G6).
+// unknown records that nobody knows whether the channel has a message; its allowance stays
+// taken, also when the message is resent (rule G6).
 func (s *Services) unknown(tx *store.Tx, customer *models.Customer, conv *models.Conversation, d *models.Delivery, m *models.Message) error {
 	return s.settle(tx, customer, conv, d, m, models.StatusUnknown, "")
 }
@@ -26,7 +38,13 @@ func (s *Services) failed(tx *store.Tx, customer *models.Customer, conv *models.
 	if err != nil {
 		return err
 	}
-	conv.Contact = conv.Contact.Return(m.Slot, tx.Now, account.Policy())
+	if conv.Contact.Superseded(m.Slot) {
+		if err := settleSuperseded(tx, conv, m.Slot, models.StatusFailed); err != nil {
+			return err
+		}
+	} else {
+		conv.Contact = conv.Contact.Return(m.Slot, tx.Now, account.Policy())
+	}
 	if why.WindowOver {
 		conv.Contact = conv.Contact.PlatformEnded(at)
 	}
@@ -34,6 +52,25 @@ func (s *Services) failed(tx *store.Tx, customer *models.Customer, conv *models.
 		conv.Contact = conv.Contact.PlatformExhausted(at)
 	}
 	return s.settle(tx, customer, conv, d, m, models.StatusFailed, why.Reason)
+}
+
+// settleSuperseded records what became of a message of an outreach that another has superseded,
+// in that outreach's row, and returns the outreach to its month if all its messages have FAILED
+// (rule G4).
+func settleSuperseded(tx *store.Tx, conv *models.Conversation, slot models.Slot, status models.MessageStatus) error {
+	o, err := tx.Outreach(tx.Account, conv.CustomerID, slot.No)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // of what has no record nothing can be returned, and the message must not stick
+	}
+	if err != nil {
+		return err
+	}
+	if status == models.StatusSent {
+		*o = o.Settled()
+	} else {
+		conv.Contact, *o = conv.Contact.ReturnTo(*o)
+	}
+	return tx.UpdateOutreach(o)
 }
 
 // settle writes the end of a delivery and tells who wrote the message.

@@ -54,6 +54,17 @@ func (r *Reader) CustomerByUnionID(account models.Key, unionid models.Ident) (*m
 	return rows[0], nil
 }
 
+// CustomersByUnionID reads the customers with these unionids, the earliest first where several
+// share one; unknown ones are left out.
+func (r *Reader) CustomersByUnionID(account models.Key, unionids []models.Ident) ([]*models.Customer, error) {
+	if len(unionids) == 0 {
+		return nil, nil
+	}
+	return customers(r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("account_id = ? AND unionid IN ?", account, unionids).Order("id")
+	})
+}
+
 // CustomerFilter says which customers a page holds.
 type CustomerFilter struct {
 	// Advisor: only those bound to them; zero: of the whole account.

@@ -45,3 +45,10 @@ func (tx *Tx) UpdateMessageStatus(rows []*models.Message) error {
 	tx.enter(phaseRows)
 	return upsert(tx, rows, "status", "failure_reason", "status_at")
 }
+
+// UpdateMessageAttempts writes a new attempt of messages of locked conversations: how far it has
+// come, and what was taken for it.
+func (tx *Tx) UpdateMessageAttempts(rows []*models.Message) error {
+	tx.enter(phaseRows)
+	return upsert(tx, rows, "status", "failure_reason", "status_at", "slot_kind", "slot_no", "slot_month")
+}

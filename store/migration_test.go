@@ -178,7 +178,8 @@ func TestColumnSizesAreLimits(t *testing.T) {
 		"message.media_ref":         limits.MediaRefBytes,
 		"message.url":               limits.MediaRefBytes,
 		"idempotency.idem_key":      limits.IdempotencyKeyBytes,
-		"revocation.name":           255,                        // auth.TokenIDBytes and auth.SubjectBytes
+		"revocation.name":           255, // auth.TokenIDBytes and auth.SubjectBytes
+		"mass_send.send_key":        limits.IdempotencyKeyBytes,
 		"advisor_group.folded_name": 20 * limits.GroupNameRunes, // NFKC makes up to 18 characters of one
 	} {
 		if got := mustSize(t, column); got != want {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"clientele/models"
 )
@@ -18,18 +17,9 @@ func (r *Reader) QueuedCustomers(account, after models.Key, most int) ([]models.
 	})
 }
 
-// LockOutbox locks a customer's queue, waiting for who holds it; ErrNotFound when there is none.
-func (tx *Tx) LockOutbox(customer models.Key) (*models.Outbox, error) {
-	tx.enter(phaseQueues)
-	return first[models.Outbox](&tx.Reader, func(db *gorm.DB) *gorm.DB {
-		return db.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
-			Where("account_id = ? AND customer_id = ?", tx.Account, customer)
-	})
-}
-
 // Deliveries reads all that waits in a customer's locked queue, in order.
 func (r *Reader) Deliveries(account, customer models.Key) ([]*models.Delivery, error) {
 	return find[models.Delivery](r, func(db *gorm.DB) *gorm.DB {
-		return db.Where("account_id = ? AND customer_id = ?", account, customer).Order("message_id")
+		return db.Where("account_id = ? AND customer_id = ?", account, customer).Order(place)
 	})
 }

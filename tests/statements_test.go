@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"clientele/auth"
 	"clientele/internal/testkit"
@@ -84,6 +85,100 @@ func TestStatementsOfInvitations(t *testing.T) {
 			t.Errorf("%d statements for 10, %d for 100", ten, hundred)
 		}
 		if again := a.statements("admin", query, people("z", 200)); again > 2*hundred {
+			t.Errorf("%d statements for 200, %d for 100", again, hundred)
+		}
+	})
+}
+
+// Ensure each operation of the ledger costs what it costs, whatever was done before: a message of an
+// outreach no more than a free one, and one statement more where a mass send to all has not been
+// counted yet.
+func TestStatementsOfTheLedger(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		customers := named("c", 60)
+		var bound []string
+		for _, c := range customers {
+			bound = append(bound, c+" of anna")
+		}
+		a := w.found(setup{Advisors: []string{"anna"}, Customers: bound}, "main")
+		at := w.clock.Now().Format(time.RFC3339)
+		want := func(what string, got, want int64) {
+			t.Helper()
+			if got != want {
+				t.Errorf("%s: %d statements, want %d", what, got, want)
+			}
+		}
+		send := func(key string) int64 { return a.statements("anna", sendText, sending("c0", "x", key)) }
+		free := send("k1")
+		if free > 16 {
+			t.Errorf("a free message: %d statements", free)
+		}
+		const page = `query($n: Int) { inbox(first: $n) { nodes { contactability { outreachLeft } } } }`
+		inbox := a.statements("anna", page, map[string]any{"n": 50})
+		w.clock.Advance(48 * time.Hour)
+		confirm := func() int64 { return a.statements("anna", confirmText, map[string]any{"o": "c0"}) }
+		first := confirm()
+		if first > 14 {
+			t.Errorf("a confirmation: %d statements", first)
+		}
+		want("a message of an outreach", send("k2"), free)
+		w.clock.Advance(time.Minute)
+		want("a confirmation that supersedes one", confirm(), first+1)
+
+		a.do("admin", `mutation { simulateSending(input: {sending: REFUSE_CUSTOMER}) { sending } }`, nil)
+		id := a.send("anna", "c0", "x")
+		w.delivered()
+		want("a message again", a.statements("anna", resendText, map[string]any{"id": id, "key": "r1"}), free+1) // it is read twice
+
+		mass := func(key string, to map[string]any) int64 {
+			return a.statements("admin", massText, map[string]any{"key": key, "at": at, "to": to})
+		}
+		all := mass("all1", map[string]any{"all": true})
+		want("another mass send to all", mass("all2", map[string]any{"all": true}), all)
+		for _, n := range []int{1, 50} {
+			want(fmt.Sprint("an inbox of ", n, " behind mass sends"), a.statements("anna", page, map[string]any{"n": n}), inbox+1)
+		}
+		a.do("admin", `mutation { simulateSending(input: {sending: ACCEPT}) { sending } }`, nil)
+		want("a message behind mass sends", send("k3"), free+1)
+		want("one caught up with them", send("k4"), free)
+
+		unknown := func(n int) map[string]any { return map[string]any{"openids": named("nobody-", n)} }
+		chunk := mass("u1", unknown(500))
+		want("another list", mass("u2", unknown(500)), chunk)
+		rows := mass("l1", map[string]any{"openids": customers})
+		if rows > chunk+2 {
+			t.Errorf("a list of %d customers: %d statements, of unknown people %d", len(customers), rows, chunk)
+		}
+		if many := mass("u3", unknown(10_000)); many > 20*chunk {
+			t.Errorf("10,000 openids: %d statements, 500: %d", many, chunk)
+		}
+	})
+}
+
+// Ensure payments cost statements by the batch and not by the item.
+func TestStatementsOfPayments(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		customers := named("c", 200)
+		a := w.found(setup{Advisors: []string{"anna"}}, "main")
+		for _, c := range customers {
+			a.follow(c, a.names["scene anna"])
+		}
+		pay := func(prefix string, n int) int64 {
+			var list []map[string]any
+			for i, c := range customers[:n] {
+				list = append(list, map[string]any{
+					"customer": map[string]any{"openid": c}, "transactionId": fmt.Sprint(prefix, i), "at": w.clock.Now().Format(time.RFC3339),
+				})
+			}
+			return a.statements("integration", payText, map[string]any{"p": list})
+		}
+		ten, hundred := pay("a", 10), pay("b", 100)
+		if ten != hundred {
+			t.Errorf("%d statements for 10, %d for 100", ten, hundred)
+		}
+		if again := pay("c", 200); again > 2*hundred {
 			t.Errorf("%d statements for 200, %d for 100", again, hundred)
 		}
 	})
