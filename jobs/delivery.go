@@ -79,16 +79,19 @@ func (r *Runner) due(ctx context.Context, p *pool) (taken []models.StreamID, mor
 		return cmp.Compare(busy[a.AccountID].workers, busy[b.AccountID].workers)
 	})
 	want := make(map[models.Key]int, len(accounts))
-	demands := make([]models.Demand, len(accounts))
-	for i, a := range accounts {
+	var demands []models.Demand
+	for _, a := range accounts {
 		b := busy[a.AccountID]
 		n := min(free, p.share-b.workers)
-		if a.Failures > 0 {
-			n = 1 // it is half open: more would find that one is trying already
+		if a.Failures > 0 { // half open: one tries, when what is under way has ended
+			if n = 1; b.workers > 0 {
+				more = true
+				continue
+			}
 		}
 		want[a.AccountID] = n
 		// Queues in hand may be among the due ones until they are claimed.
-		demands[i] = models.Demand{Account: a.AccountID, Most: n + b.queues}
+		demands = append(demands, models.Demand{Account: a.AccountID, Most: n + b.queues})
 	}
 	queues, err := r.Services.DueDeliveries(ctx, demands)
 	if err != nil {

@@ -289,6 +289,10 @@ func TestAttemptsAreExhausted(t *testing.T) {
 			if pause := g.PausedUntil.Sub(clock.Time()); g.Failures != attempt || pause < whole/2 || pause > whole {
 				t.Errorf("after attempt %d: %+v, a pause of %s", attempt, g, pause)
 			}
+			// The queue waits by itself too: another's turn comes first once the channel is back.
+			if due := models.Time(sh.count("SELECT due_at FROM outbox")).Sub(clock.Time()); due < whole/2 || due > whole {
+				t.Errorf("after attempt %d the queue is due in %s", attempt, due)
+			}
 			if c := sh.claim(n, 0); c != nil {
 				t.Fatalf("claimed during the pause after attempt %d", attempt)
 			}

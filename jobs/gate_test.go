@@ -221,6 +221,29 @@ func TestHalfOpen(t *testing.T) {
 	})
 }
 
+// Ensure all that waits leaves at once when the channel is back, though nobody polls.
+func TestOpenGateWakes(t *testing.T) {
+	clock := testkit.NewClock()
+	var back atomic.Bool
+	n := newNode(t, testkit.Store(t, testkit.SQLite(t), clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error {
+		if back.Load() {
+			return nil
+		}
+		return errAway
+	}))
+	sh := newShop(t, n.store, 6)
+	n.runPolling(t, 4, time.Hour)
+	sh.send(n, 0)
+	await(t, "the gate is shut", func() bool { return !sh.gate().IsOpen() })
+	for i := 1; i < 5; i++ {
+		sh.send(n, i)
+	}
+	back.Store(true)
+	clock.Advance(limits.DeliveryBackoff)
+	sh.send(n, 5) // which wakes the runner to try
+	await(t, "all left", func() bool { return sh.waiting() == 0 })
+}
+
 // Ensure a call that ran out of time is not made again, and pauses the account.
 func TestNoAnswer(t *testing.T) {
 	clock := testkit.NewClock()

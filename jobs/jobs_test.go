@@ -63,11 +63,16 @@ func another(tb testing.TB, first *node, dsn string, clock *testkit.Clock, ch se
 // run starts a Runner on the node; it ends with the test, or with the function it answers.
 func (n *node) run(tb testing.TB, workers int) (stop func()) {
 	tb.Helper()
+	return n.runPolling(tb, workers, 5*time.Millisecond)
+}
+
+func (n *node) runPolling(tb testing.TB, workers int, poll time.Duration) (stop func()) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r := &jobs.Runner{Services: n.Services, Log: slog.New(slog.DiscardHandler), Workers: workers, Poll: 5 * time.Millisecond}
+		r := &jobs.Runner{Services: n.Services, Log: slog.New(slog.DiscardHandler), Workers: workers, Poll: poll}
 		r.Run(ctx)
 	}()
 	stop = sync.OnceFunc(func() {

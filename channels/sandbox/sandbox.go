@@ -19,9 +19,10 @@
 //
 //   - 2xx: it took the message, which is SENT. The body does not matter.
 //   - 503: it certainly did not take it. The account's messages wait and are tried again.
-//   - 4xx whose body is {"reason": "REFUSED"}: it will not have it, which is FAILED
-//     with that reason, one of those of the API's FailureReason. "windowOver" and "windowSpent", if
-//     true, say that the reply window has ended, or that nothing is left of it (rule G2).
+//   - 4xx whose body is {"reason": "REFUSED"}: it will not have it, which is FAILED with that reason:
+//     REPLY_WINDOW_CLOSED, NOT_FOLLOWING, REFUSED, CONTENT_REJECTED or REJECTED. "windowOver" and
+//     "windowSpent", if true, say that the reply window has ended, or that nothing is left of it
+//     (rule G2).
 //   - anything else, redirects too, or no answer within limits.ChannelTime: nobody knows, which is
 //     UNKNOWN.
 //
