@@ -122,6 +122,7 @@ func TestSabotageIsFound(t *testing.T) {
 		t.Run(tt.sabotage, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, testkit.EmptySQLite(t), binary(t, "sabotage"), 1, sabotageEnv+"="+tt.sabotage)
+			r.spoiled = true
 			r.run()
 			const requests = 300
 			r.traffic(requests)
@@ -144,6 +145,7 @@ func TestWeakDatabaseIsFound(t *testing.T) {
 	t.Parallel()
 	db := testkit.StartDurable(t, "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-log-at-timeout=2700")
 	r := newRig(t, db.DSN, binary(t, ""), 2)
+	r.spoiled = true
 	r.run()
 	const requests = 60
 	r.traffic(requests)

@@ -30,7 +30,7 @@ func (n *node) start(tb testing.TB) {
 	n.outputs = append(n.outputs, n.output)
 	n.process = testkit.StartProcess(tb, n.output, n.environment, n.binary, "serve", "--addr=127.0.0.1:0",
 		"--db="+n.dsn, "--data="+n.data, "--token-secrets="+tokenSecret, "--master-keys=crash="+strings.Repeat("5a", 32),
-		"--log-level=info", "--shutdown-grace=5s")
+		"--log-level=info", "--shutdown-grace=30s")
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {

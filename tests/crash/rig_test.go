@@ -92,6 +92,9 @@ type rig struct {
 	acks             atomic.Int64
 	repeats          atomic.Int64 // requests that were sent again
 
+	// spoiled says that the run was spoiled on purpose: how its nodes end is not judged.
+	spoiled bool
+
 	mu     sync.Mutex
 	sends  []Send
 	writes []Write
@@ -307,6 +310,10 @@ func (r *rig) history() *History {
 	r.stopClients()
 	r.clients.Wait()
 	for _, n := range r.nodes {
+		if r.spoiled {
+			n.process.Kill()
+			continue
+		}
 		if err := n.process.Stop(patience); err != nil {
 			r.Errorf("%s: %v\n%s", n.name, err, n.output.tail())
 		}
