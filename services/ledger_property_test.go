@@ -363,7 +363,7 @@ func (l *ledgers) check() {
 func TestTheLedgerThroughTheServices(t *testing.T) {
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
 		// Each check is some hundred transactions: fewer, unless a number was asked for.
-		if err := checks.Value.Set("30"); err != nil {
+		if err := checks.Value.Set("20"); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = checks.Value.Set(checks.DefValue) })

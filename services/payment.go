@@ -113,7 +113,7 @@ func (s *Services) writePayments(ctx context.Context, c *Scope, items []*inbound
 	if len(items) == 0 {
 		return nil, nil //nolint:nilnil // nothing to write is no fault.
 	}
-	for range limits.WriteAttempts {
+	for range limits.WriteAttempts { // a bound; the second finds it
 		err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
 			b = &inboundBatch{s: s, tx: tx}
 			if err := b.write(items); err != nil {
