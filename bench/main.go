@@ -1,0 +1,52 @@
+// Command bench measures the product: each of its commands sets a load up, prints one line of
+// figures, a ratio to a floor measured in the same run, and what the machine is.
+//
+//	go run ./bench inbound --data /var/tmp/bench --keep
+//
+// docs/performance.md says what each measures and what it is to reach.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"clientele/bench/inbound"
+	"clientele/bench/rig"
+)
+
+type commands struct {
+	Inbound inboundCommand `cmd:"" help:"Messages in: stored, counted, pushed."`
+}
+
+type inboundCommand struct{ inbound.Options }
+
+// Run measures.
+func (c *inboundCommand) Run(ctx context.Context) error {
+	c.Say = os.Stderr
+	return show(inbound.Run(ctx, c.Options))
+}
+
+func show(l *rig.Line, err error) error {
+	if err == nil {
+		fmt.Println(l)
+	}
+	return err
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	var c commands
+	k := kong.Parse(&c, kong.Name("bench"), kong.Description("Measures the product against floors."), kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)))
+	err := k.Run()
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}

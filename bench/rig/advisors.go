@@ -1,0 +1,104 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// dialers is how many connections are opened at the same time.
+const dialers = 32
+
+// sources is over how many loopback addresses connections are spread: each has ports for some
+// twenty thousand.
+const sources = 8
+
+// DialAdvisors opens n connections, the i-th as advisor i modulo their number. What was opened is
+// answered also with an error, for the caller to close.
+func DialAdvisors(ctx context.Context, r *Rig, n int) ([]*Socket, error) {
+	tokens := make([]string, min(n, r.Set.Advisors))
+	for i := range tokens {
+		var err error
+		if tokens[i], err = r.AdvisorToken(i); err != nil {
+			return nil, err
+		}
+	}
+	sockets, errs := make([]*Socket, n), make([]error, dialers)
+	var wg sync.WaitGroup
+	for d := range dialers {
+		wg.Go(func() {
+			for i := d; i < n && ctx.Err() == nil; i += dialers {
+				source := &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i%sources))} //nolint:gosec // a few.
+				s, err := Dial(ctx, r.Server.Addr, source, tokens[i%len(tokens)])
+				if err != nil {
+					errs[d] = fmt.Errorf("connection %d: %w", i, err)
+					return
+				}
+				sockets[i] = s
+			}
+		})
+	}
+	wg.Wait()
+	open := sockets[:0]
+	for _, s := range sockets {
+		if s != nil {
+			open = append(open, s)
+		}
+	}
+	if ctx.Err() != nil {
+		return open, ctx.Err()
+	}
+	return open, firstOf(errs...)
+}
+
+// Await asks again and again until a condition holds, within ctx and a minute.
+func Await(ctx context.Context, what string, holds func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for {
+		ok, err := holds()
+		if err != nil || ok {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
+		case <-again.C:
+		}
+	}
+}
+
+var (
+	nextType = []byte(`"type":"next"`)
+	errorKey = []byte(`"errors":`)
+	marker   = []byte(`"text":"` + TextPrefix)
+)
+
+// IsNext reports whether a message is a subscription's event without errors.
+func IsNext(text []byte) bool {
+	return bytes.Contains(text, nextType) && !bytes.Contains(text, errorKey)
+}
+
+// Number is the number that a pushed message was posted with; -1 for another.
+func Number(text []byte) int {
+	i := bytes.Index(text, marker)
+	if i < 0 {
+		return -1
+	}
+	n := 0
+	for _, c := range text[i+len(marker):] {
+		if c < '0' || c > '9' {
+			break
+		}
+		n = 10*n + int(c-'0')
+	}
+	if text[i+len(marker)] == '-' {
+		return -1
+	}
+	return n
+}
