@@ -39,6 +39,7 @@ func show(l *rig.Line, err error) error {
 }
 
 func main() {
+	rig.Main()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var c commands
 	k := kong.Parse(&c, kong.Name("bench"), kong.Description("Measures the product against floors."), kong.UsageOnError(),

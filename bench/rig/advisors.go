@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,13 +27,19 @@ func DialAdvisors(ctx context.Context, r *Rig, n int) ([]*Socket, error) {
 			return nil, err
 		}
 	}
+	return dialAll(ctx, n, func(i int, source net.Addr) (*Socket, error) {
+		return Dial(ctx, r.Server.Addr, source, tokens[i%len(tokens)])
+	})
+}
+
+// dialAll opens n connections, some at a time.
+func dialAll(ctx context.Context, n int, dial func(i int, source net.Addr) (*Socket, error)) ([]*Socket, error) {
 	sockets, errs := make([]*Socket, n), make([]error, dialers)
 	var wg sync.WaitGroup
 	for d := range dialers {
 		wg.Go(func() {
 			for i := d; i < n && ctx.Err() == nil; i += dialers {
-				source := &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i%sources))} //nolint:gosec // a few.
-				s, err := Dial(ctx, r.Server.Addr, source, tokens[i%len(tokens)])
+				s, err := dial(i, Source(i))
 				if err != nil {
 					errs[d] = fmt.Errorf("connection %d: %w", i, err)
 					return
@@ -42,16 +49,15 @@ func DialAdvisors(ctx context.Context, r *Rig, n int) ([]*Socket, error) {
 		})
 	}
 	wg.Wait()
-	open := sockets[:0]
-	for _, s := range sockets {
-		if s != nil {
-			open = append(open, s)
-		}
+	if err := firstOf(append(errs, ctx.Err())...); err != nil {
+		return slices.DeleteFunc(sockets, func(s *Socket) bool { return s == nil }), err
 	}
-	if ctx.Err() != nil {
-		return open, ctx.Err()
-	}
-	return open, firstOf(errs...)
+	return sockets, nil
+}
+
+// Source is the address that the i-th connection comes from.
+func Source(i int) net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i%sources))} //nolint:gosec // a few.
 }
 
 // Await asks again and again until a condition holds, within ctx and a minute.

@@ -135,26 +135,36 @@ func (t *tail) String() string {
 	return string(t.kept)
 }
 
-// awaitLine is the rest of the first line that begins with prefix. What follows is read and
-// forgotten, so that the writer never waits.
-func awaitLine(ctx context.Context, r io.Reader, prefix string, ended <-chan struct{}) (string, error) {
-	found := make(chan string, 1)
+// lines are what a process prints, line by line.
+func lines(r io.Reader) <-chan string {
+	out := make(chan string, 16)
 	go func() {
-		lines := bufio.NewScanner(r)
-		for lines.Scan() {
-			if rest, ok := strings.CutPrefix(lines.Text(), prefix); ok {
-				found <- rest
-				break
+		defer close(out)
+		for scanner := bufio.NewScanner(r); scanner.Scan(); {
+			select {
+			case out <- scanner.Text():
+			default: // nobody asks any more, and the writer must not wait.
 			}
 		}
-		_, _ = io.Copy(io.Discard, r)
 	}()
-	select {
-	case rest := <-found:
-		return rest, nil
-	case <-ended:
-		return "", errors.New("it ended at once")
-	case <-ctx.Done():
-		return "", ctx.Err()
+	return out
+}
+
+// awaitLine is the rest of the first line that begins with prefix.
+func awaitLine(ctx context.Context, printed <-chan string, prefix string, ended <-chan struct{}) (string, error) {
+	for {
+		select {
+		case line, ok := <-printed:
+			if rest, found := strings.CutPrefix(line, prefix); found {
+				return rest, nil
+			}
+			if !ok {
+				return "", errors.New("it closed its output")
+			}
+		case <-ended:
+			return "", errors.New("it ended at once")
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 	}
 }

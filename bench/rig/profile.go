@@ -1,57 +1,58 @@
 package rig
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/pprof"
+	"time"
 )
 
-// The rates of the sampling profiles: one in so many contended locks, and one blocking of so many
-// nanoseconds. Neither is seen in the figures.
-const (
-	mutexRate = 20
-	blockRate = 100_000
-)
-
-// StartProfile begins the profiles of the time to measure, if --profile asks for them. The caller
-// runs stop at its end.
-func (r *Rig) StartProfile(program string) (stop func() error, err error) {
+// StartProfile begins a CPU profile of the product over a time, if --profile asks for profiles.
+// stop waits for its end and writes the others.
+func (r *Rig) StartProfile(ctx context.Context, program string, over time.Duration) (stop func() error) {
 	if r.Profile == "" {
-		return func() error { return nil }, nil
+		return func() error { return nil }
 	}
-	if !r.InProcess {
-		return nil, errors.New("--profile needs --in-process")
-	}
-	if err := mkdir(r.Profile); err != nil {
-		return nil, err
-	}
-	f, err := os.Create(filepath.Join(r.Profile, program+".cpu.pprof"))
-	if err != nil {
-		return nil, err
-	}
-	runtime.SetMutexProfileFraction(mutexRate)
-	runtime.SetBlockProfileRate(blockRate)
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() error {
-		pprof.StopCPUProfile()
-		err := f.Close()
-		for _, name := range []string{"mutex", "block", "allocs", "goroutine"} {
-			err = errors.Join(err, writeProfile(name, filepath.Join(r.Profile, program+"."+name+".pprof")))
+	base := "http://" + r.Server.profiles + "/debug/pprof/"
+	file := func(kind string) string { return filepath.Join(r.Profile, program+"."+kind+".pprof") }
+	done := make(chan error, 1)
+	go func() {
+		err := os.MkdirAll(r.Profile, 0o750)
+		if err == nil {
+			err = fetch(ctx, fmt.Sprintf("%sprofile?seconds=%d", base, max(1, int(over.Seconds()))), file("cpu"))
 		}
-		runtime.SetMutexProfileFraction(0)
-		runtime.SetBlockProfileRate(0)
+		done <- err
+	}()
+	return func() error {
+		err := <-done
+		for _, kind := range []string{"mutex", "block", "allocs", "goroutine"} {
+			err = errors.Join(err, fetch(ctx, base+kind, file(kind)))
+		}
 		return err
-	}, nil
+	}
 }
 
-func writeProfile(name, file string) error {
+func fetch(ctx context.Context, url, file string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, answer.Status)
+	}
 	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
-	return errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close())
+	_, err = io.Copy(f, answer.Body)
+	return errors.Join(err, f.Close())
 }

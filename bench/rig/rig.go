@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"clientele/auth"
@@ -19,8 +18,7 @@ type Flags struct {
 	DSN        string `placeholder:"DSN" help:"Use this MariaDB or MySQL, on which databases may be made, instead of a private one."`
 	BufferPool string `default:"1G" placeholder:"SIZE" help:"The private database's buffer pool."`
 	Binary     string `placeholder:"FILE" help:"The product's binary; without it, it is built."`
-	InProcess  bool   `help:"Run the product inside this process, for profiles; its CPU and memory then count as the load's."`
-	Profile    string `placeholder:"FOLDER" help:"With --in-process: write CPU, mutex, block and allocation profiles of the measured time."`
+	Profile    string `placeholder:"FOLDER" help:"Write profiles of the product: of the processor over the measured time; of locks, blocking, allocations and goroutines at its end. The product is then built into this program and started from it."`
 	Lanes      int    `help:"The product's --lanes; 0 for its default."`
 
 	// Say is told what is being done; nil: nobody.
@@ -89,6 +87,3 @@ func (r *Rig) token(role auth.Role, subject string) (string, error) {
 	token, _, err := r.issuer.Issue(auth.Grant{Role: role, Account: hex.EncodeToString(r.Set.Account[:]), Subject: subject, Life: tokenLife})
 	return token, err
 }
-
-// mkdir makes the folder of profiles.
-func mkdir(name string) error { return os.MkdirAll(name, 0o750) }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,33 +15,24 @@ import (
 	"strings"
 
 	"clientele/auth"
-	"clientele/internal/app"
-	"clientele/internal/config"
 )
 
 // Server is the product under test.
 type Server struct {
 	// Addr is HOST:PORT.
-	Addr string
-	// Process is the product's; nil in this process.
+	Addr    string
 	Process *Process
-	// App is the product in this process, else nil.
-	App *app.App
-
-	stop   context.CancelFunc
-	served chan error
-	folder string
-	words  *tail
+	// profiles is where profiles are to be had, HOST:PORT.
+	profiles string
+	folder   string
+	words    *tail
 }
 
 // StartServer starts the product, as `serve` ships, on the data set, and gives the account its
-// callback credentials.
-func (r *Rig) StartServer(ctx context.Context) error {
-	start := r.startBinary
-	if r.InProcess {
-		start = r.startInside
-	}
-	if err := start(ctx); err != nil {
+// callback credentials. With stamps it notes there when the COMMIT of each numbered message
+// returned.
+func (r *Rig) StartServer(ctx context.Context, stamps *Stamps) error {
+	if err := r.start(ctx, stamps); err != nil {
 		return fmt.Errorf("start the product: %w", err)
 	}
 	token, err := r.token(auth.RoleAdmin, "bench")
@@ -54,21 +43,16 @@ func (r *Rig) StartServer(ctx context.Context) error {
 }
 
 // StopServer stops the product, if it runs.
-func (r *Rig) StopServer() error {
+func (r *Rig) StopServer() (err error) {
 	s := r.Server
 	if s == nil {
 		return nil
 	}
 	r.Server = nil
-	var err error
-	switch {
-	case s.Process != nil:
+	if s.Process != nil {
 		if err = s.Process.Stop(); err != nil {
 			err = fmt.Errorf("%w\n%s", err, s.words)
 		}
-	case s.App != nil:
-		s.stop()
-		err = errors.Join(<-s.served, s.App.Close())
 	}
 	if s.folder != "" {
 		err = errors.Join(err, os.RemoveAll(s.folder))
@@ -76,34 +60,52 @@ func (r *Rig) StopServer() error {
 	return err
 }
 
-// PID is the product's process; 0 when it runs in this one.
-func (s *Server) PID() int {
-	if s.Process == nil {
-		return 0
-	}
-	return s.Process.PID()
-}
+// PID is the product's process.
+func (s *Server) PID() int { return s.Process.PID() }
 
-func (r *Rig) startBinary(ctx context.Context) (err error) {
-	s := &Server{words: &tail{}}
-	r.Server = s
+// command is the product's: its binary, or, where something is asked that the binary cannot tell,
+// this program with the product inside.
+func (r *Rig) command(ctx context.Context, s *Server, stamps *Stamps) (_ *exec.Cmd, err error) {
+	settings := []string{
+		"CLIENTELE_ADDR=127.0.0.1:0", "CLIENTELE_DB=" + r.Database.DSN(r.Set.Name),
+		"CLIENTELE_TOKEN_SECRETS=" + secretID + "=" + secret, "CLIENTELE_MASTER_KEYS=" + secretID + "=" + masterKey,
+	}
+	if r.Lanes > 0 {
+		settings = append(settings, "CLIENTELE_LANES="+strconv.Itoa(r.Lanes))
+	}
+	if stamps != nil || r.Profile != "" {
+		if stamps != nil {
+			settings = append(settings, stampsEnv+"="+stamps.file)
+		}
+		if r.Profile != "" {
+			settings = append(settings, profileEnv+"=on")
+		}
+		self, env, err := helper("product", settings...)
+		cmd := exec.Command(self) //nolint:gosec,noctx // this program; Stop ends it, in order.
+		cmd.Env = env
+		return cmd, err
+	}
 	binary := r.Binary
 	if binary == "" {
 		if s.folder, err = os.MkdirTemp("", "clientele-binary-"); err != nil {
-			return err
+			return nil, err
 		}
 		binary = filepath.Join(s.folder, "clientele")
 		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "clientele/cmd/clientele").CombinedOutput(); err != nil { //nolint:gosec // a folder of our own.
-			return fmt.Errorf("build it: %w\n%s", err, out)
+			return nil, fmt.Errorf("build it: %w\n%s", err, out)
 		}
 	}
 	cmd := exec.Command(binary, "serve") //nolint:gosec,noctx // Stop ends it, in order.
-	cmd.Env = append(os.Environ(),
-		"CLIENTELE_ADDR=127.0.0.1:0", "CLIENTELE_DB="+r.Database.DSN(r.Set.Name),
-		"CLIENTELE_TOKEN_SECRETS="+secretID+"="+secret, "CLIENTELE_MASTER_KEYS="+secretID+"="+masterKey,
-	)
-	if r.Lanes > 0 {
-		cmd.Env = append(cmd.Env, "CLIENTELE_LANES="+strconv.Itoa(r.Lanes))
+	cmd.Env = append(os.Environ(), settings...)
+	return cmd, nil
+}
+
+func (r *Rig) start(ctx context.Context, stamps *Stamps) error {
+	s := &Server{words: &tail{}}
+	r.Server = s
+	cmd, err := r.command(ctx, s, stamps)
+	if err != nil {
+		return err
 	}
 	cmd.Stderr = s.words
 	out, in, err := os.Pipe()
@@ -111,42 +113,22 @@ func (r *Rig) startBinary(ctx context.Context) (err error) {
 		return err
 	}
 	cmd.Stdout = in
-	s.Process, err = startProcess("clientele", cmd)
+	s.Process, err = startProcess("the product", cmd)
 	_ = in.Close() // the process has its own
 	if err != nil {
 		return errors.Join(err, out.Close())
 	}
+	printed := lines(out)
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	if s.Addr, err = awaitLine(ctx, out, "ready http://", s.Process.ended); err != nil {
+	if r.Profile != "" {
+		if s.profiles, err = awaitLine(ctx, printed, profilesLine, s.Process.ended); err != nil {
+			return fmt.Errorf("%w\n%s", err, s.words)
+		}
+	}
+	if s.Addr, err = awaitLine(ctx, printed, readyLine, s.Process.ended); err != nil {
 		return fmt.Errorf("%w\n%s", err, s.words)
 	}
-	return nil
-}
-
-func (r *Rig) startInside(ctx context.Context) (err error) {
-	s := &Server{words: &tail{}}
-	r.Server = s
-	set := config.Default()
-	set.DB = config.DSN(r.Database.DSN(r.Set.Name))
-	set.TokenSecrets = []config.Secret{secretID + "=" + secret}
-	set.MasterKeys = []config.Secret{secretID + "=" + masterKey}
-	if r.Lanes > 0 {
-		set.Lanes = r.Lanes
-	}
-	if s.App, err = app.Open(ctx, app.Options{Settings: set, Log: slog.New(slog.NewTextHandler(s.words, nil))}); err != nil {
-		return err
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return errors.Join(err, s.App.Close())
-	}
-	s.Addr = l.Addr().String()
-	var serving context.Context
-	serving, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.served = make(chan error, 1)
-	go func() { s.served <- s.App.Serve(serving, l, nil) }()
 	return nil
 }
 

@@ -1,0 +1,146 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Platform posts callbacks on a number of connections.
+type Platform struct {
+	connections []*Callbacks
+	openids     []string
+	next        atomic.Int64
+	posted      atomic.Int64
+}
+
+// OpenPlatform connects. Close it.
+func (r *Rig) OpenPlatform(ctx context.Context, connections int) (*Platform, error) {
+	p := &Platform{openids: make([]string, r.Set.Customers)}
+	for i := range p.openids {
+		p.openids[i] = CustomerOpenID(i)
+	}
+	for range connections {
+		c, err := r.DialCallbacks(ctx)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		p.connections = append(p.connections, c)
+	}
+	return p, nil
+}
+
+// Posted is how many messages were stored since the beginning.
+func (p *Platform) Posted() int64 { return p.posted.Load() }
+
+// stride takes customers in an order that is none of the advisors', and takes each once before
+// the first again: it is a prime above any number of customers but its own multiples.
+const stride = 1_000_003
+
+func (p *Platform) openid() string {
+	return p.openids[p.next.Add(1)*stride%int64(len(p.openids))]
+}
+
+// Saturate posts on every connection for a time, the next message as soon as one is stored, and
+// answers how many were. They have the number -1.
+func (p *Platform) Saturate(ctx context.Context, d time.Duration) (int64, error) {
+	before := p.posted.Load()
+	end := time.Now().Add(d)
+	err := p.each(func(c *Callbacks) error {
+		for time.Now().Before(end) && ctx.Err() == nil {
+			if err := p.post(c, p.openid(), -1); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+	return p.posted.Load() - before, err
+}
+
+// Rounds posts n messages to each of the first advisors, each of another customer while there are
+// others.
+func (p *Platform) Rounds(ctx context.Context, advisors, n int) error {
+	var next atomic.Int64
+	return p.each(func(c *Callbacks) error {
+		for ctx.Err() == nil {
+			i := int(next.Add(1) - 1)
+			if i >= advisors*n {
+				return nil
+			}
+			if err := p.post(c, p.openids[i%len(p.openids)], -1); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+// Schedule posts n messages, numbered from 0, at instants that are fixed before the first, each on
+// the connection that is free first. It answers when each was due and when it was answered, in
+// Unix nanoseconds.
+func (p *Platform) Schedule(ctx context.Context, n, rate int) (due, answered []int64, err error) {
+	due, answered = make([]int64, n), make([]int64, n)
+	work := make(chan int, n)
+	go func() {
+		defer close(work)
+		Pace(ctx, n, rate, func(i int, at time.Time) {
+			due[i] = at.UnixNano()
+			work <- i
+		})
+	}()
+	err = p.each(func(c *Callbacks) error {
+		for i := range work {
+			if err := p.post(c, p.openid(), i); err != nil {
+				return err
+			}
+			answered[i] = time.Now().UnixNano()
+		}
+		return ctx.Err()
+	})
+	return due, answered, err
+}
+
+func (p *Platform) post(c *Callbacks, openid string, n int) error {
+	err := c.Post(openid, n)
+	if err == nil {
+		p.posted.Add(1)
+	}
+	return err
+}
+
+func (p *Platform) each(f func(*Callbacks) error) error {
+	errs := make([]error, len(p.connections))
+	var wg sync.WaitGroup
+	for i, c := range p.connections {
+		wg.Go(func() { errs[i] = f(c) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Close drops the connections.
+func (p *Platform) Close() (err error) {
+	for _, c := range p.connections {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
+// Pace calls f n times, rate times a second, at instants that are fixed before the first; ctx
+// ends it early. It keeps the thread that it is on.
+func Pace(ctx context.Context, n, rate int, f func(i int, due time.Time)) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	begin := time.Now().Add(100 * time.Millisecond)
+	for i := range n {
+		due := begin.Add(time.Duration(i) * time.Second / time.Duration(rate))
+		SleepUntil(due)
+		if ctx.Err() != nil {
+			return
+		}
+		f(i, due)
+	}
+}

@@ -1,0 +1,118 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Document is what an advisor's app subscribes to.
+const Document = `subscription($after: String) { messages(after: $after) { __typename
+	... on MessageReceived { sequence message { id sentAt content { ... on TextContent { text } } } conversation { id unreadCount } }
+	... on MessageStatusChanged { sequence message { id status } }
+	... on ConversationChanged { sequence conversation { id unreadCount } }
+	... on CustomerLeft { sequence customerId } } }`
+
+// lastPush is how long the last push may take to arrive after the last answer.
+const lastPush = 30 * time.Second
+
+// Subscribers are advisors' apps: each has one connection with one subscription to messages.
+type Subscribers struct {
+	sockets []*Socket
+	wg      sync.WaitGroup
+	count   atomic.Int64
+	failed  atomic.Pointer[error]
+	closed  atomic.Bool
+}
+
+// OpenSubscribers connects n subscribers, the i-th as advisor i modulo their number, and returns
+// when the product counts all of their subscriptions as open. seen is told of every event, its
+// text good until it returns, and when the last byte of it was read; it is called by a goroutine
+// for each subscriber. Close it.
+func (r *Rig) OpenSubscribers(ctx context.Context, n int, seen func(subscriber int, text []byte, at time.Time)) (_ *Subscribers, err error) {
+	s := &Subscribers{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	open, err := r.subscriptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.sockets, err = DialAdvisors(ctx, r, n); err != nil {
+		return nil, err
+	}
+	for i, socket := range s.sockets {
+		if err := socket.Subscribe(Document, nil); err != nil {
+			return nil, err
+		}
+		s.wg.Go(func() { s.read(i, socket, seen) })
+	}
+	// A subscription begins when the server has parked it; nothing tells the client.
+	return s, Await(ctx, "subscriptions", func() (bool, error) {
+		if failed := s.failed.Load(); failed != nil {
+			return false, *failed
+		}
+		now, err := r.subscriptions(ctx)
+		return now >= open+n, err
+	})
+}
+
+func (r *Rig) subscriptions(ctx context.Context) (int, error) {
+	m, err := r.Metrics(ctx)
+	return int(m["clientele_subscriptions"]), err
+}
+
+func (s *Subscribers) read(i int, socket *Socket, seen func(int, []byte, time.Time)) {
+	for {
+		text, err := socket.Next()
+		at := time.Now()
+		if err == nil && !IsNext(text) {
+			err = fmt.Errorf("a subscriber received %s", text)
+		}
+		if err != nil {
+			if !s.closed.Load() {
+				s.failed.CompareAndSwap(nil, &err)
+			}
+			return
+		}
+		if seen != nil {
+			seen(i, text, at)
+		}
+		s.count.Add(1)
+	}
+}
+
+// Count is how many events have arrived since the beginning.
+func (s *Subscribers) Count() int64 { return s.count.Load() }
+
+// Await returns when n events have arrived since the beginning.
+func (s *Subscribers) Await(ctx context.Context, n int64) error {
+	ctx, cancel := context.WithTimeout(ctx, lastPush)
+	defer cancel()
+	err := Await(ctx, "push "+strconv.FormatInt(n, 10), func() (bool, error) {
+		if failed := s.failed.Load(); failed != nil {
+			return false, *failed
+		}
+		return s.count.Load() >= n, nil
+	})
+	if err != nil {
+		err = fmt.Errorf("%d arrived: %w", s.count.Load(), err)
+	}
+	return err
+}
+
+// Close drops the connections.
+func (s *Subscribers) Close() (err error) {
+	s.closed.Store(true)
+	for _, socket := range s.sockets {
+		err = errors.Join(err, socket.Close())
+	}
+	s.wg.Wait()
+	return err
+}
