@@ -15,20 +15,40 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"clientele/bench/idle"
 	"clientele/bench/inbound"
+	"clientele/bench/push"
 	"clientele/bench/rig"
 )
 
 type commands struct {
 	Inbound inboundCommand `cmd:"" help:"Messages in: stored, counted, pushed."`
+	Push    pushCommand    `cmd:"" help:"From COMMIT to the client."`
+	Idle    idleCommand    `cmd:"" help:"Memory of an idle subscriber."`
 }
 
-type inboundCommand struct{ inbound.Options }
+type (
+	inboundCommand struct{ inbound.Options }
+	pushCommand    struct{ push.Options }
+	idleCommand    struct{ idle.Options }
+)
 
 // Run measures.
 func (c *inboundCommand) Run(ctx context.Context) error {
 	c.Say = os.Stderr
 	return show(inbound.Run(ctx, c.Options))
+}
+
+// Run measures.
+func (c *pushCommand) Run(ctx context.Context) error {
+	c.Say = os.Stderr
+	return show(push.Run(ctx, c.Options))
+}
+
+// Run measures.
+func (c *idleCommand) Run(ctx context.Context) error {
+	c.Say = os.Stderr
+	return show(idle.Run(ctx, c.Options))
 }
 
 func show(l *rig.Line, err error) error {

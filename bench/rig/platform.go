@@ -82,6 +82,16 @@ func (p *Platform) Rounds(ctx context.Context, advisors, n int) error {
 // the connection that is free first. It answers when each was due and when it was answered, in
 // Unix nanoseconds.
 func (p *Platform) Schedule(ctx context.Context, n, rate int) (due, answered []int64, err error) {
+	return p.schedule(ctx, n, rate, func(i int) int { return i })
+}
+
+// Steady is Schedule of messages with the number -1.
+func (p *Platform) Steady(ctx context.Context, n, rate int) error {
+	_, _, err := p.schedule(ctx, n, rate, func(int) int { return -1 })
+	return err
+}
+
+func (p *Platform) schedule(ctx context.Context, n, rate int, number func(i int) int) (due, answered []int64, err error) {
 	due, answered = make([]int64, n), make([]int64, n)
 	work := make(chan int, n)
 	go func() {
@@ -93,7 +103,7 @@ func (p *Platform) Schedule(ctx context.Context, n, rate int) (due, answered []i
 	}()
 	err = p.each(func(c *Callbacks) error {
 		for i := range work {
-			if err := p.post(c, p.openid(), i); err != nil {
+			if err := p.post(c, p.openid(), number(i)); err != nil {
 				return err
 			}
 			answered[i] = time.Now().UnixNano()

@@ -16,7 +16,10 @@ import (
 
 // Line is a line of figures: the program's name, then key=value in the order they were added.
 // Values with blanks are quoted.
-type Line struct{ b strings.Builder }
+type Line struct {
+	b     strings.Builder
+	times map[string][]int64
+}
 
 // NewLine begins a line.
 func NewLine(program string) *Line {
@@ -48,8 +51,17 @@ func (l *Line) Add(key string, value any) *Line {
 
 // AddQuantiles adds the median, the 99th percentile and the most of times in nanoseconds.
 func (l *Line) AddQuantiles(name string, times []int64) *Line {
+	if l.times == nil {
+		l.times = map[string][]int64{}
+	}
+	l.times[name] = times
 	q := Quantiles(times, 0.5, 0.99, 1)
 	return l.Add(name+"_p50_ms", q[0]).Add(name+"_p99_ms", q[1]).Add(name+"_max_ms", q[2])
+}
+
+// Quantile is a quantile of times that were added by name.
+func (l *Line) Quantile(name string, share float64) time.Duration {
+	return Quantiles(l.times[name], share)[0]
 }
 
 // String is the line without its end.

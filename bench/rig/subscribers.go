@@ -55,8 +55,8 @@ func (r *Rig) OpenSubscribers(ctx context.Context, n int, seen func(subscriber i
 	}
 	// A subscription begins when the server has parked it; nothing tells the client.
 	return s, Await(ctx, "subscriptions", func() (bool, error) {
-		if failed := s.failed.Load(); failed != nil {
-			return false, *failed
+		if err := s.Err(); err != nil {
+			return false, err
 		}
 		now, err := r.subscriptions(ctx)
 		return now >= open+n, err
@@ -66,6 +66,25 @@ func (r *Rig) OpenSubscribers(ctx context.Context, n int, seen func(subscriber i
 func (r *Rig) subscriptions(ctx context.Context) (int, error) {
 	m, err := r.Metrics(ctx)
 	return int(m["clientele_subscriptions"]), err
+}
+
+// OpenBare connects n clients to a bare server, in groups. seen is told of every frame.
+func OpenBare(ctx context.Context, addr string, n, groups int, seen func(text []byte, at time.Time)) (*Subscribers, error) {
+	s := &Subscribers{}
+	var err error
+	if s.sockets, err = DialBare(ctx, addr, n, groups); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	for i, socket := range s.sockets {
+		s.wg.Go(func() {
+			s.read(i, socket, func(_ int, text []byte, at time.Time) {
+				if seen != nil {
+					seen(text, at)
+				}
+			})
+		})
+	}
+	return s, nil
 }
 
 func (s *Subscribers) read(i int, socket *Socket, seen func(int, []byte, time.Time)) {
@@ -91,15 +110,20 @@ func (s *Subscribers) read(i int, socket *Socket, seen func(int, []byte, time.Ti
 // Count is how many events have arrived since the beginning.
 func (s *Subscribers) Count() int64 { return s.count.Load() }
 
+// Err is why a subscriber stopped, if one has.
+func (s *Subscribers) Err() error {
+	if failed := s.failed.Load(); failed != nil {
+		return *failed
+	}
+	return nil
+}
+
 // Await returns when n events have arrived since the beginning.
 func (s *Subscribers) Await(ctx context.Context, n int64) error {
 	ctx, cancel := context.WithTimeout(ctx, lastPush)
 	defer cancel()
 	err := Await(ctx, "push "+strconv.FormatInt(n, 10), func() (bool, error) {
-		if failed := s.failed.Load(); failed != nil {
-			return false, *failed
-		}
-		return s.count.Load() >= n, nil
+		return s.count.Load() >= n, s.Err()
 	})
 	if err != nil {
 		err = fmt.Errorf("%d arrived: %w", s.count.Load(), err)
