@@ -18,19 +18,25 @@ import (
 	"clientele/bench/idle"
 	"clientele/bench/inbound"
 	"clientele/bench/push"
+	"clientele/bench/reconnect"
 	"clientele/bench/rig"
+	"clientele/bench/soak"
 )
 
 type commands struct {
-	Inbound inboundCommand `cmd:"" help:"Messages in: stored, counted, pushed."`
-	Push    pushCommand    `cmd:"" help:"From COMMIT to the client."`
-	Idle    idleCommand    `cmd:"" help:"Memory of an idle subscriber."`
+	Inbound   inboundCommand   `cmd:"" help:"Messages in: stored, counted, pushed."`
+	Push      pushCommand      `cmd:"" help:"From COMMIT to the client."`
+	Idle      idleCommand      `cmd:"" help:"Memory of an idle subscriber."`
+	Reconnect reconnectCommand `cmd:"" help:"Everybody comes back at once."`
+	Soak      soakCommand      `cmd:"" help:"Clients come and go for a long time."`
 }
 
 type (
-	inboundCommand struct{ inbound.Options }
-	pushCommand    struct{ push.Options }
-	idleCommand    struct{ idle.Options }
+	inboundCommand   struct{ inbound.Options }
+	pushCommand      struct{ push.Options }
+	idleCommand      struct{ idle.Options }
+	reconnectCommand struct{ reconnect.Options }
+	soakCommand      struct{ soak.Options }
 )
 
 // Run measures.
@@ -49,6 +55,18 @@ func (c *pushCommand) Run(ctx context.Context) error {
 func (c *idleCommand) Run(ctx context.Context) error {
 	c.Say = os.Stderr
 	return show(idle.Run(ctx, c.Options))
+}
+
+// Run measures.
+func (c *reconnectCommand) Run(ctx context.Context) error {
+	c.Say = os.Stderr
+	return show(reconnect.Run(ctx, c.Options))
+}
+
+// Run measures.
+func (c *soakCommand) Run(ctx context.Context) error {
+	c.Say = os.Stderr
+	return show(soak.Run(ctx, c.Options))
 }
 
 func show(l *rig.Line, err error) error {

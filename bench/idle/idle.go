@@ -64,7 +64,7 @@ func product(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (each floa
 	if err := r.StartServer(ctx, nil); err != nil {
 		return 0, err
 	}
-	if err := pause(ctx, o.Before); err != nil {
+	if err := rig.Sleep(ctx, o.Before); err != nil {
 		return 0, err
 	}
 	before, err := observe(ctx, r)
@@ -81,7 +81,7 @@ func product(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (each floa
 	connected := time.Since(began)
 	stop := r.StartProfile(ctx, "idle", o.Settle)
 	r.Tell("waiting for %s", o.Settle)
-	if err := pause(ctx, o.Settle); err != nil {
+	if err := rig.Sleep(ctx, o.Settle); err != nil {
 		return 0, err
 	}
 	after, err := observe(ctx, r)
@@ -123,20 +123,9 @@ func floor(ctx context.Context, r *rig.Rig, o Options) (each float64, err error)
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, clients.Close()) }()
-	if err := pause(ctx, o.Settle); err != nil {
+	if err := rig.Sleep(ctx, o.Settle); err != nil {
 		return 0, err
 	}
 	after, err := rig.PSS(bare.PID())
 	return float64(after-before) / 1024 / float64(o.Subscribers), err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

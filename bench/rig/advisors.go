@@ -79,9 +79,23 @@ func Await(ctx context.Context, what string, holds func() (bool, error)) error {
 	}
 }
 
+// Sleep waits; ctx ends it early.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 var (
 	nextType = []byte(`"type":"next"`)
 	errorKey = []byte(`"errors":`)
+	cursor   = []byte(`"cursor":"`)
+	sequence = []byte(`"sequence":`)
 	marker   = []byte(`"text":"` + TextPrefix)
 )
 
@@ -92,19 +106,31 @@ func IsNext(text []byte) bool {
 
 // Number is the number that a pushed message was posted with; -1 for another.
 func Number(text []byte) int {
-	i := bytes.Index(text, marker)
-	if i < 0 {
+	return int(number(text, marker))
+}
+
+// Sequence is the number of a pushed event in its stream; -1 where there is none.
+func Sequence(text []byte) int64 { return number(text, sequence) }
+
+// Cursor is the cursor of a pushed event; empty where there is none.
+func Cursor(text []byte) string {
+	_, rest, _ := bytes.Cut(text, cursor)
+	value, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(value)
+}
+
+// number is what follows a mark; -1 without a number there.
+func number(text, mark []byte) int64 {
+	_, rest, ok := bytes.Cut(text, mark)
+	if !ok || len(rest) == 0 || rest[0] < '0' || rest[0] > '9' {
 		return -1
 	}
-	n := 0
-	for _, c := range text[i+len(marker):] {
+	n := int64(0)
+	for _, c := range rest {
 		if c < '0' || c > '9' {
 			break
 		}
-		n = 10*n + int(c-'0')
-	}
-	if text[i+len(marker)] == '-' {
-		return -1
+		n = 10*n + int64(c-'0')
 	}
 	return n
 }

@@ -73,21 +73,29 @@ func (b *Bare) Write(n, rate, groups, size int) error {
 // Stop ends it.
 func (b *Bare) Stop() error { return b.process.Stop() }
 
+// GreetBare connects to it and asks for n frames of size bytes at once.
+func GreetBare(ctx context.Context, addr string, source net.Addr, n, size int) (*Socket, error) {
+	return dialBare(ctx, addr, source, fmt.Sprintf("0 %d %d\n", n, size))
+}
+
+func dialBare(ctx context.Context, addr string, source net.Addr, greeting string) (*Socket, error) {
+	d := net.Dialer{Timeout: dialTime, LocalAddr: source}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	s := &Socket{conn: conn, in: bufio.NewReaderSize(conn, readBuffer)}
+	if _, err = conn.Write([]byte(greeting)); err == nil {
+		// It has the connection in its group when it answers.
+		_, err = s.in.ReadByte()
+	}
+	return s, err
+}
+
 // DialBare opens n connections to it, in groups.
 func DialBare(ctx context.Context, addr string, n, groups int) ([]*Socket, error) {
 	return dialAll(ctx, n, func(i int, source net.Addr) (*Socket, error) {
-		d := net.Dialer{Timeout: dialTime, LocalAddr: source}
-		conn, err := d.DialContext(ctx, "tcp", addr)
-		if err != nil {
-			return nil, err
-		}
-		s := &Socket{conn: conn, in: bufio.NewReaderSize(conn, readBuffer)}
-		if _, err := fmt.Fprintf(conn, "%d\n", i%groups); err != nil {
-			return nil, err
-		}
-		// It has the connection in its group when it answers.
-		_, err = s.in.ReadByte()
-		return s, err
+		return dialBare(ctx, addr, source, fmt.Sprintf("%d 0 0\n", i%groups))
 	})
 }
 
@@ -133,8 +141,8 @@ func (all *bareConns) hold(conn net.Conn) {
 	if err != nil {
 		return
 	}
-	group := 0
-	if _, err := fmt.Sscanf(string(pad[:n]), "%d", &group); err != nil {
+	var group, frames, size int
+	if _, err := fmt.Sscanf(string(pad[:n]), "%d %d %d", &group, &frames, &size); err != nil {
 		return
 	}
 	all.mu.Lock()
@@ -142,6 +150,11 @@ func (all *bareConns) hold(conn net.Conn) {
 	all.mu.Unlock()
 	if _, err := conn.Write([]byte{'\n'}); err != nil {
 		return
+	}
+	for i := range frames {
+		if _, err := conn.Write(framePattern(size)(i)); err != nil {
+			return
+		}
 	}
 	for {
 		if _, err := conn.Read(pad[:]); err != nil {

@@ -138,7 +138,7 @@ func (set *Dataset) people(ctx context.Context, s *store.Store) ([]models.Key, e
 		rows[i] = &models.Advisor{
 			AccountID: account.Key, Key: keys[i], OpenID: models.Ident(AdvisorOpenID(i)), Nickname: fmt.Sprintf("Advisor %d", i),
 			Stored: models.AdvisorActive, Presence: models.PresenceOnline, InvitedAt: now, Deadline: now, AnsweredAt: now,
-			RulesVersion: "1", RulesAcceptedAt: now, CustomerCount: share(set.Customers, set.Advisors, i), CreatedAt: now, UpdatedAt: now,
+			RulesVersion: "1", RulesAcceptedAt: now, CustomerCount: set.share(i), CreatedAt: now, UpdatedAt: now,
 		}
 	}
 	err := s.Write(ctx, store.System(), account.Key, func(tx *store.Tx) error {
@@ -147,8 +147,8 @@ func (set *Dataset) people(ctx context.Context, s *store.Store) ([]models.Key, e
 	return keys, err
 }
 
-// share is how many of n fall to the i-th of parts.
-func share(n, parts, i int) int { return (n + parts - 1 - i) / parts }
+// share is how many customers the i-th advisor has.
+func (set *Dataset) share(i int) int { return (set.Customers + set.Advisors - 1 - i) / set.Advisors }
 
 const (
 	past      = 30 * 24 * time.Hour // over which messages are spread

@@ -12,6 +12,7 @@ import (
 // Platform posts callbacks on a number of connections.
 type Platform struct {
 	connections []*Callbacks
+	set         *Dataset
 	openids     []string
 	next        atomic.Int64
 	posted      atomic.Int64
@@ -19,7 +20,7 @@ type Platform struct {
 
 // OpenPlatform connects. Close it.
 func (r *Rig) OpenPlatform(ctx context.Context, connections int) (*Platform, error) {
-	p := &Platform{openids: make([]string, r.Set.Customers)}
+	p := &Platform{set: r.Set, openids: make([]string, r.Set.Customers)}
 	for i := range p.openids {
 		p.openids[i] = CustomerOpenID(i)
 	}
@@ -60,17 +61,18 @@ func (p *Platform) Saturate(ctx context.Context, d time.Duration) (int64, error)
 	return p.posted.Load() - before, err
 }
 
-// Rounds posts n messages to each of the first advisors, each of another customer while there are
-// others.
-func (p *Platform) Rounds(ctx context.Context, advisors, n int) error {
+// Rounds posts n messages to each advisor, of one customer after the other.
+func (p *Platform) Rounds(ctx context.Context, n int) error {
 	var next atomic.Int64
 	return p.each(func(c *Callbacks) error {
 		for ctx.Err() == nil {
 			i := int(next.Add(1) - 1)
-			if i >= advisors*n {
+			if i >= p.set.Advisors*n {
 				return nil
 			}
-			if err := p.post(c, p.openids[i%len(p.openids)], -1); err != nil {
+			advisor, round := i%p.set.Advisors, i/p.set.Advisors
+			customer := advisor + round%p.set.share(advisor)*p.set.Advisors
+			if err := p.post(c, p.openids[customer], -1); err != nil {
 				return err
 			}
 		}

@@ -29,7 +29,7 @@ func (r *Rig) StartProfile(ctx context.Context, program string, over time.Durati
 	}()
 	return func() error {
 		err := <-done
-		for _, kind := range []string{"mutex", "block", "allocs", "goroutine"} {
+		for _, kind := range []string{"heap", "mutex", "block", "allocs", "goroutine"} {
 			err = errors.Join(err, fetch(ctx, base+kind, file(kind)))
 		}
 		return err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -127,6 +128,14 @@ func (s *Socket) Next() ([]byte, error) {
 
 // SetDeadline bounds what is read from now on.
 func (s *Socket) SetDeadline(t time.Time) error { return s.conn.SetReadDeadline(t) }
+
+// Leave says goodbye as a browser does; Close is to follow.
+func (s *Socket) Leave() error {
+	return s.write(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
+}
+
+// IsTimeout reports whether a read ended because its deadline had come.
+func IsTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // Close drops the connection.
 func (s *Socket) Close() error { return s.conn.Close() }
