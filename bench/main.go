@@ -17,6 +17,7 @@ import (
 
 	"clientele/bench/idle"
 	"clientele/bench/inbound"
+	"clientele/bench/inbox"
 	"clientele/bench/push"
 	"clientele/bench/reconnect"
 	"clientele/bench/rig"
@@ -26,12 +27,14 @@ import (
 type commands struct {
 	Inbound   inboundCommand   `cmd:"" help:"Messages in: stored, counted, pushed."`
 	Push      pushCommand      `cmd:"" help:"From COMMIT to the client."`
+	Inbox     inboxCommand     `cmd:"" help:"The page that an advisor's app opens with."`
 	Idle      idleCommand      `cmd:"" help:"Memory of an idle subscriber."`
 	Reconnect reconnectCommand `cmd:"" help:"Everybody comes back at once."`
 	Soak      soakCommand      `cmd:"" help:"Clients come and go for a long time."`
 }
 
 type (
+	inboxCommand     struct{ inbox.Options }
 	inboundCommand   struct{ inbound.Options }
 	pushCommand      struct{ push.Options }
 	idleCommand      struct{ idle.Options }
@@ -67,6 +70,12 @@ func (c *reconnectCommand) Run(ctx context.Context) error {
 func (c *soakCommand) Run(ctx context.Context) error {
 	c.Say = os.Stderr
 	return show(soak.Run(ctx, c.Options))
+}
+
+// Run measures.
+func (c *inboxCommand) Run(ctx context.Context) error {
+	c.Say = os.Stderr
+	return show(inbox.Run(ctx, c.Options))
 }
 
 func show(l *rig.Line, err error) error {

@@ -210,4 +210,3 @@ func floor(ctx context.Context, r *rig.Rig, o Options, size int) (took time.Dura
 	}, func(int, []byte) error { return nil })
 	return took, err
 }
-

@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
 	"sync"
 	"time"
 
@@ -16,13 +14,7 @@ import (
 
 // Bare is the floor of everything that has to do with connections: a process that accepts them,
 // keeps one goroutine with a stack of 4 KiB for each, and writes frames to them when it is told to.
-type Bare struct {
-	// Addr is HOST:PORT.
-	Addr    string
-	process *Process
-	in      io.WriteCloser
-	words   *tail
-}
+type Bare struct{ *Helper }
 
 // StartBare starts it. Stop it.
 func StartBare(ctx context.Context, stamps *Stamps) (*Bare, error) {
@@ -30,37 +22,9 @@ func StartBare(ctx context.Context, stamps *Stamps) (*Bare, error) {
 	if stamps != nil {
 		env = append(env, stampsEnv+"="+stamps.file)
 	}
-	self, env, err := helper("bare", env...)
-	if err != nil {
-		return nil, err
-	}
-	b := &Bare{words: &tail{}}
-	cmd := exec.Command(self) //nolint:gosec,noctx // this program; Stop ends it.
-	cmd.Env, cmd.Stderr = env, b.words
-	if b.in, err = cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, in, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	cmd.Stdout = in
-	b.process, err = startProcess("the bare server", cmd)
-	_ = in.Close() // the process has its own
-	if err != nil {
-		return nil, err
-	}
-	printed := lines(out)
-	ctx, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	if b.Addr, err = awaitLine(ctx, printed, readyLine, b.process.ended); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, b.words)
-	}
-	return b, nil
+	h, err := startHelper(ctx, "bare", env)
+	return &Bare{h}, err
 }
-
-// PID is its process.
-func (b *Bare) PID() int { return b.process.PID() }
 
 // Write has it write frame i to every connection of the group i modulo the number of groups, n
 // times, rate times a second; 0: as fast as it can. A frame has size bytes of text that begins as a
@@ -69,9 +33,6 @@ func (b *Bare) Write(n, rate, groups, size int) error {
 	_, err := fmt.Fprintf(b.in, "write %d %d %d %d\n", n, rate, groups, size)
 	return err
 }
-
-// Stop ends it.
-func (b *Bare) Stop() error { return b.process.Stop() }
 
 // GreetBare connects to it and asks for n frames of size bytes at once.
 func GreetBare(ctx context.Context, addr string, source net.Addr, n, size int) (*Socket, error) {
@@ -121,7 +82,7 @@ func bare(ctx context.Context) error {
 	context.AfterFunc(ctx, func() { _ = l.Close() })
 	all := &bareConns{groups: map[int][]net.Conn{}}
 	go all.command(ctx, stamps)
-	fmt.Println(readyLine + l.Addr().String())
+	Ready(l.Addr().String())
 	for {
 		conn, err := l.Accept()
 		if ctx.Err() != nil {

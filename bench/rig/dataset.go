@@ -17,6 +17,9 @@ type Shape struct {
 	Advisors  int `default:"1000" help:"ACTIVE advisors of the account."`
 	Customers int `default:"10000" help:"Customers, bound evenly."`
 	Messages  int `default:"1000000" help:"Messages present, written by the customers evenly over the past 30 days."`
+	// First is how many of the customers are the first advisor's, the others being bound evenly to
+	// the others; 0: evenly to all.
+	First int `kong:"-"`
 }
 
 // Dataset is an account with its advisors, customers and messages in a database of its own. One
@@ -39,13 +42,16 @@ const (
 // AdvisorOpenID is the openid of the i-th advisor, from 0.
 func AdvisorOpenID(i int) string { return fmt.Sprintf("oBenchAdvisor%015d", i) }
 
-// CustomerOpenID is the openid of the i-th customer, from 0, who is bound to advisor i modulo the
-// number of advisors.
+// CustomerOpenID is the openid of the i-th customer, from 0, who is bound to advisor i modulo their
+// number unless Shape.First says otherwise.
 func CustomerOpenID(i int) string { return fmt.Sprintf("oBenchCustomer%014d", i) }
 
 // ensureDataset finds or makes the data set of a shape.
 func ensureDataset(ctx context.Context, d *Database, shape Shape, say func(string, ...any)) (*Dataset, error) {
 	set := &Dataset{Shape: shape, Name: fmt.Sprintf("clientele_bench_%d_%d_%d", shape.Advisors, shape.Customers, shape.Messages)}
+	if shape.First > 0 {
+		set.Name += fmt.Sprintf("_%d", shape.First)
+	}
 	server, err := d.Open("")
 	if err != nil {
 		return nil, err
@@ -148,12 +154,34 @@ func (set *Dataset) people(ctx context.Context, s *store.Store) ([]models.Key, e
 }
 
 // share is how many customers the i-th advisor has.
-func (set *Dataset) share(i int) int { return (set.Customers + set.Advisors - 1 - i) / set.Advisors }
+func (set *Dataset) share(i int) int {
+	n, parts := set.Customers, set.Advisors
+	if set.First > 0 && parts > 1 {
+		if i == 0 {
+			return set.First
+		}
+		n, parts, i = n-set.First, parts-1, i-1
+	}
+	return (n + parts - 1 - i) / parts
+}
+
+// advisorOf is the number of the i-th customer's advisor.
+func (set *Dataset) advisorOf(i int) int {
+	if set.First > 0 && set.Advisors > 1 {
+		if i < set.First {
+			return 0
+		}
+		return 1 + (i-set.First)%(set.Advisors-1)
+	}
+	return i % set.Advisors
+}
 
 const (
-	past      = 30 * 24 * time.Hour // over which messages are spread
-	fillRows  = 1_000               // rows of a statement
-	eachReply = 4                   // every so many messages is the advisor's
+	past       = 30 * 24 * time.Hour // over which messages are spread
+	fillRows   = 1_000               // rows of a statement
+	window     = 48 * time.Hour      // for which a message lets the advisor answer
+	windowLeft = 5
+	eachReply  = 4 // every so many messages is the advisor's
 )
 
 // customers writes customers, conversations and messages. Customers take turns, so that each
@@ -165,12 +193,12 @@ func (set *Dataset) customers(ctx context.Context, db *sql.DB, advisors []models
 	messageAt := func(i int) time.Time { return now.Add(-time.Minute - past + time.Duration(i)*turn) }
 
 	people := NewRows("customer (account_id, id, openid, nickname, follow_state, followed_at, advisor_id, bound_at, bound_source, last_interaction_at, created_at, updated_at)", "")
-	talks := NewRows("conversation (account_id, customer_id, advisor_id, active_at, last_message_id, unread, last_customer_at, last_advisor_at, created_at, updated_at)", "")
+	talks := NewRows("conversation (account_id, customer_id, advisor_id, active_at, last_message_id, unread, last_customer_at, last_advisor_at, window_end, window_left, window_no, window_from, created_at, updated_at)", "")
 	bound := NewRows("binding (account_id, id, customer_id, advisor_id, change_kind, source, at)", "")
 	keys := make([]models.Key, set.Customers)
 	for i := range keys {
 		keys[i] = KeyAt(begin, i)
-		advisor := advisors[i%len(advisors)]
+		advisor := advisors[set.advisorOf(i)]
 		at := models.At(begin)
 		last, lastCustomer, lastAdvisor := set.lastMessages(i)
 		var lastKey models.Key
@@ -186,7 +214,8 @@ func (set *Dataset) customers(ctx context.Context, db *sql.DB, advisors []models
 		}
 		people.Add(set.Account, keys[i], CustomerOpenID(i), fmt.Sprintf("Customer %d", i), string(models.Following), at,
 			advisor, at, string(models.SourceConsole), instant(lastCustomer), at, active)
-		talks.Add(set.Account, keys[i], advisor, active, lastKey, min(2, lastCustomer+1), instant(lastCustomer), instant(lastAdvisor), at, active)
+		talks.Add(set.Account, keys[i], advisor, active, lastKey, min(2, lastCustomer+1), instant(lastCustomer), instant(lastAdvisor),
+			instant(lastCustomer).Add(window), windowLeft, 1, instant(lastCustomer), at, active)
 		bound.Add(set.Account, KeyAt(begin, set.Customers+i), keys[i], advisor, string(models.BindingBound), string(models.SourceConsole), at)
 		if people.Len() == fillRows || i == len(keys)-1 {
 			if err := errors.Join(people.Flush(ctx, db), talks.Flush(ctx, db), bound.Flush(ctx, db)); err != nil {
@@ -202,7 +231,7 @@ func (set *Dataset) customers(ctx context.Context, db *sql.DB, advisors []models
 			direction, status = models.FromAdvisor, models.StatusSent
 		}
 		c := i % set.Customers
-		messages.Add(set.Account, KeyAt(messageAt(i), i), keys[c], advisors[c%len(advisors)], string(direction), string(models.ContentText),
+		messages.Add(set.Account, KeyAt(messageAt(i), i), keys[c], advisors[set.advisorOf(c)], string(direction), string(models.ContentText),
 			fmt.Sprintf("Message %d: is the green tea of this spring in the shop again?", i), string(status), at, at, at)
 		if messages.Len() == fillRows || i == set.Messages-1 {
 			if err := messages.Flush(ctx, db); err != nil {

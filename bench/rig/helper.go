@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"strings"
@@ -93,7 +95,7 @@ func product(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.Serve(ctx, l, func() { fmt.Println(readyLine + l.Addr().String()) })
+	return a.Serve(ctx, l, func() { Ready(l.Addr().String()) })
 }
 
 // What the helpers print before their addresses; serve prints readyLine too.
@@ -137,11 +139,64 @@ func textNumber(text string) int {
 	return n
 }
 
+// Ready is what a helper says once it answers at HOST:PORT.
+func Ready(addr string) { fmt.Println(readyLine + addr) }
+
 // helper is the command that starts this program as a helper.
-func helper(name string, env ...string) (string, []string, error) {
+func helper(name string, env []string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", nil, errors.Join(errors.New("find this program"), err)
+		return nil, err
 	}
-	return self, append(append(os.Environ(), helperEnv+"="+name), env...), nil
+	cmd := exec.Command(self) //nolint:gosec,noctx // this program; Stop ends it, in order.
+	cmd.Env = append(append(os.Environ(), helperEnv+"="+name), env...)
+	return cmd, nil
 }
+
+// Helper is a process of this program that is something else.
+type Helper struct {
+	// Addr is HOST:PORT.
+	Addr    string
+	process *Process
+	in      io.WriteCloser
+}
+
+// StartHelper starts the helper of a name with variables of its environment. Stop it.
+func (r *Rig) StartHelper(ctx context.Context, name string, env ...string) (*Helper, error) {
+	return startHelper(ctx, name, env)
+}
+
+func startHelper(ctx context.Context, name string, env []string) (*Helper, error) {
+	cmd, err := helper(name, env)
+	if err != nil {
+		return nil, err
+	}
+	h, words := &Helper{}, &tail{}
+	cmd.Stderr = words
+	if h.in, err = cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout = in
+	h.process, err = startProcess(name, cmd)
+	_ = in.Close() // the process has its own
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	printed := lines(out)
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	if h.Addr, err = awaitLine(ctx, printed, readyLine, h.process.ended); err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w\n%s", name, err, words), h.Stop())
+	}
+	return h, nil
+}
+
+// PID is its process.
+func (h *Helper) PID() int { return h.process.PID() }
+
+// Stop ends it.
+func (h *Helper) Stop() error { return h.process.Stop() }

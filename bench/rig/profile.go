@@ -32,7 +32,8 @@ func (r *Rig) StartProfile(ctx context.Context, program string, over time.Durati
 		for _, kind := range []string{"heap", "mutex", "block", "allocs", "goroutine"} {
 			err = errors.Join(err, fetch(ctx, base+kind, file(kind)))
 		}
-		return err
+		// What is live is known only after a collection.
+		return errors.Join(err, fetch(ctx, base+"heap?gc=1", file("live")))
 	}
 }
 

@@ -80,10 +80,7 @@ func (r *Rig) command(ctx context.Context, s *Server, stamps *Stamps) (_ *exec.C
 		if r.Profile != "" {
 			settings = append(settings, profileEnv+"=on")
 		}
-		self, env, err := helper("product", settings...)
-		cmd := exec.Command(self) //nolint:gosec,noctx // this program; Stop ends it, in order.
-		cmd.Env = env
-		return cmd, err
+		return helper("product", settings)
 	}
 	binary := r.Binary
 	if binary == "" {
