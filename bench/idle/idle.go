@@ -17,6 +17,7 @@ type Options struct {
 	rig.Shape
 
 	Subscribers int           `default:"10000" help:"Connections with a subscription to messages, spread evenly over the advisors."`
+	Ramp        int           `default:"500" help:"Connects a second; 0: all at once, which leaves a heap as large as the storm was."`
 	Settle      time.Duration `default:"30s" help:"Time between the last connect and the measurement."`
 	Before      time.Duration `default:"10s" help:"Time between the product's start and the first measurement."`
 }
@@ -47,6 +48,7 @@ func Run(ctx context.Context, o Options) (_ *rig.Line, err error) {
 // state is what a process keeps.
 type state struct {
 	pss     int64
+	live    float64
 	figures map[string]float64
 }
 
@@ -56,6 +58,7 @@ func observe(ctx context.Context, r *rig.Rig) (s state, err error) {
 		return s, err
 	}
 	s.figures, err = r.Metrics(ctx)
+	s.live = rig.LiveHeap(s.figures)
 	return s, err
 }
 
@@ -73,12 +76,12 @@ func product(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (each floa
 	}
 	r.Tell("connecting %d subscribers", o.Subscribers)
 	began := time.Now()
-	apps, err := r.OpenSubscribers(ctx, o.Subscribers, nil)
+	apps, err := r.OpenSubscribers(ctx, o.Subscribers, o.Ramp, nil)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, apps.Close()) }()
-	connected := time.Since(began)
+	took := time.Since(began)
 	stop := r.StartProfile(ctx, "idle", o.Settle)
 	r.Tell("waiting for %s", o.Settle)
 	if err := rig.Sleep(ctx, o.Settle); err != nil {
@@ -102,7 +105,7 @@ func product(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (each floa
 		Add("heap_kib_each", grown("go_memstats_heap_inuse_bytes")/1024/n).
 		Add("stack_kib_each", grown("go_memstats_stack_inuse_bytes")/1024/n).
 		Add("heap_idle_kib_each", (grown("go_memstats_heap_idle_bytes")-grown("go_memstats_heap_released_bytes"))/1024/n).
-		Add("pss_mib", float64(after.pss)/(1<<20)).Add("connect_ms", connected)
+		Add("live_kib_each", (after.live-before.live)/1024/n).Add("pss_mib", float64(after.pss)/(1<<20)).Add("connect_s", took.Seconds()).Add("ramp", o.Ramp)
 	return each, stop()
 }
 

@@ -65,7 +65,7 @@ func measure(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (perSecond
 	r.Tell("subscribing %d advisors", o.Advisors)
 	// When the message of each number arrived.
 	arrived := make([]atomic.Int64, int(o.Open.Seconds()*float64(o.Rate)))
-	apps, err := r.OpenSubscribers(ctx, o.Advisors, func(_ int, text []byte, at time.Time) {
+	apps, err := r.OpenSubscribers(ctx, o.Advisors, 0, func(_ int, text []byte, at time.Time) {
 		if n := rig.Number(text); n >= 0 && n < len(arrived) {
 			arrived[n].Store(at.UnixNano())
 		}

@@ -78,7 +78,7 @@ func product(ctx context.Context, r *rig.Rig, o Options, n int, l *rig.Line) (si
 	share := (o.Subscribers + o.Advisors - 1) / o.Advisors
 	took := &times{of: make([]int64, n*share)}
 	var unstamped, bytes atomic.Int64
-	apps, err := r.OpenSubscribers(ctx, o.Subscribers, func(_ int, text []byte, at time.Time) {
+	apps, err := r.OpenSubscribers(ctx, o.Subscribers, 0, func(_ int, text []byte, at time.Time) {
 		i := rig.Number(text)
 		if i < 0 || i >= n {
 			return

@@ -75,11 +75,9 @@ func product(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (took time
 	if err := p.Rounds(ctx, o.Behind); err != nil {
 		return 0, 0, err
 	}
-	tokens := make([]string, min(o.Advisors, o.Clients))
-	for i := range tokens {
-		if tokens[i], err = r.AdvisorToken(i); err != nil {
-			return 0, 0, err
-		}
+	tokens, err := r.AdvisorTokens(o.Clients)
+	if err != nil {
+		return 0, 0, err
 	}
 	r.Tell("%d clients come back", o.Clients)
 	stop := r.StartProfile(ctx, "reconnect", 3*time.Second)
@@ -114,7 +112,7 @@ func meet(ctx context.Context, r *rig.Rig, o Options, p *rig.Platform) (all []cl
 	r.Tell("connecting %d clients", o.Clients)
 	all = make([]client, o.Clients)
 	var bytes atomic.Int64
-	apps, err := r.OpenSubscribers(ctx, o.Clients, func(i int, text []byte, _ time.Time) {
+	apps, err := r.OpenSubscribers(ctx, o.Clients, 0, func(i int, text []byte, _ time.Time) {
 		bytes.Store(int64(len(text)))
 		all[i] = client{cursor: rig.Cursor(text), sequence: rig.Sequence(text)}
 	})

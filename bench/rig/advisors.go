@@ -17,9 +17,8 @@ const dialers = 32
 // twenty thousand.
 const sources = 8
 
-// DialAdvisors opens n connections, the i-th as advisor i modulo their number. What was opened is
-// answered also with an error, for the caller to close.
-func DialAdvisors(ctx context.Context, r *Rig, n int) ([]*Socket, error) {
+// AdvisorTokens are the tokens of the first n advisors, or of all where there are fewer.
+func (r *Rig) AdvisorTokens(n int) ([]string, error) {
 	tokens := make([]string, min(n, r.Set.Advisors))
 	for i := range tokens {
 		var err error
@@ -27,12 +26,11 @@ func DialAdvisors(ctx context.Context, r *Rig, n int) ([]*Socket, error) {
 			return nil, err
 		}
 	}
-	return dialAll(ctx, n, func(i int, source net.Addr) (*Socket, error) {
-		return Dial(ctx, r.Server.Addr, source, tokens[i%len(tokens)])
-	})
+	return tokens, nil
 }
 
-// dialAll opens n connections, some at a time.
+// dialAll opens n connections, some at a time. What was opened is answered also with an error, for
+// the caller to close.
 func dialAll(ctx context.Context, n int, dial func(i int, source net.Addr) (*Socket, error)) ([]*Socket, error) {
 	sockets, errs := make([]*Socket, n), make([]error, dialers)
 	var wg sync.WaitGroup
@@ -40,11 +38,11 @@ func dialAll(ctx context.Context, n int, dial func(i int, source net.Addr) (*Soc
 		wg.Go(func() {
 			for i := d; i < n && ctx.Err() == nil; i += dialers {
 				s, err := dial(i, Source(i))
+				sockets[i] = s
 				if err != nil {
 					errs[d] = fmt.Errorf("connection %d: %w", i, err)
 					return
 				}
-				sockets[i] = s
 			}
 		})
 	}

@@ -17,13 +17,14 @@ import (
 // Line is a line of figures: the program's name, then key=value in the order they were added.
 // Values with blanks are quoted.
 type Line struct {
-	b     strings.Builder
-	times map[string][]int64
+	b       strings.Builder
+	figures map[string]string
+	times   map[string][]int64
 }
 
 // NewLine begins a line.
 func NewLine(program string) *Line {
-	l := &Line{}
+	l := &Line{figures: map[string]string{}, times: map[string][]int64{}}
 	l.b.WriteString(program)
 	return l
 }
@@ -42,6 +43,7 @@ func (l *Line) Add(key string, value any) *Line {
 	default:
 		text = fmt.Sprint(v)
 	}
+	l.figures[key] = text
 	if text == "" || strings.ContainsAny(text, " \"=") {
 		text = strconv.Quote(text)
 	}
@@ -51,13 +53,13 @@ func (l *Line) Add(key string, value any) *Line {
 
 // AddQuantiles adds the median, the 99th percentile and the most of times in nanoseconds.
 func (l *Line) AddQuantiles(name string, times []int64) *Line {
-	if l.times == nil {
-		l.times = map[string][]int64{}
-	}
 	l.times[name] = times
 	q := Quantiles(times, 0.5, 0.99, 1)
 	return l.Add(name+"_p50_ms", q[0]).Add(name+"_p99_ms", q[1]).Add(name+"_max_ms", q[2])
 }
+
+// Figures are the figures as text.
+func (l *Line) Figures() map[string]string { return l.figures }
 
 // Quantile is a quantile of times that were added by name.
 func (l *Line) Quantile(name string, share float64) time.Duration {

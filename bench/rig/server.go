@@ -196,3 +196,9 @@ func (r *Rig) Metrics(ctx context.Context) (map[string]float64, error) {
 	}
 	return figures, nil
 }
+
+// LiveHeap is how many bytes of the heap were live when the collector last ended, as its next goal
+// tells: with GOGC at 100 that is twice them and the stacks.
+func LiveHeap(figures map[string]float64) float64 {
+	return (figures["go_memstats_next_gc_bytes"] - figures["go_memstats_stack_inuse_bytes"]) / 2
+}

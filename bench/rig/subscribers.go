@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -30,28 +31,40 @@ type Subscribers struct {
 }
 
 // OpenSubscribers connects n subscribers, the i-th as advisor i modulo their number, and returns
-// when the product counts all of their subscriptions as open. seen is told of every event, its
-// text good until it returns, and when the last byte of it was read; it is called by a goroutine
-// for each subscriber. Close it.
-func (r *Rig) OpenSubscribers(ctx context.Context, n int, seen func(subscriber int, text []byte, at time.Time)) (_ *Subscribers, err error) {
+// when the product counts all of their subscriptions as open. They come rate a second; 0: as fast
+// as they can. seen is told of every event, its text good until it returns, and when the last byte
+// of it was read; it is called by a goroutine for each subscriber. Close it.
+func (r *Rig) OpenSubscribers(ctx context.Context, n, rate int, seen func(subscriber int, text []byte, at time.Time)) (_ *Subscribers, err error) {
 	s := &Subscribers{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
+	tokens, err := r.AdvisorTokens(n)
+	if err != nil {
+		return nil, err
+	}
 	open, err := r.subscriptions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if s.sockets, err = DialAdvisors(ctx, r, n); err != nil {
-		return nil, err
-	}
-	for i, socket := range s.sockets {
-		if err := socket.Subscribe(Document, nil); err != nil {
+	begin := time.Now()
+	s.sockets, err = dialAll(ctx, n, func(i int, source net.Addr) (*Socket, error) {
+		if rate > 0 {
+			if err := Sleep(ctx, time.Until(begin.Add(time.Duration(i)*time.Second/time.Duration(rate)))); err != nil {
+				return nil, err
+			}
+		}
+		socket, err := Dial(ctx, r.Server.Addr, source, tokens[i%len(tokens)])
+		if err != nil {
 			return nil, err
 		}
 		s.wg.Go(func() { s.read(i, socket, seen) })
+		return socket, socket.Subscribe(Document, nil)
+	})
+	if err != nil {
+		return nil, err
 	}
 	// A subscription begins when the server has parked it; nothing tells the client.
 	return s, Await(ctx, "subscriptions", func() (bool, error) {

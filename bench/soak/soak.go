@@ -49,11 +49,9 @@ func Run(ctx context.Context, o Options) (_ *rig.Line, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	tokens := make([]string, o.Advisors)
-	for i := range tokens {
-		if tokens[i], err = r.AdvisorToken(i); err != nil {
-			return nil, err
-		}
+	tokens, err := r.AdvisorTokens(o.Advisors)
+	if err != nil {
+		return nil, err
 	}
 	c := &crowd{r: r, o: o, tokens: tokens}
 	var samples []sample
@@ -180,8 +178,7 @@ func quiet(ctx context.Context, r *rig.Rig, at time.Duration) (sample, error) {
 		if g := m["go_goroutines"]; i == 0 || g < s.goroutines {
 			s.goroutines = g
 		}
-		// The collector starts anew at twice what was live when it last ended.
-		s.live, s.inUse = m["go_memstats_next_gc_bytes"]/2/mib, m["go_memstats_heap_inuse_bytes"]/mib
+		s.live, s.inUse = rig.LiveHeap(m)/mib, m["go_memstats_heap_inuse_bytes"]/mib
 		if err := rig.Sleep(ctx, between); err != nil {
 			return s, err
 		}
