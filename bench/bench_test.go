@@ -27,18 +27,29 @@ func TestMain(m *testing.M) {
 // patience bounds a program that takes seconds.
 const patience = 3 * time.Minute
 
+// place is which database a program runs on.
+type place int
+
+const (
+	// shared is the server that other tests use, where one is named.
+	shared place = iota
+	// private is the programs' own, with nobody else on it.
+	private
+)
+
 // figures runs a program at a size that says nothing about speed and answers its line, so that the
 // programs do not rot. Where no database can be had the test ends here.
-func figures(t *testing.T, name string, run func(context.Context, rig.Flags) (*rig.Line, error)) map[string]string {
+func figures(t *testing.T, p place, name string, run func(context.Context, rig.Flags) (*rig.Line, error)) map[string]string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	f := rig.Flags{BufferPool: "64M"}
-	// A server that is there is used; its database is gone when the test ends.
-	if dsn := os.Getenv(testkit.MySQLEnv); dsn == testkit.NoMySQL {
+	f := rig.Flags{BufferPool: "64M", Inside: true, Say: t.Output()}
+	switch dsn := os.Getenv(testkit.MySQLEnv); {
+	case dsn == testkit.NoMySQL:
 		testkit.Missing(t, testkit.NeedMySQL, errors.New(testkit.MySQLEnv+"="+dsn))
+	case p == shared:
+		f.DSN = dsn
 	}
-	f.Say = t.Output()
 	l, err := run(ctx, f)
 	if errors.Is(err, rig.ErrNoDatabase) {
 		testkit.Missing(t, testkit.NeedMySQL, err)
@@ -67,7 +78,7 @@ func positive(t *testing.T, got map[string]string, names ...string) {
 func tiny() rig.Shape { return rig.Shape{Advisors: 10, Customers: 60, Messages: 300} }
 
 func TestInbound(t *testing.T) {
-	got := figures(t, "inbound", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
+	got := figures(t, shared, "inbound", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
 		return inbound.Run(ctx, inbound.Options{
 			Flags: f, Shape: tiny(), Connections: 8, Warm: 200 * time.Millisecond, Saturated: time.Second,
 			Rate: 100, Open: time.Second, Floor: time.Second, FloorLanes: 2, FloorBatch: 10,
@@ -80,7 +91,7 @@ func TestInbound(t *testing.T) {
 }
 
 func TestPush(t *testing.T) {
-	got := figures(t, "push", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
+	got := figures(t, shared, "push", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
 		return push.Run(ctx, push.Options{
 			Flags: f, Shape: tiny(), Subscribers: 30, Connections: 8, Rate: 100, Warm: 200 * time.Millisecond, Time: time.Second,
 		})
@@ -92,14 +103,15 @@ func TestPush(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
-	got := figures(t, "idle", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
+	got := figures(t, shared, "idle", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
 		return idle.Run(ctx, idle.Options{Flags: f, Shape: tiny(), Subscribers: 300, Ramp: 500, Settle: time.Second, Before: time.Second})
 	})
 	positive(t, got, "kib_each", "goroutines_each", "floor_kib_each", "ratio")
 }
 
+// Statements are counted, so nobody else may ask any.
 func TestInbox(t *testing.T) {
-	got := figures(t, "inbox", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
+	got := figures(t, private, "inbox", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
 		return inbox.Run(ctx, inbox.Options{
 			Flags: f, Advisors: 2, Customers: 60, Messages: 3, Page: 50, AtOnce: 4, Warm: 100 * time.Millisecond, Time: 500 * time.Millisecond,
 			Large: 2_000, LargeAdvisor: 500,
@@ -114,14 +126,14 @@ func TestInbox(t *testing.T) {
 }
 
 func TestReconnect(t *testing.T) {
-	got := figures(t, "reconnect", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
+	got := figures(t, shared, "reconnect", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
 		return reconnect.Run(ctx, reconnect.Options{Flags: f, Shape: tiny(), Clients: 100, Behind: 3, Connections: 8, Within: time.Minute})
 	})
 	positive(t, got, "all_s", "floor_s", "ratio")
 }
 
 func TestSoak(t *testing.T) {
-	got := figures(t, "soak", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
+	got := figures(t, shared, "soak", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
 		return soak.Run(ctx, soak.Options{
 			Flags: f, Shape: tiny(), Time: 3 * time.Second, Round: time.Second, Clients: 20, Stay: 300 * time.Millisecond, Connections: 4, Rate: 50,
 		})

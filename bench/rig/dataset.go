@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -46,11 +47,16 @@ func AdvisorOpenID(i int) string { return fmt.Sprintf("oBenchAdvisor%015d", i) }
 // number unless Shape.First says otherwise.
 func CustomerOpenID(i int) string { return fmt.Sprintf("oBenchCustomer%014d", i) }
 
-// ensureDataset finds or makes the data set of a shape.
-func ensureDataset(ctx context.Context, d *Database, shape Shape, say func(string, ...any)) (*Dataset, error) {
+// ensureDataset finds or makes the data set of a shape. One that is not to be kept has a name that
+// no other run has.
+func ensureDataset(ctx context.Context, d *Database, shape Shape, keep bool, say func(string, ...any)) (*Dataset, error) {
 	set := &Dataset{Shape: shape, Name: fmt.Sprintf("clientele_bench_%d_%d_%d", shape.Advisors, shape.Customers, shape.Messages)}
 	if shape.First > 0 {
 		set.Name += fmt.Sprintf("_%d", shape.First)
+	}
+	if !keep {
+		key := models.NewKey()
+		set.Name += "_" + hex.EncodeToString(key[10:])
 	}
 	server, err := d.Open("")
 	if err != nil {
@@ -69,7 +75,25 @@ func ensureDataset(ctx context.Context, d *Database, shape Shape, say func(strin
 			return nil, err
 		}
 	}
-	return set, set.fill(ctx, d)
+	if err := set.fill(ctx, d); err != nil {
+		return nil, errors.Join(err, set.drop(d))
+	}
+	return set, nil
+}
+
+// dropTime is how long the removal of a data set may take.
+const dropTime = time.Minute
+
+func (set *Dataset) drop(d *Database) error {
+	ctx, cancel := context.WithTimeout(context.Background(), dropTime)
+	defer cancel()
+	server, err := d.Open("")
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	_, err = server.ExecContext(ctx, "DROP DATABASE IF EXISTS "+set.Name)
+	return err
 }
 
 // find reports whether the data set is there whole. Its mark is the last that fill writes.
@@ -123,7 +147,48 @@ func (set *Dataset) fill(ctx context.Context, d *Database) (err error) {
 	if err := set.customers(ctx, db, advisors); err != nil {
 		return err
 	}
+	if d.Process != nil {
+		if err := settle(ctx, db); err != nil {
+			return err
+		}
+	}
 	_, err = db.ExecContext(ctx, "CREATE TABLE bench_whole (id INT NOT NULL PRIMARY KEY)")
+	return err
+}
+
+const (
+	settleTime = 3 * time.Minute
+	cleanPages = 200 // that stay dirty, of those that a minute of nothing dirties
+)
+
+// settle returns when the database has written what was filled and knows how much it is, so that
+// neither falls into a measurement.
+func settle(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "ANALYZE TABLE customer, conversation, message")
+	if err == nil {
+		err = rows.Close()
+	}
+	if err != nil {
+		return err
+	}
+	var before float64
+	if err := db.QueryRowContext(ctx, "SELECT @@GLOBAL.innodb_max_dirty_pages_pct").Scan(&before); err != nil {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, "SET GLOBAL innodb_max_dirty_pages_pct = 0"); err != nil {
+		return err
+	}
+	until := time.Now().Add(settleTime)
+	for dirty := cleanPages + 1; dirty > cleanPages && time.Now().Before(until); {
+		var name string
+		if err := db.QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'").Scan(&name, &dirty); err != nil {
+			return err
+		}
+		if err := Sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	_, err = db.ExecContext(ctx, fmt.Sprintf("SET GLOBAL innodb_max_dirty_pages_pct = %g", before))
 	return err
 }
 

@@ -14,13 +14,16 @@ import (
 // Flags are what every program takes.
 type Flags struct {
 	Data       string `placeholder:"FOLDER" help:"Folder of the private database, on a real disk; without it a temporary one."`
-	Keep       bool   `help:"Leave the database's folder, so that the next run with the same --data finds its data set made."`
+	Keep       bool   `help:"Leave the data set, so that the next run with the same --data or --dsn finds it made."`
 	DSN        string `placeholder:"DSN" help:"Use this MariaDB or MySQL, on which databases may be made, instead of a private one."`
 	BufferPool string `default:"1G" placeholder:"SIZE" help:"The private database's buffer pool."`
 	Binary     string `placeholder:"FILE" help:"The product's binary; without it, it is built."`
 	Profile    string `placeholder:"FOLDER" help:"Write profiles of the product: of the processor over the measured time; of locks, blocking, allocations and goroutines at its end. The product is then built into this program and started from it."`
 	Lanes      int    `help:"The product's --lanes; 0 for its default."`
 
+	// Inside starts the product from this program instead of its binary: what tests do, to build it
+	// once.
+	Inside bool `kong:"-"`
 	// Say is told what is being done; nil: nobody.
 	Say io.Writer `kong:"-"`
 }
@@ -59,7 +62,12 @@ func New(ctx context.Context, f Flags, shape Shape) (_ *Rig, err error) {
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	r.Set, err = ensureDataset(ctx, r.Database, shape, r.Tell)
+	if r.Database.folder != "" {
+		if kind := filesystem(r.Database.folder); kind == "tmpfs" || kind == "ramfs" {
+			r.Tell("THE DATABASE IS ON %s AND PAYS NOTHING FOR DURABILITY; name a folder on a disk with --data", kind)
+		}
+	}
+	r.Set, err = ensureDataset(ctx, r.Database, shape, f.Keep, r.Tell)
 	return r, err
 }
 
@@ -70,9 +78,13 @@ func (r *Rig) Tell(format string, args ...any) {
 	}
 }
 
-// Close stops whatever was started.
+// Close stops whatever was started, and removes what is not to be kept.
 func (r *Rig) Close() error {
-	return errors.Join(r.StopServer(), r.Database.Close())
+	err := r.StopServer()
+	if r.Set != nil && r.Database.Process == nil && !r.Keep {
+		err = errors.Join(err, r.Set.drop(r.Database))
+	}
+	return errors.Join(err, r.Database.Close())
 }
 
 // tokenLife outlasts every run.

@@ -73,7 +73,7 @@ func (r *Rig) command(ctx context.Context, s *Server, stamps *Stamps) (_ *exec.C
 	if r.Lanes > 0 {
 		settings = append(settings, "CLIENTELE_LANES="+strconv.Itoa(r.Lanes))
 	}
-	if stamps != nil || r.Profile != "" {
+	if stamps != nil || r.Profile != "" || r.Inside {
 		if stamps != nil {
 			settings = append(settings, stampsEnv+"="+stamps.file)
 		}
