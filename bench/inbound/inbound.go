@@ -74,10 +74,7 @@ func measure(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (perSecond
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, apps.Close()) }()
-	p, err := r.OpenPlatform(ctx, o.Connections)
-	if err != nil {
-		return 0, err
-	}
+	p := r.NewPlatform(o.Connections)
 	defer func() { err = errors.Join(err, p.Close()) }()
 	r.Tell("warming up for %s", o.Warm)
 	if _, err := p.Saturate(ctx, o.Warm); err != nil {

@@ -95,10 +95,7 @@ func product(ctx context.Context, r *rig.Rig, o Options, n int, l *rig.Line) (si
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, apps.Close()) }()
-	p, err := r.OpenPlatform(ctx, o.Connections)
-	if err != nil {
-		return 0, err
-	}
+	p := r.NewPlatform(o.Connections)
 	defer func() { err = errors.Join(err, p.Close()) }()
 	r.Tell("warming up for %s", o.Warm)
 	if err := p.Steady(ctx, int(o.Warm.Seconds()*float64(o.Rate)), o.Rate); err != nil {

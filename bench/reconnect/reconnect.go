@@ -3,9 +3,11 @@
 package reconnect
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,14 +60,38 @@ type client struct {
 	sequence int64
 }
 
+// errUnavailable is the product's word for "come back": a client does.
+var errUnavailable = errors.New("UNAVAILABLE")
+
+// retryAfter is how long a client waits at least before it subscribes again; twice that at most.
+const retryAfter = 250 * time.Millisecond
+
+// catchUp subscribes from the client's cursor and returns once n events have come, one after the
+// other.
+func (c *client) catchUp(ctx context.Context, s *rig.Socket, n int) error {
+	if err := s.Subscribe(rig.Document, map[string]any{"after": c.cursor}); err != nil {
+		return err
+	}
+	return receive(ctx, s, n, func(text []byte) error {
+		if !rig.IsNext(text) {
+			if bytes.Contains(text, []byte(`"code":"UNAVAILABLE"`)) {
+				return errUnavailable
+			}
+			return fmt.Errorf("received %s", text)
+		}
+		if sequence := rig.Sequence(text); sequence != c.sequence+1 {
+			return fmt.Errorf("event %d after %d", sequence, c.sequence)
+		}
+		c.sequence++
+		return nil
+	})
+}
+
 func product(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (took time.Duration, size int, err error) {
 	if err := r.StartServer(ctx, nil); err != nil {
 		return 0, 0, err
 	}
-	p, err := r.OpenPlatform(ctx, o.Connections)
-	if err != nil {
-		return 0, 0, err
-	}
+	p := r.NewPlatform(o.Connections)
 	defer func() { err = errors.Join(err, p.Close()) }()
 	all, size, err := meet(ctx, r, o, p)
 	if err != nil {
@@ -82,28 +108,27 @@ func product(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (took time
 	r.Tell("%d clients come back", o.Clients)
 	stop := r.StartProfile(ctx, "reconnect", 3*time.Second)
 	usage := r.StartUsage()
-	dial := func(ctx context.Context, i int) (*rig.Socket, error) {
+	var again atomic.Int64
+	first, half, last, err := storm(ctx, o, func(ctx context.Context, i int) (*rig.Socket, error) {
 		s, err := rig.Dial(ctx, r.Server.Addr, rig.Source(i), tokens[i%len(tokens)])
 		if err != nil {
 			return nil, err
 		}
-		return s, s.Subscribe(rig.Document, map[string]any{"after": all[i].cursor})
-	}
-	next := func(i int, text []byte) error {
-		if !rig.IsNext(text) {
-			return fmt.Errorf("received %s", text)
+		for {
+			err := all[i].catchUp(ctx, s, o.Behind)
+			if !errors.Is(err, errUnavailable) {
+				return s, err
+			}
+			again.Add(1)
+			if err := rig.Sleep(ctx, retryAfter+rand.N(retryAfter)); err != nil { //nolint:gosec // chance, not secrecy.
+				return s, err
+			}
 		}
-		if sequence := rig.Sequence(text); sequence != all[i].sequence+1 {
-			return fmt.Errorf("event %d after %d", sequence, all[i].sequence)
-		}
-		all[i].sequence++
-		return nil
-	}
-	first, half, last, err := storm(ctx, o, dial, next)
+	})
 	if err != nil {
 		return 0, 0, err
 	}
-	l.Add("all_s", last.Seconds()).Add("first_s", first.Seconds()).Add("half_s", half.Seconds())
+	l.Add("all_s", last.Seconds()).Add("first_s", first.Seconds()).Add("half_s", half.Seconds()).Add("again", again.Load())
 	return last, size, errors.Join(usage.Stop(l, "all"), stop())
 }
 
@@ -132,10 +157,9 @@ func meet(ctx context.Context, r *rig.Rig, o Options, p *rig.Platform) (all []cl
 	})
 }
 
-// storm has all clients dial in the same instant, and each read the events it missed. It answers
-// when the first, half of them and the last had.
-func storm(ctx context.Context, o Options, dial func(context.Context, int) (*rig.Socket, error), next func(int, []byte) error,
-) (first, half, last time.Duration, err error) {
+// storm has all clients come back in the same instant; come returns when one has caught up. It
+// answers when the first, half of them and the last had.
+func storm(ctx context.Context, o Options, come func(context.Context, int) (*rig.Socket, error)) (first, half, last time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Within)
 	defer cancel()
 	at, errs := make([]int64, o.Clients), make([]error, o.Clients)
@@ -148,14 +172,11 @@ func storm(ctx context.Context, o Options, dial func(context.Context, int) (*rig
 		wg.Go(func() {
 			ready.Done()
 			<-gun
-			s, err := dial(ctx, i)
-			for sockets[i] = s; err == nil && at[i] == 0; {
-				err = receive(ctx, s, o.Behind, func(text []byte) error { return next(i, text) })
-				at[i] = time.Since(began).Nanoseconds()
-			}
-			if err != nil {
+			var err error
+			if sockets[i], err = come(ctx, i); err != nil {
 				errs[i] = fmt.Errorf("client %d: %w", i, err)
 			}
+			at[i] = time.Since(began).Nanoseconds()
 		})
 	}
 	ready.Wait()
@@ -204,7 +225,11 @@ func floor(ctx context.Context, r *rig.Rig, o Options, size int) (took time.Dura
 	defer func() { err = errors.Join(err, bare.Stop()) }()
 	r.Tell("floor: %d bare connections", o.Clients)
 	_, _, took, err = storm(ctx, o, func(ctx context.Context, i int) (*rig.Socket, error) {
-		return rig.GreetBare(ctx, bare.Addr, rig.Source(i), o.Behind, size)
-	}, func(int, []byte) error { return nil })
+		s, err := rig.GreetBare(ctx, bare.Addr, rig.Source(i), o.Behind, size)
+		if err != nil {
+			return s, err
+		}
+		return s, receive(ctx, s, o.Behind, func([]byte) error { return nil })
+	})
 	return took, err
 }

@@ -17,7 +17,9 @@ import (
 // mode. It writes and reads bytes without net/http, which would cost this process as much as the
 // server. One goroutine uses it.
 type Callbacks struct {
-	conn net.Conn
+	addr string
+	conn net.Conn  // nil before the first message
+	used time.Time // last
 	head []byte // of a request, up to the length
 	body []byte
 	out  []byte
@@ -30,17 +32,17 @@ var lastID atomic.Int64
 
 func init() { lastID.Store(time.Now().UnixNano()) }
 
-// DialCallbacks connects. The signature of the address stays good for an hour.
-func (r *Rig) DialCallbacks(ctx context.Context) (*Callbacks, error) {
-	d := net.Dialer{Timeout: dialTime}
-	conn, err := d.DialContext(ctx, "tcp", r.Server.Addr)
-	if err != nil {
-		return nil, err
-	}
+// freshTime is how long a connection may lie unused before it is made anew: servers end those on
+// which nothing comes, a new one after seconds.
+const freshTime = 5 * time.Second
+
+// NewCallbacks makes a connection, which is opened with the first message. The signature of the
+// address stays good for an hour.
+func (r *Rig) NewCallbacks() *Callbacks {
 	timestamp, nonce := strconv.FormatInt(time.Now().Unix(), 10), "bench"
 	head := fmt.Sprintf("POST /wechat/%s?signature=%s&timestamp=%s&nonce=%s HTTP/1.1\r\nHost: %s\r\nContent-Type: text/xml\r\nContent-Length: ",
 		r.Set.CallbackID, wechat.Signature(callbackToken, timestamp, nonce), timestamp, nonce, r.Server.Addr)
-	return &Callbacks{conn: conn, head: []byte(head), in: make([]byte, 4<<10), at: timestamp}, nil
+	return &Callbacks{addr: r.Server.Addr, head: []byte(head), in: make([]byte, 4<<10), at: timestamp}
 }
 
 // TextPrefix is what the text of a posted message begins with; the number it was posted with
@@ -48,7 +50,10 @@ func (r *Rig) DialCallbacks(ctx context.Context) (*Callbacks, error) {
 const TextPrefix = "n="
 
 // Post posts a text of a customer and waits until it is stored. Its text is TextPrefix and n.
-func (c *Callbacks) Post(openid string, n int) error {
+func (c *Callbacks) Post(ctx context.Context, openid string, n int) error {
+	if err := c.freshen(ctx); err != nil {
+		return err
+	}
 	b := append(c.body[:0], "<xml><ToUserName><![CDATA["+originalID+"]]></ToUserName><FromUserName><![CDATA["...)
 	b = append(append(b, openid...), "]]></FromUserName><CreateTime>"...)
 	b = append(append(b, c.at...), "</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA["+TextPrefix...)
@@ -60,7 +65,26 @@ func (c *Callbacks) Post(openid string, n int) error {
 	if _, err := c.conn.Write(c.out); err != nil {
 		return err
 	}
-	return c.answer()
+	if err := c.answer(); err != nil {
+		return err
+	}
+	c.used = time.Now()
+	return nil
+}
+
+func (c *Callbacks) freshen(ctx context.Context) error {
+	if c.conn != nil && time.Since(c.used) < freshTime {
+		return nil
+	}
+	if err := c.Close(); err != nil {
+		return err
+	}
+	d := net.Dialer{Timeout: dialTime}
+	conn, err := d.DialContext(ctx, "tcp", c.addr)
+	if err == nil {
+		c.conn = conn
+	}
+	return err
 }
 
 var (
@@ -110,4 +134,11 @@ func (c *Callbacks) answer() error {
 }
 
 // Close drops the connection.
-func (c *Callbacks) Close() error { return c.conn.Close() }
+func (c *Callbacks) Close() error {
+	if c.conn == nil {
+		return nil
+	}
+	conn := c.conn
+	c.conn = nil
+	return conn.Close()
+}

@@ -18,20 +18,16 @@ type Platform struct {
 	posted      atomic.Int64
 }
 
-// OpenPlatform connects. Close it.
-func (r *Rig) OpenPlatform(ctx context.Context, connections int) (*Platform, error) {
+// NewPlatform makes a platform with so many connections. Close it.
+func (r *Rig) NewPlatform(connections int) *Platform {
 	p := &Platform{set: r.Set, openids: make([]string, r.Set.Customers)}
 	for i := range p.openids {
 		p.openids[i] = CustomerOpenID(i)
 	}
 	for range connections {
-		c, err := r.DialCallbacks(ctx)
-		if err != nil {
-			return nil, errors.Join(err, p.Close())
-		}
-		p.connections = append(p.connections, c)
+		p.connections = append(p.connections, r.NewCallbacks())
 	}
-	return p, nil
+	return p
 }
 
 // Posted is how many messages were stored since the beginning.
@@ -52,7 +48,7 @@ func (p *Platform) Saturate(ctx context.Context, d time.Duration) (int64, error)
 	end := time.Now().Add(d)
 	err := p.each(func(c *Callbacks) error {
 		for time.Now().Before(end) && ctx.Err() == nil {
-			if err := p.post(c, p.openid(), -1); err != nil {
+			if err := p.post(ctx, c, p.openid(), -1); err != nil {
 				return err
 			}
 		}
@@ -72,7 +68,7 @@ func (p *Platform) Rounds(ctx context.Context, n int) error {
 			}
 			advisor, round := i%p.set.Advisors, i/p.set.Advisors
 			customer := advisor + round%p.set.share(advisor)*p.set.Advisors
-			if err := p.post(c, p.openids[customer], -1); err != nil {
+			if err := p.post(ctx, c, p.openids[customer], -1); err != nil {
 				return err
 			}
 		}
@@ -105,7 +101,7 @@ func (p *Platform) schedule(ctx context.Context, n, rate int, number func(i int)
 	}()
 	err = p.each(func(c *Callbacks) error {
 		for i := range work {
-			if err := p.post(c, p.openid(), number(i)); err != nil {
+			if err := p.post(ctx, c, p.openid(), number(i)); err != nil {
 				return err
 			}
 			answered[i] = time.Now().UnixNano()
@@ -115,8 +111,8 @@ func (p *Platform) schedule(ctx context.Context, n, rate int, number func(i int)
 	return due, answered, err
 }
 
-func (p *Platform) post(c *Callbacks, openid string, n int) error {
-	err := c.Post(openid, n)
+func (p *Platform) post(ctx context.Context, c *Callbacks, openid string, n int) error {
+	err := c.Post(ctx, openid, n)
 	if err == nil {
 		p.posted.Add(1)
 	}

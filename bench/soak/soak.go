@@ -44,10 +44,7 @@ func Run(ctx context.Context, o Options) (_ *rig.Line, err error) {
 	if err := r.StartServer(ctx, nil); err != nil {
 		return nil, err
 	}
-	p, err := r.OpenPlatform(ctx, o.Connections)
-	if err != nil {
-		return nil, err
-	}
+	p := r.NewPlatform(o.Connections)
 	defer func() { err = errors.Join(err, p.Close()) }()
 	tokens, err := r.AdvisorTokens(o.Advisors)
 	if err != nil {
