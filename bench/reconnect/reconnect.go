@@ -63,6 +63,9 @@ type client struct {
 // errUnavailable is the product's word for "come back": a client does.
 var errUnavailable = errors.New("UNAVAILABLE")
 
+// profiled is the time of the storm that a profile shows.
+const profiled = 10 * time.Second
+
 // retryAfter is how long a client waits at least before it subscribes again; twice that at most.
 const retryAfter = 250 * time.Millisecond
 
@@ -106,7 +109,7 @@ func product(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (took time
 		return 0, 0, err
 	}
 	r.Tell("%d clients come back", o.Clients)
-	stop := r.StartProfile(ctx, "reconnect", 3*time.Second)
+	stop := r.StartProfile(ctx, "reconnect", profiled)
 	usage := r.StartUsage()
 	var again atomic.Int64
 	first, half, last, err := storm(ctx, o, func(ctx context.Context, i int) (*rig.Socket, error) {

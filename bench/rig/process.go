@@ -59,7 +59,7 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 func (p *Process) Stop() error {
 	select {
 	case <-p.ended:
-		return fmt.Errorf("%s had ended already: %w", p.name, errors.Join(p.err))
+		return errors.Join(fmt.Errorf("%s had ended already", p.name), p.err)
 	default:
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
