@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -103,5 +102,5 @@ func loop(ctx context.Context, conns []*connection, pages [][]byte, d time.Durat
 	for _, t := range times {
 		all = append(all, t...)
 	}
-	return int64(len(all)), all, errors.Join(append(errs, ctx.Err())...)
+	return int64(len(all)), all, rig.Summary(ctx, errs)
 }

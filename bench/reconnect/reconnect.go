@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -191,10 +190,8 @@ func storm(ctx context.Context, o Options, come func(context.Context, int) (*rig
 			errs[i] = errors.Join(errs[i], s.Close())
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		text := err.Error()
-		line, _, _ := strings.Cut(text, "\n")
-		return 0, 0, 0, fmt.Errorf("%d clients failed: %s", strings.Count(text, "\n")+1, line)
+	if err := rig.Summary(ctx, errs); err != nil {
+		return 0, 0, 0, err
 	}
 	q := rig.Quantiles(at, 0, 0.5, 1)
 	return q[0], q[1], q[2], nil

@@ -20,7 +20,7 @@ type Callbacks struct {
 	addr string
 	conn net.Conn  // nil before the first message
 	used time.Time // last
-	head []byte // of a request, up to the length
+	head []byte    // of a request, up to the length
 	body []byte
 	out  []byte
 	in   []byte

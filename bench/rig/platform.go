@@ -46,13 +46,13 @@ func (p *Platform) openid() string {
 func (p *Platform) Saturate(ctx context.Context, d time.Duration) (int64, error) {
 	before := p.posted.Load()
 	end := time.Now().Add(d)
-	err := p.each(func(c *Callbacks) error {
+	err := p.each(ctx, func(c *Callbacks) error {
 		for time.Now().Before(end) && ctx.Err() == nil {
 			if err := p.post(ctx, c, p.openid(), -1); err != nil {
 				return err
 			}
 		}
-		return ctx.Err()
+		return nil
 	})
 	return p.posted.Load() - before, err
 }
@@ -60,7 +60,7 @@ func (p *Platform) Saturate(ctx context.Context, d time.Duration) (int64, error)
 // Rounds posts n messages to each advisor, of one customer after the other.
 func (p *Platform) Rounds(ctx context.Context, n int) error {
 	var next atomic.Int64
-	return p.each(func(c *Callbacks) error {
+	return p.each(ctx, func(c *Callbacks) error {
 		for ctx.Err() == nil {
 			i := int(next.Add(1) - 1)
 			if i >= p.set.Advisors*n {
@@ -72,7 +72,7 @@ func (p *Platform) Rounds(ctx context.Context, n int) error {
 				return err
 			}
 		}
-		return ctx.Err()
+		return nil
 	})
 }
 
@@ -99,14 +99,14 @@ func (p *Platform) schedule(ctx context.Context, n, rate int, number func(i int)
 			work <- i
 		})
 	}()
-	err = p.each(func(c *Callbacks) error {
+	err = p.each(ctx, func(c *Callbacks) error {
 		for i := range work {
 			if err := p.post(ctx, c, p.openid(), number(i)); err != nil {
 				return err
 			}
 			answered[i] = time.Now().UnixNano()
 		}
-		return ctx.Err()
+		return nil
 	})
 	return due, answered, err
 }
@@ -119,14 +119,14 @@ func (p *Platform) post(ctx context.Context, c *Callbacks, openid string, n int)
 	return err
 }
 
-func (p *Platform) each(f func(*Callbacks) error) error {
+func (p *Platform) each(ctx context.Context, f func(*Callbacks) error) error {
 	errs := make([]error, len(p.connections))
 	var wg sync.WaitGroup
 	for i, c := range p.connections {
 		wg.Go(func() { errs[i] = f(c) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return Summary(ctx, errs)
 }
 
 // Close drops the connections.

@@ -178,6 +178,24 @@ func (u *Usage) Stop(l *Line, prefix string) error {
 	return nil
 }
 
+// Summary is one error for many goroutines': the first, and how many failed; ctx's own when that
+// has ended.
+func Summary(ctx context.Context, errs []error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	failed := 0
+	for _, err := range errs {
+		if err != nil {
+			failed++
+		}
+	}
+	if failed < 2 {
+		return firstOf(errs...)
+	}
+	return fmt.Errorf("%d of %d failed, the first: %w", failed, len(errs), firstOf(errs...))
+}
+
 func firstOf(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

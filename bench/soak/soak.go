@@ -115,7 +115,7 @@ func (c *crowd) round(ctx context.Context, p *rig.Platform) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return rig.Summary(ctx, errs)
 }
 
 // visit is one client: it comes, subscribes, stays a while, and leaves in one of three ways.
