@@ -1,6 +1,6 @@
 # What there is to do here; `make` alone lists it.
 .POSIX:
-.PHONY: help generate check gofmt vet generated tidy nocgo test test-sqlite fuzz bench crash run demo graphiql
+.PHONY: help generate check gofmt vet generated tidy nocgo test test-sqlite fuzz bench microbench crash run demo graphiql
 
 # The race detector finds what matters in our code; in the embedded SQLite, which is C turned into
 # Go, it finds nothing and makes the tests eight times slower.
@@ -8,6 +8,8 @@ GOTEST = go test -race -gcflags=github.com/ncruces/go-sqlite3-wasm/v2=-race=fals
 TESTDB = go run ./internal/testkit/cmd/testdb
 FUZZTIME = 5s
 CRASHTIME = 10m
+SOAK = 1m
+BENCH_DATA =
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -49,7 +51,18 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
-bench: ## the benchmarks of the packages
+bench: ## the load programs against their floors (docs/performance.md); SOAK=10m, BENCH_DATA=FOLDER to keep the data
+	@set -e; data='$(BENCH_DATA)'; \
+	if [ -z "$$data" ]; then \
+		data=$$(mktemp -d "$${TMPDIR:-/var/tmp}/clientele-bench-XXXXXX"); \
+		trap 'rm -rf "$$data"' EXIT; trap 'exit 1' INT TERM; \
+	fi; \
+	go build -o "$$data/bench" ./bench; go build -o "$$data/clientele" ./cmd/clientele; \
+	for program in inbound push 'push --advisors=10000' idle inbox reconnect 'soak --time=$(SOAK)'; do \
+		"$$data/bench" $$program --data="$$data" --keep --binary="$$data/clientele"; \
+	done
+
+microbench: ## the benchmarks of the packages
 	$(TESTDB) go test -run '^$$' -bench . -benchmem ./...
 
 crash: ## the crash tests, each killing for CRASHTIME
