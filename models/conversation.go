@@ -21,7 +21,7 @@ type Conversation struct {
 	LastCustomerAt Time `gorm:"column:last_customer_at"` // the customer's last message
 	// LastInteractionAt is the last of the five actions of rule G2.
 	LastInteractionAt Time `gorm:"column:last_interaction_at"`
-	LastAdvisorAt  Time `gorm:"column:last_advisor_at"`  // the last message a human advisor wrote
+	LastAdvisorAt     Time `gorm:"column:last_advisor_at"` // the last message a human advisor wrote
 	// InquiryID is the notification that gathers unread inquiries (rule N3); zero: none is open.
 	InquiryID Key `gorm:"column:inquiry_id"`
 	Contact

@@ -14,6 +14,11 @@ const (
 	InboundOther    InboundKind = "OTHER"    // anything else: recorded, changes nothing
 )
 
+// InboundKinds is every kind.
+func InboundKinds() []InboundKind {
+	return []InboundKind{InboundFollow, InboundUnfollow, InboundScan, InboundMenu, InboundMessage, InboundPayment, InboundOther}
+}
+
 // Inbound is one thing a channel tells us about one follower. The wechat callback and the
 // sandbox make the same values, and services.Inbound treats them alike (rules K1, K2).
 type Inbound struct {

@@ -54,6 +54,10 @@ type Message struct {
 	Latitude   float64     `gorm:"column:latitude"`
 	Longitude  float64     `gorm:"column:longitude"`
 
+	// DedupKey is models.Inbound.DedupKey of a customer's message, unique in the account: the
+	// message is its own record of having come in. Empty for others.
+	DedupKey Ident `gorm:"column:dedup_key"`
+
 	Status        MessageStatus `gorm:"column:status"`
 	FailureReason FailureReason `gorm:"column:failure_reason"` // empty unless FAILED
 	Slot

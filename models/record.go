@@ -1,7 +1,8 @@
 package models
 
-// InboundRecord is the row that makes a repeated callback harmless (rule K1), and the record of
-// every scan with its outcome (rule C2).
+// InboundRecord is the row that makes a repeated callback harmless (rule K1), the record of
+// every scan with its outcome (rule C2), and that of every payment. Messages have none: see
+// Message.DedupKey.
 type InboundRecord struct {
 	AccountID  Key         `gorm:"column:account_id;primaryKey"`
 	DedupKey   Ident       `gorm:"column:dedup_key;primaryKey"`

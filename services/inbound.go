@@ -163,10 +163,14 @@ func (b *inboundBatch) load(items []*inboundItem) (err error) {
 	}
 	b.policy = b.account.Policy()
 	b.results = make([]InboundResult, len(items))
-	var openids, dedup, scenes []models.Ident
+	var openids, messages, others, scenes []models.Ident
 	wantsAny := false
 	for _, it := range items {
-		dedup = append(dedup, models.Ident(it.in.DedupKey))
+		if key := models.Ident(it.in.DedupKey); it.in.Kind == models.InboundMessage {
+			messages = append(messages, key)
+		} else {
+			others = append(others, key)
+		}
 		if it.in.Kind == models.InboundOther {
 			continue // it may name no follower at all
 		}
@@ -181,7 +185,10 @@ func (b *inboundBatch) load(items []*inboundItem) (err error) {
 	if err := b.loadCustomers(openids); err != nil {
 		return err
 	}
-	if b.seen, err = tx.SeenInbound(tx.Account, dedup); err != nil {
+	if b.stored, err = tx.SeenMessages(tx.Account, messages); err != nil {
+		return err
+	}
+	if b.seen, err = tx.SeenInbound(tx.Account, others); err != nil {
 		return err
 	}
 	if b.onlyWritten(items) {

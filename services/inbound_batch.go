@@ -34,6 +34,7 @@ type inboundBatch struct {
 
 	customers     map[models.Ident]*models.Customer
 	conversations map[models.Key]*models.Conversation
+	stored        map[models.Ident]bool // messages that are there already
 	seen          map[models.Ident]*models.InboundRecord
 	codes         map[models.Ident]*models.QRCode
 	groups        map[models.Key]*targetGroup
@@ -158,6 +159,17 @@ func (b *inboundBatch) loadNotices() error {
 func (b *inboundBatch) apply(i int, in models.Inbound) error {
 	key := models.Ident(in.DedupKey)
 	c := b.customers[models.Ident(in.OpenID)]
+	if in.Kind == models.InboundMessage {
+		b.results[i] = InboundResult{Repeated: b.stored[key], Customer: c}
+		if !b.stored[key] {
+			b.stored[key], b.changed[c.Key] = true, true
+			conv := b.conversations[c.Key]
+			b.acted(c, conv, models.ActionMessage, in.At)
+			b.resume(c, conv)
+			b.message(c, conv, in)
+		}
+		return nil
+	}
 	if rec, again := b.seen[key]; again {
 		b.results[i] = InboundResult{Repeated: true, Outcome: rec.Outcome, Customer: c, record: rec}
 		return nil
@@ -195,11 +207,7 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 		b.acted(c, conv, models.ActionPayment, min(in.At, b.tx.Now))
 		b.resume(c, conv)
 		b.tell(c, conv, models.EventConversationChanged)
-	case models.InboundMessage:
-		b.acted(c, conv, models.ActionMessage, in.At)
-		b.resume(c, conv)
-		b.message(c, conv, in)
-	case models.InboundOther:
+	case models.InboundMessage, models.InboundOther:
 	}
 	rec.AdvisorID = c.BoundTo()
 	b.results[i] = InboundResult{Customer: c, Outcome: rec.Outcome, record: rec}
@@ -352,7 +360,7 @@ func (b *inboundBatch) message(c *models.Customer, conv *models.Conversation, in
 		AccountID: b.tx.Account, Key: models.KeyAfter(conv.LastMessageID), CustomerID: c.Key, AdvisorID: c.BoundTo(),
 		Direction: models.FromCustomer, Kind: in.Content.Kind,
 		Text: in.Content.Text, MediaRef: in.Content.MediaRef, URL: in.Content.URL, Detail: in.Content.Description,
-		Latitude: in.Content.Latitude, Longitude: in.Content.Longitude,
+		Latitude: in.Content.Latitude, Longitude: in.Content.Longitude, DedupKey: models.Ident(in.DedupKey),
 		Status: models.StatusReceived, At: in.At, StatusAt: now, CreatedAt: now,
 	}
 	b.messages = append(b.messages, m)

@@ -45,10 +45,14 @@ func (s *Services) RecordMassSend(ctx context.Context, in MassSend) (m *models.M
 	in.OpenIDs = slices.Clone(in.OpenIDs)
 	slices.Sort(in.OpenIDs)
 	in.OpenIDs = slices.Compact(in.OpenIDs)
+	barrier := s.store.Durable()
 	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) (err error) {
 		m, repeated, err = recordMassSend(tx, in)
 		return err
 	})
+	if err == nil && repeated {
+		err = unavailable(barrier(ctx)) // a repeat writes nothing, so it syncs nothing: see sendWith
+	}
 	if err != nil {
 		return nil, false, err
 	}

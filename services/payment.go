@@ -115,7 +115,7 @@ func (s *Services) writePayments(ctx context.Context, c *Scope, items []*inbound
 	}
 	for range limits.WriteAttempts { // a bound; the second finds it
 		err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
-			b = &inboundBatch{s: s, tx: tx}
+			b = &inboundBatch{s: s, tx: tx, lookUp: true}
 			if err := b.write(items); err != nil {
 				return err
 			}

@@ -191,10 +191,20 @@ func (p *pass) idempotency(ctx context.Context) error {
 }
 
 func (p *pass) inbound(ctx context.Context) error {
-	before := p.now.Add(-limits.InboundLife - limits.ClockSkew)
-	return aged(ctx, p, &p.done.Inbound, func(r *store.Reader) ([]*models.InboundRecord, error) {
-		return r.OldInbound(before, limits.RetentionRows)
-	}, func(row *models.InboundRecord) models.Key { return row.AccountID }, (*store.Tx).DeleteInbound)
+	for _, kind := range models.InboundKinds() {
+		life := limits.InboundLife
+		if kind == models.InboundPayment {
+			life += limits.PaymentAge // a payment that old is still accepted, and must be known again
+		}
+		before := p.now.Add(-life - limits.ClockSkew)
+		err := aged(ctx, p, &p.done.Inbound, func(r *store.Reader) ([]*models.InboundRecord, error) {
+			return r.OldInbound(kind, before, limits.RetentionRows)
+		}, func(row *models.InboundRecord) models.Key { return row.AccountID }, (*store.Tx).DeleteInbound)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *pass) revocations(ctx context.Context) error {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"database/sql"
+
 	"gorm.io/gorm"
 
 	"clientele/internal/relay"
@@ -37,7 +39,21 @@ func (r *Reader) CountFromCustomer(account, customer, after models.Key, from mod
 	return n, translate(err)
 }
 
-// InsertMessages appends messages.
+// SeenMessages reads which of these items were stored as messages before.
+func (r *Reader) SeenMessages(account models.Key, keys []models.Ident) (map[models.Ident]bool, error) {
+	seen := map[models.Ident]bool{}
+	if len(keys) == 0 {
+		return seen, nil
+	}
+	return seen, r.query(func(rows *sql.Rows) error {
+		var key models.Ident
+		err := rows.Scan(&key)
+		seen[key] = true
+		return err
+	}, "SELECT dedup_key FROM message WHERE account_id = ? AND dedup_key IN ("+marks(len(keys))+")", identArgs(account, keys)...)
+}
+
+// InsertMessages appends messages; ErrDuplicate when one that came in is stored already.
 func (tx *Tx) InsertMessages(rows []*models.Message) error { return insert(tx, rows) }
 
 // UpdateMessageStatus writes how far messages of locked conversations have come.

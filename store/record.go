@@ -16,10 +16,6 @@ func (r *Reader) SeenInbound(account models.Key, keys []models.Ident) (map[model
 		return seen, nil
 	}
 	t := tableOf[models.InboundRecord]()
-	args := []any{account[:]}
-	for _, k := range keys {
-		args = append(args, []byte(k))
-	}
 	return seen, r.query(func(rows *sql.Rows) error {
 		rec := new(models.InboundRecord)
 		if err := rows.Scan(t.fields(rec, nil)...); err != nil {
@@ -27,7 +23,7 @@ func (r *Reader) SeenInbound(account models.Key, keys []models.Ident) (map[model
 		}
 		seen[rec.DedupKey] = rec
 		return nil
-	}, "SELECT "+t.selected("i")+" FROM inbound i WHERE i.account_id = ? AND i.dedup_key IN ("+marks(len(keys))+")", args...)
+	}, "SELECT "+t.selected("i")+" FROM inbound i WHERE i.account_id = ? AND i.dedup_key IN ("+marks(len(keys))+")", identArgs(account, keys)...)
 }
 
 // InsertInbound appends records; ErrDuplicate when one is stored already.

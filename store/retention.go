@@ -97,11 +97,11 @@ func (tx *Tx) DeleteIdempotency(rows []*models.Idempotency) error {
 	})
 }
 
-// OldInbound reads the keys, of any account, of inbound items recorded before an instant, the
-// oldest first. Records of a scan with its outcome are no part of it (rule C2).
-func (r *Reader) OldInbound(before models.Time, most int) ([]*models.InboundRecord, error) {
+// OldInbound reads the keys, of any account, of inbound items of a kind recorded before an
+// instant, the oldest first. Records of a scan with its outcome are no part of it (rule C2).
+func (r *Reader) OldInbound(kind models.InboundKind, before models.Time, most int) ([]*models.InboundRecord, error) {
 	return find[models.InboundRecord](r, func(db *gorm.DB) *gorm.DB {
-		return db.Select("account_id", "dedup_key", "created_at").Where("outcome = '' AND created_at < ?", before).Order("created_at").Limit(most)
+		return db.Select("account_id", "dedup_key", "created_at").Where("kind = ? AND outcome = '' AND created_at < ?", kind, before).Order("created_at").Limit(most)
 	})
 }
 

@@ -186,7 +186,7 @@ func TestRetentionUsesIndexes(t *testing.T) {
 	key := fmt.Sprintf("X'%s'", account.Key)
 	for query, index := range map[string]string{
 		"SELECT account_id, subject, idem_key, created_at FROM idempotency WHERE created_at < 100 ORDER BY created_at LIMIT 1000":                           "idempotency_created",
-		"SELECT account_id, dedup_key, created_at FROM inbound WHERE outcome = '' AND created_at < 100 ORDER BY created_at LIMIT 1000":                      "inbound_created",
+		"SELECT account_id, dedup_key, created_at FROM inbound WHERE kind = '' AND outcome = '' AND created_at < 100 ORDER BY created_at LIMIT 1000":        "inbound_created",
 		"DELETE FROM event WHERE account_id = " + key + " AND stream_id = '0123456789abcdef' AND seq > 0 AND seq <= 100":                                    "PRIMARY",
 		"DELETE FROM inbound WHERE account_id = " + key + " AND ((dedup_key = '1') OR (dedup_key = '2'))":                                                   "PRIMARY",
 		"DELETE FROM idempotency WHERE account_id = " + key + " AND ((subject = 'advisor' AND idem_key = '1') OR (subject = 'advisor' AND idem_key = '2'))": "PRIMARY",

@@ -314,3 +314,13 @@ func keyArgs(account models.Key, keys []models.Key) []any {
 	}
 	return args
 }
+
+// identArgs is keyArgs for identifiers.
+func identArgs(account models.Key, keys []models.Ident) []any {
+	args := make([]any, 0, 1+len(keys))
+	args = append(args, account[:])
+	for _, k := range keys {
+		args = append(args, []byte(k))
+	}
+	return args
+}

@@ -65,6 +65,15 @@ func TestRetention(t *testing.T) {
 		a.do("admin", `mutation { revokeToken(input: {tokenId: "gone", expiresAt: "2026-03-02T02:00:00Z"}) { rememberedUntil } }`, nil)
 		floor := a.position("anna").Seq
 		scans := w.count("SELECT COUNT(*) FROM inbound WHERE outcome <> ''")
+		pay := func() bool {
+			t.Helper()
+			repeated, _ := a.do("admin", `mutation { recordPayment(input: {payments: [{customer: {openid: "wei"}, transactionId: "42", at: "2026-03-01T00:00:00Z"}]}) {
+				results { isRepeated error { code } } } }`, nil).field("recordPayment.results.0.isRepeated").(bool)
+			return repeated
+		}
+		if pay() {
+			t.Error("the payment is repeated")
+		}
 		w.clock.Advance(time.Microsecond)
 		a.write("wei", "two")
 		second := send("young")
@@ -93,6 +102,9 @@ func TestRetention(t *testing.T) {
 		}
 		if n := w.count("SELECT COUNT(*) FROM inbound WHERE outcome = '' AND created_at <= ?", int64(testkit.Start.UnixMicro())); n != 0 {
 			t.Errorf("%d old records of callbacks stay", n)
+		}
+		if !pay() {
+			t.Error("the payment counts again")
 		}
 		// The old key is a new one; the young one has its first result.
 		if send("old") == first {

@@ -1,2 +1,2 @@
 -- +goose Up
-CREATE INDEX "inbound_created" ON "inbound" ("outcome", "created_at");
+CREATE INDEX "inbound_created" ON "inbound" ("kind", "outcome", "created_at");
