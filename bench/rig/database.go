@@ -25,7 +25,8 @@ type Database struct {
 	// Process is the private server; nil when it was there before.
 	Process *Process
 	folder  string
-	remove  bool
+	remove  bool // the data
+	own     bool // the folder is ours
 }
 
 // startTime is how long a server may take to answer.
@@ -46,8 +47,9 @@ func openDatabase(ctx context.Context, f Flags) (_ *Database, err error) {
 	if daemon == "" || install == "" {
 		return nil, ErrNoDatabase
 	}
-	d := &Database{folder: f.Data, remove: !f.Keep}
+	d := &Database{folder: f.Data, remove: !f.Keep || f.Data == ""}
 	if d.folder == "" {
+		d.own = true
 		if d.folder, err = os.MkdirTemp("", "clientele-bench-"); err != nil {
 			return nil, err
 		}
@@ -67,13 +69,20 @@ func openDatabase(ctx context.Context, f Flags) (_ *Database, err error) {
 
 func (d *Database) data() string { return filepath.Join(d.folder, "mariadb") }
 
+// temporary is the server's own folder of temporary tables: in one that several share, servers take
+// each other's.
+func (d *Database) temporary() string { return filepath.Join(d.folder, "tmp") }
+
 func (d *Database) start(ctx context.Context, f Flags, daemon, install string) error {
+	if err := os.MkdirAll(d.temporary(), 0o700); err != nil {
+		return err
+	}
 	var user []string
 	if os.Geteuid() == 0 {
 		user = []string{"--user=root"}
 	}
 	if _, err := os.Stat(d.data()); errors.Is(err, os.ErrNotExist) {
-		args := append([]string{"--no-defaults", "--datadir=" + d.data(), "--auth-root-authentication-method=normal", "--skip-test-db"}, user...)
+		args := append([]string{"--no-defaults", "--datadir=" + d.data(), "--tmpdir=" + d.temporary(), "--auth-root-authentication-method=normal", "--skip-test-db"}, user...)
 		if out, err := exec.CommandContext(ctx, install, args...).CombinedOutput(); err != nil {
 			return errors.Join(fmt.Errorf("make the database's folder: %w\n%s", err, out), os.RemoveAll(d.data()))
 		}
@@ -85,7 +94,7 @@ func (d *Database) start(ctx context.Context, f Flags, daemon, install string) e
 	socket := filepath.Join(os.TempDir(), fmt.Sprintf("clientele-bench-%d.sock", os.Getpid()))
 	words := &tail{}
 	cmd := exec.Command(daemon, append([]string{ //nolint:gosec,noctx // Stop ends it, in order.
-		"--no-defaults", "--datadir=" + d.data(), "--socket=" + socket, "--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", port),
+		"--no-defaults", "--datadir=" + d.data(), "--tmpdir=" + d.temporary(), "--socket=" + socket, "--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", port),
 		"--pid-file=" + filepath.Join(d.folder, "mariadb.pid"), "--skip-name-resolve", "--max-connections=1000",
 		"--innodb-buffer-pool-size=" + f.BufferPool, "--innodb-flush-log-at-trx-commit=1",
 	}, user...)...)
@@ -173,7 +182,10 @@ func (d *Database) Close() error {
 		err = d.Process.Stop()
 	}
 	if d.folder != "" && d.remove {
-		err = errors.Join(err, os.RemoveAll(d.data()), os.Remove(d.folder)) // the folder only when nothing else is in it.
+		err = errors.Join(err, os.RemoveAll(d.data()), os.RemoveAll(d.temporary()))
+	}
+	if d.own {
+		err = errors.Join(err, os.RemoveAll(d.folder))
 	}
 	return err
 }
