@@ -380,14 +380,14 @@ func TestStatements(t *testing.T) {
 		for i, length := range []int{10, 1} {
 			var claim *services.Claim
 			var err error
-			if got := counted(func(ctx context.Context) { claim, err = n.Claim(ctx, sh.queue(i), models.NewKey()) }); got != 8 || err != nil || claim == nil {
+			if got := counted(func(ctx context.Context) { claim, err = n.Claim(ctx, sh.queue(i), models.NewKey()) }); got != 7 || err != nil || claim == nil {
 				t.Errorf("a claim took %d statements, %v", got, err)
 			}
 			for left := length; claim != nil; {
 				left--
-				want := int64(15) // of which 7 settle, 4 claim the next
+				want := int64(14) // of which 7 settle, 4 claim the next
 				if left == 0 {
-					want = 13
+					want = 12
 				}
 				if got := counted(func(ctx context.Context) { _, claim, err = n.Deliver(ctx, claim) }); got != want || err != nil {
 					t.Errorf("with %d left a hand-over took %d statements, want %d, %v", left, got, want, err)

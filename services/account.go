@@ -307,6 +307,7 @@ func (s *Services) SetCredentials(ctx context.Context, in CallbackCredentials) (
 	case (in.AESKey != "" || in.Mode != models.CallbackPlain) && !callbackKey.MatchString(in.AESKey):
 		return nil, models.Invalid("input.aesKey", "is not 43 letters and digits")
 	}
+	defer s.callbacks.forget(c.Account.CallbackID)
 	return s.changeAccount(ctx, c, c.Account.Key, "setCallbackCredentials", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
 		a.CallbackMode = in.Mode
 		same, err := s.sameCredentials(a, in)

@@ -23,20 +23,27 @@ type callbacks struct {
 
 type readCallback struct {
 	callback Callback
-	at       models.Time
+	until    models.Time
 }
 
 // Callback finds the account by the last part of its callback URL, as it was at most
-// limits.PolicyRecheck ago; NOT_FOUND for an unknown one. Who would refuse a callback by it asks
+// limits.PolicyRecheck ago; what this node changes it knows at once. NOT_FOUND for an unknown one. Who would refuse a callback by it asks
 // CallbackNow first.
 func (s *Services) Callback(ctx context.Context, id string) (Callback, error) {
 	s.callbacks.mu.Lock()
 	r, ok := s.callbacks.read[id]
 	s.callbacks.mu.Unlock()
-	if ok && s.Now() < r.at.Add(limits.PolicyRecheck) {
+	if ok && s.Now() < r.until {
 		return r.callback, nil
 	}
 	return s.CallbackNow(ctx, id)
+}
+
+// forget drops what is remembered of an account whose credentials this node has changed.
+func (c *callbacks) forget(id models.Ident) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.read, string(id))
 }
 
 // CallbackNow is Callback as the database has it now.
@@ -46,9 +53,10 @@ func (s *Services) CallbackNow(ctx context.Context, id string) (Callback, error)
 	if a, err = known(a, err, "account", ""); err != nil {
 		return Callback{}, err
 	}
-	cb := Callback{Account: a}
+	cb, until := Callback{Account: a}, at.Add(limits.PolicyRecheck)
 	token, key := [][]byte{a.SealedToken}, [][]byte{a.SealedAESKey}
-	if at < a.RotatedAt.Add(limits.CallbackRotation) {
+	if end := a.RotatedAt.Add(limits.CallbackRotation); at < end {
+		until = min(until, end) // the replaced ones are good until then and no longer
 		token, key = append(token, a.SealedTokenOld), append(key, a.SealedAESKeyOld)
 	}
 	if cb.Tokens, err = s.unseal(a.Key, sealToken, token); err != nil {
@@ -58,7 +66,7 @@ func (s *Services) CallbackNow(ctx context.Context, id string) (Callback, error)
 		return Callback{}, err
 	}
 	s.callbacks.mu.Lock()
-	s.callbacks.read[id] = readCallback{callback: cb, at: at}
+	s.callbacks.read[id] = readCallback{callback: cb, until: until}
 	s.callbacks.mu.Unlock()
 	return cb, nil
 }

@@ -30,8 +30,8 @@ func TestRestored(t *testing.T) {
 			sent = append(sent, a.send("anna", "wei", "to wei"))
 		}
 		sent = append(sent, a.send("anna", "li", "to li"), other.send("anna", "wei", "to wei"))
-		w.await("each queue was tried", func() bool {
-			return w.count("SELECT COUNT(*) FROM delivery WHERE attempts > 0 AND state = 'WAITING'") == 3
+		w.await("each account's channel was tried", func() bool {
+			return w.count("SELECT COUNT(*) FROM outbound_gate WHERE paused_until > 0") == 2 && w.count("SELECT COUNT(*) FROM delivery WHERE state <> 'WAITING'") == 0
 		})
 		if _, err := w.db.ExecContext(t.Context(), "UPDATE delivery SET state = 'CLAIMED' WHERE customer_id = ?", key(t, a.names["id li"])); err != nil {
 			t.Fatal(err)

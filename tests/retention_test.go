@@ -63,17 +63,17 @@ func TestRetention(t *testing.T) {
 		first := send("old")
 		w.delivered()
 		a.do("admin", `mutation { revokeToken(input: {tokenId: "gone", expiresAt: "2026-03-02T02:00:00Z"}) { rememberedUntil } }`, nil)
-		floor := a.position("anna").Seq
-		scans := w.count("SELECT COUNT(*) FROM inbound WHERE outcome <> ''")
 		pay := func() bool {
 			t.Helper()
-			repeated, _ := a.do("admin", `mutation { recordPayment(input: {payments: [{customer: {openid: "wei"}, transactionId: "42", at: "2026-03-01T00:00:00Z"}]}) {
-				results { isRepeated error { code } } } }`, nil).field("recordPayment.results.0.isRepeated").(bool)
-			return repeated
+			answer := a.do("admin", `mutation { recordPayment(input: {payments: [{customer: {openid: "wei"}, transactionId: "42", at: "2026-03-01T00:00:00Z"}]}) {
+				results { isRepeated error { code } } } }`, nil)
+			return bytes.Contains(answer.body, []byte(`"isRepeated":true`))
 		}
 		if pay() {
 			t.Error("the payment is repeated")
 		}
+		floor := a.position("anna").Seq
+		scans := w.count("SELECT COUNT(*) FROM inbound WHERE outcome <> ''")
 		w.clock.Advance(time.Microsecond)
 		a.write("wei", "two")
 		second := send("young")
@@ -100,7 +100,7 @@ func TestRetention(t *testing.T) {
 		if n := w.count("SELECT COUNT(*) FROM inbound WHERE outcome <> ''"); n != scans {
 			t.Errorf("%d records of scans stay of %d", n, scans)
 		}
-		if n := w.count("SELECT COUNT(*) FROM inbound WHERE outcome = '' AND created_at <= ?", int64(testkit.Start.UnixMicro())); n != 0 {
+		if n := w.count("SELECT COUNT(*) FROM inbound WHERE outcome = '' AND kind <> 'PAYMENT' AND created_at <= ?", int64(testkit.Start.UnixMicro())); n != 0 {
 			t.Errorf("%d old records of callbacks stay", n)
 		}
 		if !pay() {
