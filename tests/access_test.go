@@ -165,8 +165,13 @@ func (t *tenant) outcome(who, document string) string {
 	if !strings.HasPrefix(document, "subscription") {
 		return t.try(who, document, nil).code()
 	}
+	before := t.listening()
 	s := t.subscribe(t.bearer(who, t.account), document, nil)
-	defer func() { _ = s.conn.CloseNow() }()
+	defer func() {
+		_ = s.conn.CloseNow()
+		// Or the next one would count it as its own.
+		t.await("the subscription has ended", func() bool { return t.listening() == before })
+	}()
 	if len(s.frames) == 0 {
 		return ""
 	}

@@ -62,7 +62,7 @@ type lane struct {
 	heads  map[models.Key]int64
 	text   []byte
 
-	customers, talks, messages, inbound, streams, events *rig.Rows
+	talks, messages, streams, events *rig.Rows
 }
 
 func makeLanes(ctx context.Context, db *sql.DB, r *rig.Rig, o Options) ([]*lane, error) {
@@ -77,13 +77,10 @@ func makeLanes(ctx context.Context, db *sql.DB, r *rig.Rig, o Options) ([]*lane,
 		}
 		lanes[i] = &lane{
 			conn: conn, account: r.Set.Account, number: time.Now().UnixNano() + int64(i), heads: map[models.Key]int64{},
-			customers: rig.NewRows("customer (account_id, id, openid, last_interaction_at, updated_at)",
-				"ON DUPLICATE KEY UPDATE last_interaction_at = VALUES(last_interaction_at), updated_at = VALUES(updated_at)"),
-			talks: rig.NewRows("conversation (account_id, customer_id, last_message_id, unread, active_at, last_customer_at, window_end, window_left, window_no, window_from, updated_at)",
-				"ON DUPLICATE KEY UPDATE last_message_id = VALUES(last_message_id), unread = VALUES(unread), active_at = VALUES(active_at), last_customer_at = VALUES(last_customer_at), "+
+			talks: rig.NewRows("conversation (account_id, customer_id, last_message_id, unread, active_at, last_customer_at, last_interaction_at, window_end, window_left, window_no, window_from, updated_at)",
+				"ON DUPLICATE KEY UPDATE last_message_id = VALUES(last_message_id), unread = VALUES(unread), active_at = VALUES(active_at), last_customer_at = VALUES(last_customer_at), last_interaction_at = VALUES(last_interaction_at), "+
 					"window_end = VALUES(window_end), window_left = VALUES(window_left), window_no = VALUES(window_no), window_from = VALUES(window_from), updated_at = VALUES(updated_at)"),
-			messages: rig.NewRows("message (account_id, id, customer_id, advisor_id, direction, kind, text, status, at, status_at, created_at)", ""),
-			inbound:  rig.NewRows("inbound (account_id, dedup_key, kind, customer_id, advisor_id, at, created_at)", ""),
+			messages: rig.NewRows("message (account_id, id, customer_id, advisor_id, direction, kind, text, status, at, status_at, created_at, dedup_key)", ""),
 			streams:  rig.NewRows("stream (account_id, id, head)", "ON DUPLICATE KEY UPDATE head = VALUES(head)"),
 			events:   rig.NewRows("event (account_id, stream_id, seq, kind, at, customer_id, message_id)", ""),
 		}
@@ -141,14 +138,12 @@ func (l *lane) fill(ctx context.Context, tx *sql.Tx, batch []person, keys []stri
 		message := models.NewKey()
 		unread[p.customer]++
 		if i < len(batch) {
-			l.customers.Add(l.account, p.customer, "", now, now)
-			l.talks.Add(l.account, p.customer, message, unread[p.customer], now, now, day, 5, 1, now, now)
+			l.talks.Add(l.account, p.customer, message, unread[p.customer], now, now, now, day, 5, 1, now, now)
 		}
 		l.messages.Add(l.account, message, p.customer, p.advisor, string(models.FromCustomer), string(models.ContentText),
-			rig.TextPrefix+"-1 is the green tea of this spring in the shop again?", string(models.StatusReceived), now, now, now)
-		l.inbound.Add(l.account, keys[i], string(models.InboundMessage), p.customer, p.advisor, now, now)
+			rig.TextPrefix+"-1 is the green tea of this spring in the shop again?", string(models.StatusReceived), now, now, now, keys[i])
 	}
-	for _, rows := range []*rig.Rows{l.customers, l.talks, l.messages, l.inbound} {
+	for _, rows := range []*rig.Rows{l.talks, l.messages} {
 		if err := rows.Flush(ctx, tx); err != nil {
 			return err
 		}
@@ -185,7 +180,7 @@ func (l *lane) lock(ctx context.Context, tx *sql.Tx, batch []person) (map[models
 // repeats looks for items that are stored already.
 func (l *lane) repeats(ctx context.Context, tx *sql.Tx, keys []string) error {
 	var repeated int
-	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM inbound WHERE account_id = "+l.one(l.account)+
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM message WHERE account_id = "+l.one(l.account)+
 		" AND dedup_key IN "+l.in(len(keys), func(i int) any { return keys[i] })).Scan(&repeated)
 	if err == nil && repeated > 0 {
 		err = errors.New("an item was written before")

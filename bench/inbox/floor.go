@@ -212,7 +212,7 @@ func (f *handwritten) customers(ctx context.Context, p *page) error {
 		return nil
 	}
 	marks, args := p.list(func(c *models.Conversation) models.Key { return c.CustomerID })
-	rows, err := f.db.QueryContext(ctx, "SELECT id, nickname, follow_state, advisor_id, suspended_at, last_interaction_at FROM customer "+
+	rows, err := f.db.QueryContext(ctx, "SELECT id, nickname, follow_state, advisor_id, suspended_at FROM customer "+
 		"WHERE account_id = ? AND id IN "+marks, args...)
 	if err != nil {
 		return err
@@ -220,7 +220,7 @@ func (f *handwritten) customers(ctx context.Context, p *page) error {
 	defer rows.Close()
 	for rows.Next() {
 		c := &models.Customer{}
-		if err := rows.Scan(&c.Key, &c.Nickname, &c.FollowState, &c.AdvisorID, &c.SuspendedAt, &c.LastInteractionAt); err != nil {
+		if err := rows.Scan(&c.Key, &c.Nickname, &c.FollowState, &c.AdvisorID, &c.SuspendedAt); err != nil {
 			return err
 		}
 		p.customers[c.Key] = c

@@ -54,6 +54,8 @@ func AppendValue(b []byte, v any) []byte {
 		return strconv.AppendInt(b, v, 10)
 	case int:
 		return strconv.AppendInt(b, int64(v), 10)
+	case nil:
+		return append(b, "NULL"...)
 	case string:
 		return append(append(append(b, '\''), v...), '\'')
 	}
