@@ -21,6 +21,8 @@ type Runner struct {
 	Workers int
 	// Poll is how often due queues are looked for that nobody woke it for; 0: limits.DeliveryPoll.
 	Poll time.Duration
+	// Sweep is how often what has lapsed is looked for; 0: limits.SweepInterval.
+	Sweep time.Duration
 	// Delivered is told what became of each message that was handed over, and why that could not be
 	// recorded; nil: nobody is.
 	Delivered func(done services.Handover, err error)
@@ -36,9 +38,13 @@ func (r *Runner) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// every runs one sweep each limits.SweepInterval, again at once while it finds a full batch.
+// every runs one sweep each r.Sweep, again at once while it finds a full batch.
 func (r *Runner) every(ctx context.Context, what string, sweep func(context.Context) (int, error)) {
-	t := time.NewTicker(limits.SweepInterval)
+	each := r.Sweep
+	if each <= 0 {
+		each = limits.SweepInterval
+	}
+	t := time.NewTicker(each)
 	defer t.Stop()
 	for {
 		select {

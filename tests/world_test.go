@@ -24,6 +24,7 @@ import (
 	"clientele/internal/relay"
 	"clientele/internal/testkit"
 	"clientele/internal/transport"
+	"clientele/jobs"
 	"clientele/models"
 	"clientele/store"
 )
@@ -84,7 +85,7 @@ func start(tb testing.TB, dsn string, o options) *world {
 	log := slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := app.Open(context.Background(), app.Options{
 		Settings: set, Log: log, Now: o.now, Migrate: true, Store: func(so *store.Options) { so.Strict, so.Relaxed = true, true },
-		Sockets: o.sockets,
+		Sockets: o.sockets, Jobs: func(r *jobs.Runner) { r.Sweep = 50 * time.Millisecond },
 	})
 	if err != nil {
 		tb.Fatalf("open: %v", err)

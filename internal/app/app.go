@@ -38,6 +38,8 @@ type Options struct {
 	Store func(*store.Options)
 	// Sockets changes how WebSockets are served; tests shorten its times. nil: as it is.
 	Sockets func(*transport.WebSocketOptions)
+	// Jobs changes how jobs run; tests look more often for what has lapsed. nil: as they are.
+	Jobs func(*jobs.Runner)
 }
 
 // App is the product, opened. Run makes it work.
@@ -117,6 +119,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	})
 	simulated.Use(a.Services)
 	a.runner = &jobs.Runner{Services: a.Services, Log: o.Log, Workers: set.DeliveryWorkers}
+	if o.Jobs != nil {
+		o.Jobs(a.runner)
+	}
 	a.Server = server.New(server.Options{
 		Settings: set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
 		Sockets: o.Sockets,
