@@ -60,7 +60,7 @@ var imports = map[string][]string{
 // testImports says what the tests of a folder may import beside what it may itself, its own
 // packages and internal/testkit.
 var testImports = map[string][]string{
-	"schema":     {"limits"},
+	"schema":     {"limits", "auth"},
 	"channels/*": {"store", "auth", "internal/seal", "channels/*"},
 	"jobs":       {"store", "auth", "channels/*"},
 	"services":   {"channels/*"},

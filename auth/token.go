@@ -189,6 +189,9 @@ func (i *Issuer) Issue(g Grant) (string, *Viewer, error) {
 	}
 	viewer.TokenID = id.String()
 	viewer.IssuedAt = i.options.Now().UTC().Truncate(time.Second)
+	if after := g.NotIssuedBefore; viewer.IssuedAt.Before(after) {
+		viewer.IssuedAt = after.UTC().Add(time.Second - 1).Truncate(time.Second)
+	}
 	viewer.Expires = viewer.IssuedAt.Add(g.Life)
 	token := jwt.NewWithClaims(i.key.method, claims{
 		RegisteredClaims: jwt.RegisteredClaims{

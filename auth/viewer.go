@@ -121,6 +121,9 @@ type Grant struct {
 	// Life is how long the token is good: whole seconds, at least one. That tokens of
 	// issueAdvisorToken live no longer than limits.TokenLife is for its service to enforce.
 	Life time.Duration
+	// NotIssuedBefore is the least `iat`, which may be ahead of the clock by less than Leeway: tokens
+	// issued before it are revoked. Zero: the present second.
+	NotIssuedBefore time.Time
 }
 
 // AdvisorSubject is the `sub` that names an advisor by value.

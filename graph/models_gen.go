@@ -387,7 +387,7 @@ type RevokeTokenPayload struct {
 type RevokeTokensIssuedBeforeInput struct {
 	// Whose.
 	Bearer *TokenBearerRef `json:"bearer"`
-	// Before when they were issued; now when absent. INVALID when it is in the future.
+	// Before when they were issued; now when absent. At most 30 seconds ahead, for a sign-in whose clock is.
 	At *models.Time `json:"at,omitempty"`
 }
 

@@ -1946,14 +1946,15 @@ scalar Identifier @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc20")
   Revokes one token of the account by its id, the claim ` + "`" + `jti` + "`" + ` (rule V1). Who bears it is
   UNAUTHENTICATED from then on; within 5 seconds its open subscriptions are closed with 4403, on
   every node. Revoking it again changes nothing but how long it is remembered. Works while the
-  account is closed. LIMIT_EXCEEDED above 1,000 revocations in force in the account.
+  account is closed. LIMIT_EXCEEDED above 10,000 revocations in force in the account.
   """
   revokeToken("Which." input: RevokeTokenInput!): RevokeTokenPayload @allow(roles: [ADMIN, INTEGRATION])
 
   """
   Revokes every token of an advisor, or with a certain subject, that was issued before an instant
-  (claim ` + "`" + `iat` + "`" + `, in whole seconds; a token without one counts as older than any instant). Works
-  like ` + "`" + `revokeToken` + "`" + `. The latest instant named for a bearer counts. NOT_FOUND for an unknown advisor.
+  (claim ` + "`" + `iat` + "`" + `, in whole seconds, so that one of the same second counts as issued before; a token
+  without one counts as older than any instant). What ` + "`" + `issueAdvisorToken` + "`" + ` answers afterwards is
+  dated behind it; another sign-in should wait for the next second. Works like ` + "`" + `revokeToken` + "`" + `. The latest instant named for a bearer counts. NOT_FOUND for an unknown advisor.
   """
   revokeTokensIssuedBefore("Whose, and before when." input: RevokeTokensIssuedBeforeInput!): RevokeTokensIssuedBeforePayload
     @allow(roles: [ADMIN, INTEGRATION])
@@ -1977,7 +1978,7 @@ type RevokeTokenPayload {
 input RevokeTokensIssuedBeforeInput {
   "Whose."
   bearer: TokenBearerRef!
-  "Before when they were issued; now when absent. INVALID when it is in the future."
+  "Before when they were issued; now when absent. At most 30 seconds ahead, for a sign-in whose clock is."
   at: DateTime
 }
 

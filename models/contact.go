@@ -321,8 +321,8 @@ func (c Contact) ConfirmAll(now Time, p Policy, n int) (Contact, *Error) {
 		return c, nil
 	case !p.Reaches(n):
 		return c, Refused(ReasonOutreachUnavailable).Err()
-	case c.SessionOpen(now):
-		return c, nil
+	case c.SessionOpen(now) && (c.SessionMonth != 0 || c.outreachLeft(month, p) > 0):
+		return c, nil // where it has come back to the month, the next message pays again
 	case c.outreachLeft(month, p) == 0:
 		err := TooMany("", p.OutreachPerMonth, "the month's outreaches to this customer are used up")
 		err.RetryAt = p.startOf(month + 1)

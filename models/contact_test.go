@@ -249,6 +249,15 @@ func TestConfirmingAnOutreach(t *testing.T) {
 		c = models.Contact{}.MassSent(p.MonthOf(next), 4, p)
 		wantAnswer(t, c, next-1, p, no(models.ReasonNoQuota, 0, p.NextMonth(next)))
 	})
+	t.Run("does not return a session that came back to a month which mass sends have used up", func(t *testing.T) {
+		c := models.Contact{}.MassSent(p.MonthOf(noon), 3, p)
+		c, slot := take(t, confirm(t, c, noon, p), noon, p, 1)
+		c = c.Return(slot, noon, p).MassSent(p.MonthOf(noon), 1, p)
+		wantAnswer(t, c, noon, p, no(models.ReasonNoQuota, 0, p.NextMonth(noon)))
+		if got, err := c.Confirm(noon, p); err == nil || err.Code != models.CodeLimitExceeded || got != c {
+			t.Errorf("confirmed where nothing can be sent: %+v", err)
+		}
+	})
 	t.Run("that spent the last one says the next month", func(t *testing.T) {
 		c := models.Contact{}.MassSent(p.MonthOf(noon), 3, p)
 		c, _ = take(t, confirm(t, c, noon, p), noon, p, 3)

@@ -50,6 +50,12 @@ func NewRevocations(rows []*Revocation) *Revocations {
 	return r
 }
 
+// IssuedBefore is the instant before which the tokens of an advisor, with this subject, are revoked;
+// zero where none are.
+func (r *Revocations) IssuedBefore(subject string, advisor Key) Time {
+	return max(r.subjects[subject], r.advisors[advisor.String()])
+}
+
 // Covers reports whether a token is revoked. issued is its `iat`, zero without one: such a token
 // is older than any instant. advisor is the advisor it names, zero for none or an unknown one.
 func (r *Revocations) Covers(tokenID, subject string, advisor Key, issued Time) bool {

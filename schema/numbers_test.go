@@ -10,6 +10,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"clientele/auth"
 	"clientele/limits"
 	"clientele/schema"
 )
@@ -67,6 +68,7 @@ var said = map[string][]int{
 	"Identifier":                                      {limits.OpenIDBytes},
 	"Mutation.revokeToken":                            {in(limits.PolicyRecheck, second), limits.RevocationsPerAccount},
 	"RevokeTokenInput.expiresAt":                      {in(limits.RevocationLife, day)},
+	"RevokeTokensIssuedBeforeInput.at":                {in(auth.Leeway, second)},
 	"RevokeTokensIssuedBeforePayload.rememberedUntil": {in(limits.RevocationLife, day)},
 	"ResendMessageInput.idempotencyKey":               {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
 	"Mutation.confirmOutreach":                        {in(limits.OutreachSession, time.Minute), limits.OutreachMessages},

@@ -305,10 +305,17 @@ func (s *Services) IssueToken(ctx context.Context, ref AdvisorRef, life time.Dur
 	if st := a.StateAt(s.Now()); st != models.AdvisorActive && st != models.AdvisorPending {
 		return "", nil, models.Errorf(models.CodeState, "the advisor is %s", st)
 	}
-	token, v, err := s.issuer.Issue(auth.Grant{
+	grant := auth.Grant{
 		Role: auth.RoleAdvisor, Account: c.Account.Key.String(),
 		Subject: auth.AdvisorSubject(auth.SubjectID, a.Key.String()), Life: life,
-	})
+	}
+	revoked, err := s.revoked(ctx, c.Account.Key, false)
+	if err != nil {
+		return "", nil, err
+	}
+	// Behind whatever was revoked of this bearer, or a token made in the same second would be dead.
+	grant.NotIssuedBefore = revoked.IssuedBefore(grant.Subject, a.Key).Go()
+	token, v, err := s.issuer.Issue(grant)
 	if err != nil {
 		return "", nil, err
 	}

@@ -50,13 +50,11 @@ func (s *Services) RecordMassSend(ctx context.Context, in MassSend) (m *models.M
 		m, repeated, err = recordMassSend(tx, in)
 		return err
 	})
-	if err == nil && repeated {
-		err = unavailable(barrier(ctx)) // a repeat writes nothing, so it syncs nothing: see sendWith
-	}
 	if err != nil {
 		return nil, false, err
 	}
 	for m.Done < m.Total {
+		barrier = s.store.Durable()
 		before, openids := m, in.OpenIDs[m.Done:min(m.Done+limits.MassSendChunk, m.Total)]
 		err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) (err error) {
 			tx.OwnRecord() // the mass send's row, which the first transaction put into the audit log
@@ -66,6 +64,11 @@ func (s *Services) RecordMassSend(ctx context.Context, in MassSend) (m *models.M
 		if err != nil {
 			return nil, false, err
 		}
+	}
+	// The last transaction may have written nothing, because an equal call did before: what this one
+	// saw of it could yet be lost with the database (see sendWith).
+	if err := unavailable(barrier(ctx)); err != nil {
+		return nil, false, err
 	}
 	return m, repeated, nil
 }

@@ -54,8 +54,8 @@ func (s *Services) RevokeIssuedBefore(ctx context.Context, of TokenBearer, at *m
 	if at != nil {
 		row.IssuedBefore = *at
 	}
-	if row.IssuedBefore > now {
-		return nil, models.Invalid("input.at", "is in the future")
+	if row.IssuedBefore > now.Add(auth.Leeway) { // who signs with a clock ahead of ours dates tokens so
+		return nil, models.Invalid("input.at", "is more than %d seconds ahead", int(auth.Leeway.Seconds()))
 	}
 	change := store.Change{Action: "revokeTokensIssuedBefore", TargetKind: "Subject", After: map[string]any{"before": row.IssuedBefore.Go()}}
 	if of.Advisor != nil {

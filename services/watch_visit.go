@@ -14,6 +14,9 @@ import (
 // visitEvery leaves half of limits.PolicyRecheck for the visit itself.
 const visitEvery = limits.PolicyRecheck / 2
 
+// visitAccounts is how many accounts a round looks at together.
+const visitAccounts = 8
+
 // visits are the open watches of this node and how each is ended.
 type visits struct {
 	mu   sync.Mutex
@@ -69,10 +72,18 @@ func (s *Services) visit(ctx context.Context) {
 		byAccount[w.account] = append(byAccount[w.account], w)
 	}
 	s.visits.mu.Unlock()
+	// Some at a time, so that one that must wait does not keep the others from their turn.
+	slots := make(chan struct{}, visitAccounts)
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for account, watches := range byAccount {
-		if err := s.visitAccount(ctx, account, watches); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "open subscriptions not checked", "account", account.String(), "error", store.Describe(err))
-		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := s.visitAccount(ctx, account, watches); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "open subscriptions not checked", "account", account.String(), "error", store.Describe(err))
+			}
+		})
 	}
 }
 

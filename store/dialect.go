@@ -24,6 +24,10 @@ import (
 
 func sqlitePath(dsn string) (string, bool) { return strings.CutPrefix(dsn, "sqlite:") }
 
+// accessConnections is how many connections ask what has been revoked. They do nothing else, so
+// that writers of one account who wait for each other do not keep others from being let in.
+const accessConnections = 2
+
 // readers is how many connections read an SQLite database beside the writer.
 const readers = 8
 
@@ -60,7 +64,10 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if s.write, err = s.openPool(ctx, "sqlite3", dsn("journal_mode(wal)", sync)+"&_txlock=immediate", 1); err != nil {
 		return err
 	}
-	s.read, err = s.openPool(ctx, "sqlite3", dsn("query_only(on)"), readers)
+	if s.read, err = s.openPool(ctx, "sqlite3", dsn("query_only(on)"), readers); err != nil {
+		return err
+	}
+	s.access, err = s.openPool(ctx, "sqlite3", dsn("query_only(on)"), 1)
 	return err
 }
 
@@ -102,7 +109,10 @@ func (s *Store) openMySQL(ctx context.Context, o Options) error {
 	if s.read, err = s.openPool(ctx, "mysql", read.FormatDSN(), o.Connections); err != nil {
 		return err
 	}
-	return errors.Join(tune(s.write, o), tune(s.read, o))
+	if s.access, err = s.openPool(ctx, "mysql", write.FormatDSN(), accessConnections); err != nil {
+		return err
+	}
+	return errors.Join(tune(s.write, o), tune(s.read, o), tune(s.access, o))
 }
 
 // isolationVariable is what the server calls the session's isolation level: MariaDB before

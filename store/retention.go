@@ -92,8 +92,8 @@ func (r *Reader) OldIdempotency(before models.Time, most int) ([]*models.Idempot
 
 // DeleteIdempotency deletes idempotency keys of the account.
 func (tx *Tx) DeleteIdempotency(rows []*models.Idempotency) error {
-	return deleteRows[models.Idempotency](tx, "subject = ? AND idem_key = ?", rows, func(r *models.Idempotency) []any {
-		return []any{r.Subject, r.IdemKey}
+	return deleteRows[models.Idempotency](tx, "subject = ? AND idem_key = ? AND created_at = ?", rows, func(r *models.Idempotency) []any {
+		return []any{r.Subject, r.IdemKey, r.CreatedAt}
 	})
 }
 
@@ -105,10 +105,11 @@ func (r *Reader) OldInbound(kind models.InboundKind, before models.Time, most in
 	})
 }
 
-// DeleteInbound deletes records of inbound items of the account.
+// DeleteInbound deletes records of inbound items of the account, as they were read: one that was
+// deleted and made anew meanwhile stays.
 func (tx *Tx) DeleteInbound(rows []*models.InboundRecord) error {
-	return deleteRows[models.InboundRecord](tx, "dedup_key = ?", rows, func(r *models.InboundRecord) []any {
-		return []any{r.DedupKey}
+	return deleteRows[models.InboundRecord](tx, "dedup_key = ? AND created_at = ?", rows, func(r *models.InboundRecord) []any {
+		return []any{r.DedupKey, r.CreatedAt}
 	})
 }
 

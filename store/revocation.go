@@ -9,10 +9,11 @@ import (
 )
 
 // Revocations reads what an account has revoked and is in force at now: never inside an older
-// snapshot, whatever ctx holds, so that what it answers may be kept for later requests. It takes a
-// connection of those that write: all that read may be held by snapshots that wait for it.
+// snapshot, whatever ctx holds, so that what it answers may be kept for later requests. It has
+// connections of its own: all that read may be held by snapshots that wait for it, all that write
+// by transactions of one account that wait for each other.
 func (s *Store) Revocations(ctx context.Context, account models.Key, now models.Time) ([]*models.Revocation, error) {
-	return find[models.Revocation](&Reader{db: s.write.WithContext(ctx), store: s}, func(db *gorm.DB) *gorm.DB {
+	return find[models.Revocation](&Reader{db: s.access.WithContext(ctx), store: s}, func(db *gorm.DB) *gorm.DB {
 		return db.Where("account_id = ? AND expires_at > ?", account, now)
 	})
 }

@@ -45,6 +45,7 @@ type Store struct {
 	dialect migrations.Dialect
 	write   *gorm.DB
 	read    *gorm.DB
+	access  *gorm.DB
 	now     func() time.Time
 	log     *slog.Logger
 	strict  bool
@@ -85,7 +86,7 @@ func (s *Store) Close() error {
 	s.heart.close()
 	s.heart.mu.Unlock()
 	var errs []error
-	for _, db := range []*gorm.DB{s.write, s.read} {
+	for _, db := range []*gorm.DB{s.write, s.read, s.access} {
 		if db == nil {
 			continue
 		}
