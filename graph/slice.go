@@ -6,30 +6,22 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// marshalSlice resolves the items of a list one after the other (ADR 0019): their resolver has read
-// what they show. A panic in an item is recovered there and makes the list null, as gqlgen has it.
+// marshalSlice resolves the items of a list one after the other (ADR 0019): the list's resolver has
+// read what they show. An item that panics is an error at its path, and null.
 func marshalSlice(ctx context.Context, length int, item func(ctx context.Context, i int) graphql.Marshaler) graphql.Array {
 	items := make(graphql.Array, length)
-	whole := true
 	for i := range items {
-		ctx := graphql.WithFieldContext(ctx, &graphql.FieldContext{Index: &i})
-		if !recovering(ctx, func() { items[i] = item(ctx, i) }) {
-			whole = false
-		}
-	}
-	if !whole {
-		return nil
+		items[i] = recovering(graphql.WithFieldContext(ctx, &graphql.FieldContext{Index: &i}), i, item)
 	}
 	return items
 }
 
-// recovering reports whether f returned.
-func recovering(ctx context.Context, f func()) (returned bool) {
+func recovering(ctx context.Context, i int, item func(context.Context, int) graphql.Marshaler) (m graphql.Marshaler) {
 	defer func() {
 		if p := recover(); p != nil {
 			graphql.AddError(ctx, graphql.Recover(ctx, p))
+			m = graphql.Null
 		}
 	}()
-	f()
-	return true
+	return item(ctx, i)
 }

@@ -243,6 +243,23 @@ func find[T any](r *Reader, build func(*gorm.DB) *gorm.DB) ([]*T, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
+	return collect[T](found)
+}
+
+// ask is find with the text of a statement: for reads that every page makes.
+func ask[T any](r *Reader, statement string, args ...any) ([]*T, error) {
+	defer r.lock()()
+	ctx := r.db.Statement.Context
+	count(ctx)
+	found, err := r.db.Statement.ConnPool.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return collect[T](found)
+}
+
+// collect reads rows to their end.
+func collect[T any](found *sql.Rows) ([]*T, error) {
 	columns, err := found.Columns()
 	if err != nil {
 		return nil, translate(err)
