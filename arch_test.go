@@ -38,7 +38,7 @@ var imports = map[string][]string{
 	"internal/app":               {anything, "-cmd", "-internal/testkit"}, // the wiring that commands and end-to-end tests share
 	"internal/config":            {"auth", "internal/seal", "limits"},
 	"internal/demo":              {"auth", "internal/app", "internal/config", "internal/relay", "limits"}, // a client like any other
-	"internal/gqlgen":            {}, // writes graph/ before there is one
+	"internal/gqlgen":            {},                                                                      // writes graph/ before there is one
 	"internal/graphiql":          {},
 	"internal/relay":             {},
 	"internal/seal":              {},
