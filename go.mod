@@ -2,7 +2,7 @@ module clientele
 
 go 1.26.0
 
-tool github.com/99designs/gqlgen
+tool clientele/internal/gqlgen
 
 require (
 	github.com/99designs/gqlgen v0.17.95
@@ -46,7 +46,6 @@ require (
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/sosodev/duration v1.4.0 // indirect
-	github.com/urfave/cli/v3 v3.11.0 // indirect
 	go.opentelemetry.io/otel v1.47.0 // indirect
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect

@@ -3,6 +3,8 @@ package dataloaders
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/vikstrous/dataloadgen"
 
@@ -56,40 +58,51 @@ func (l *Loaders) LastMessage(ctx context.Context, c *models.Conversation) (*mod
 }
 
 // PreloadCustomers reads the customers of a page at once, so that its rows wait for no gathering
-// and the number of statements does not depend on their number.
-func (l *Loaders) PreloadCustomers(ctx context.Context, s *services.Services, keys []models.Key) error {
-	return preload(ctx, l.customers, s.CustomersByKeys, keys)
+// and the number of statements does not depend on their number. Who is not there, or not the
+// viewer's to see, is not asked for again. It answers those who are, in no order.
+func (l *Loaders) PreloadCustomers(ctx context.Context, s *services.Services, keys []models.Key) ([]*models.Customer, error) {
+	rows, err := preload(ctx, l.customers, s.CustomersByKeys, keys)
+	return slices.Collect(maps.Values(rows)), err
 }
 
 // PreloadAdvisors is PreloadCustomers for advisors.
 func (l *Loaders) PreloadAdvisors(ctx context.Context, s *services.Services, keys []models.Key) error {
-	return preload(ctx, l.advisors, s.AdvisorsByKeys, keys)
+	_, err := preload(ctx, l.advisors, s.AdvisorsByKeys, keys)
+	return err
+}
+
+// PreloadConversations is PreloadCustomers for conversations.
+func (l *Loaders) PreloadConversations(ctx context.Context, s *services.Services, customers []models.Key) ([]*models.Conversation, error) {
+	rows, err := preload(ctx, l.conversations, s.ConversationsByKeys, customers)
+	return slices.Collect(maps.Values(rows)), err
 }
 
 // PreloadQRCodes is PreloadCustomers for the codes of advisors or groups.
 func (l *Loaders) PreloadQRCodes(ctx context.Context, s *services.Services, owners []models.Key) error {
-	return preload(ctx, l.codes, s.QRCodesByOwner, owners)
+	_, err := preload(ctx, l.codes, s.QRCodesByOwner, owners)
+	return err
 }
 
 // PreloadLastMessages is PreloadCustomers for the latest messages of conversations.
 func (l *Loaders) PreloadLastMessages(ctx context.Context, s *services.Services, all []*models.Conversation) error {
-	return preload(ctx, l.lastMessages, lastMessages(s), all)
+	_, err := preload(ctx, l.lastMessages, lastMessages(s), all)
+	return err
 }
 
 func preload[K comparable, V any](ctx context.Context, l *dataloadgen.Loader[K, *V],
 	read func(context.Context, []K) (map[K]*V, error), keys []K,
-) error {
+) (map[K]*V, error) {
 	if len(keys) == 0 {
-		return nil
+		return nil, nil //nolint:nilnil // no rows of no keys.
 	}
 	rows, err := read(ctx, keys)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for k, row := range rows {
-		l.Prime(k, row)
+	for _, k := range keys {
+		l.Prime(k, rows[k])
 	}
-	return nil
+	return rows, nil
 }
 
 func lastMessages(s *services.Services) func(context.Context, []*models.Conversation) (map[*models.Conversation]*models.Message, error) {

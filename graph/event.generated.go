@@ -8,9 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
-	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -770,9 +768,7 @@ var conversationChangedImplementors = []string{"ConversationChanged", "MessageEv
 func _ConversationChanged(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.ConversationChanged) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, conversationChangedImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -801,19 +797,9 @@ func _ConversationChanged(ctx context.Context, ec *executionContext, sel ast.Sel
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -823,9 +809,7 @@ var customerLeftImplementors = []string{"CustomerLeft", "MessageEvent", "Event"}
 func _CustomerLeft(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.CustomerLeft) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, customerLeftImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -854,19 +838,9 @@ func _CustomerLeft(ctx context.Context, ec *executionContext, sel ast.SelectionS
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -876,9 +850,7 @@ var messageReceivedImplementors = []string{"MessageReceived", "MessageEvent", "E
 func _MessageReceived(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.MessageReceived) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, messageReceivedImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -912,19 +884,9 @@ func _MessageReceived(ctx context.Context, ec *executionContext, sel ast.Selecti
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -934,9 +896,7 @@ var messageStatusChangedImplementors = []string{"MessageStatusChanged", "Message
 func _MessageStatusChanged(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.MessageStatusChanged) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, messageStatusChangedImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -965,19 +925,9 @@ func _MessageStatusChanged(ctx context.Context, ec *executionContext, sel ast.Se
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -987,9 +937,7 @@ var notificationMadeImplementors = []string{"NotificationMade", "NotificationEve
 func _NotificationMade(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.NotificationMade) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, notificationMadeImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -1018,19 +966,9 @@ func _NotificationMade(ctx context.Context, ec *executionContext, sel ast.Select
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -1040,9 +978,7 @@ var withdrawnImplementors = []string{"Withdrawn", "NotificationEvent", "MessageE
 func _Withdrawn(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.Withdrawn) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, withdrawnImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -1066,19 +1002,9 @@ func _Withdrawn(ctx context.Context, ec *executionContext, sel ast.SelectionSet,
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }

@@ -6,9 +6,7 @@ import (
 	"clientele/models"
 	"context"
 	"errors"
-	"math"
 	"strconv"
-	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -234,9 +232,7 @@ var recordPaymentPayloadImplementors = []string{"RecordPaymentPayload"}
 func _RecordPaymentPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *RecordPaymentPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, recordPaymentPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -250,19 +246,9 @@ func _RecordPaymentPayload(ctx context.Context, ec *executionContext, sel ast.Se
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -272,9 +258,7 @@ var recordPaymentResultImplementors = []string{"RecordPaymentResult"}
 func _RecordPaymentResult(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *RecordPaymentResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, recordPaymentResultImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -298,19 +282,9 @@ func _RecordPaymentResult(ctx context.Context, ec *executionContext, sel ast.Sel
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -344,7 +318,7 @@ func unmarshalNRecordPaymentInput2clienteleᚋgraphᚐRecordPaymentInput(ctx con
 }
 
 func marshalNRecordPaymentResult2ᚕᚖclienteleᚋgraphᚐRecordPaymentResultᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*RecordPaymentResult) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return marshalNRecordPaymentResult2ᚖclienteleᚋgraphᚐRecordPaymentResult(ctx, ec, sel, v[i])

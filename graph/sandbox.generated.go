@@ -6,9 +6,7 @@ import (
 	"clientele/models"
 	"context"
 	"errors"
-	"math"
 	"strconv"
-	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -575,9 +573,7 @@ var simulateFollowPayloadImplementors = []string{"SimulateFollowPayload"}
 func _SimulateFollowPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SimulateFollowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, simulateFollowPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -596,19 +592,9 @@ func _SimulateFollowPayload(ctx context.Context, ec *executionContext, sel ast.S
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -618,9 +604,7 @@ var simulateMenuClickPayloadImplementors = []string{"SimulateMenuClickPayload"}
 func _SimulateMenuClickPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SimulateMenuClickPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, simulateMenuClickPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -634,19 +618,9 @@ func _SimulateMenuClickPayload(ctx context.Context, ec *executionContext, sel as
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -656,9 +630,7 @@ var simulateMessagePayloadImplementors = []string{"SimulateMessagePayload"}
 func _SimulateMessagePayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SimulateMessagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, simulateMessagePayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -672,19 +644,9 @@ func _SimulateMessagePayload(ctx context.Context, ec *executionContext, sel ast.
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -694,9 +656,7 @@ var simulatePaymentPayloadImplementors = []string{"SimulatePaymentPayload"}
 func _SimulatePaymentPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SimulatePaymentPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, simulatePaymentPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -710,19 +670,9 @@ func _SimulatePaymentPayload(ctx context.Context, ec *executionContext, sel ast.
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -732,9 +682,7 @@ var simulateScanPayloadImplementors = []string{"SimulateScanPayload"}
 func _SimulateScanPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SimulateScanPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, simulateScanPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -753,19 +701,9 @@ func _SimulateScanPayload(ctx context.Context, ec *executionContext, sel ast.Sel
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -775,9 +713,7 @@ var simulateSendingPayloadImplementors = []string{"SimulateSendingPayload"}
 func _SimulateSendingPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SimulateSendingPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, simulateSendingPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -791,19 +727,9 @@ func _SimulateSendingPayload(ctx context.Context, ec *executionContext, sel ast.
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }
@@ -813,9 +739,7 @@ var simulateUnfollowPayloadImplementors = []string{"SimulateUnfollowPayload"}
 func _SimulateUnfollowPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SimulateUnfollowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, simulateUnfollowPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	out := newObject(fields)
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
@@ -829,19 +753,9 @@ func _SimulateUnfollowPayload(ctx context.Context, ec *executionContext, sel ast
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
 	}
-	out.Dispatch(ctx)
 	if out.Invalids > 0 {
 		return graphql.Null
 	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
 
 	return out
 }

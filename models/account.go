@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"sync"
 	"time"
 	_ "time/tzdata" // an account's zone must load on machines without a zone database.
 
@@ -91,10 +92,26 @@ func (*Account) IsNode() {}
 // Location is the account's time zone, in which its months and days are counted (rule A2).
 // A zone that does not load (none passes CheckZone) counts as UTC.
 func (a *Account) Location() *time.Location {
-	if l, err := time.LoadLocation(a.TimeZone); err == nil {
+	if l, ok := zone(a.TimeZone); ok {
 		return l
 	}
 	return time.UTC
+}
+
+// zones is the time zones that were loaded, by name: to load one reads a file. There are as many
+// as the zone database has.
+var zones sync.Map // string → *time.Location
+
+func zone(name string) (*time.Location, bool) {
+	if l, ok := zones.Load(name); ok {
+		return l.(*time.Location), true //nolint:forcetypeassert // nothing else is stored.
+	}
+	l, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, false
+	}
+	zones.Store(name, l)
+	return l, true
 }
 
 // CheckZone reports whether name is a time zone an account may have.
@@ -102,8 +119,8 @@ func CheckZone(name string) bool {
 	if name == "" || name == "Local" || len(name) > 64 {
 		return false
 	}
-	_, err := time.LoadLocation(name)
-	return err == nil
+	_, ok := zone(name)
+	return ok
 }
 
 // Policy is the contact policy of the account: the numbers of its preset with its overrides

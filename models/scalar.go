@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"clientele/internal/relay"
@@ -77,7 +76,8 @@ func (t Time) MarshalGQL(w io.Writer) {
 		_, _ = io.WriteString(w, "null")
 		return
 	}
-	_, _ = io.WriteString(w, strconv.Quote(t.Go().Format("2006-01-02T15:04:05.000000Z07:00")))
+	const layout = `"2006-01-02T15:04:05.000000Z07:00"`
+	_, _ = w.Write(t.Go().AppendFormat(make([]byte, 0, len(layout)), layout))
 }
 
 // UnmarshalGQL reads an RFC 3339 text with any offset.

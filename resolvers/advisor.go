@@ -37,7 +37,7 @@ func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.Invit
 			invited = append(invited, res.Advisor.Key)
 		}
 	}
-	return p, r.r.codesOf(ctx, []string{"results.advisor"}, invited)
+	return p, r.r.codesOf(ctx, invited)
 }
 
 func (r *mutationResolver) AnswerInvitation(ctx context.Context, input graph.AnswerInvitationInput) (*graph.AnswerInvitationPayload, error) {
@@ -87,7 +87,7 @@ func (r *queryResolver) Advisors(ctx context.Context, first *int, after *string,
 	}
 	rows, err := r.r.Services.AdvisorPage(ctx, value(state), p)
 	if err == nil {
-		err = r.r.codesOf(ctx, page, keysOf(rows, func(a *models.Advisor) models.Key { return a.Key }))
+		err = r.r.codesOf(ctx, keysOf(rows, func(a *models.Advisor) models.Key { return a.Key }))
 	}
 	if err != nil {
 		return nil, err

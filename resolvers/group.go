@@ -44,7 +44,7 @@ func (r *mutationResolver) AddGroupAdvisors(ctx context.Context, input graph.Add
 			added = append(added, res.Advisor.Key)
 		}
 	}
-	return p, r.r.codesOf(ctx, []string{"results.advisor"}, added)
+	return p, r.r.codesOf(ctx, added)
 }
 
 func (r *queryResolver) Groups(ctx context.Context, first *int, after *string) (*models.GroupConnection, error) {
@@ -54,7 +54,7 @@ func (r *queryResolver) Groups(ctx context.Context, first *int, after *string) (
 	}
 	rows, err := r.r.Services.GroupPage(ctx, p)
 	if err == nil {
-		err = r.r.codesOf(ctx, page, keysOf(rows, func(g *models.Group) models.Key { return g.Key }))
+		err = r.r.codesOf(ctx, keysOf(rows, func(g *models.Group) models.Key { return g.Key }))
 	}
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ func (r *mutationResolver) MarkNotificationsRead(ctx context.Context, input grap
 	}
 	rows, err := r.r.Services.MarkNotificationsRead(ctx, keys)
 	if err == nil {
-		err = r.r.ofNotifications(ctx, []string{"notifications"}, rows)
+		err = r.r.ofNotifications(ctx, rows)
 	}
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (r *queryResolver) Notifications(ctx context.Context, first *int, after *st
 	}
 	rows, err := r.r.Services.NotificationPage(ctx, p)
 	if err == nil {
-		err = r.r.ofNotifications(ctx, page, rows)
+		err = r.r.ofNotifications(ctx, rows)
 	}
 	if err != nil {
 		return nil, err

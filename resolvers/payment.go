@@ -22,8 +22,12 @@ func (r *mutationResolver) RecordPayment(ctx context.Context, input graph.Record
 		return nil, err
 	}
 	p := &graph.RecordPaymentPayload{Results: make([]*graph.RecordPaymentResult, len(results))}
+	var paid []*models.Customer
 	for i, res := range results {
 		p.Results[i] = &graph.RecordPaymentResult{Customer: res.Customer, IsRepeated: res.Repeated, Error: models.AsItemError(res.Err)}
+		if res.Customer != nil {
+			paid = append(paid, res.Customer)
+		}
 	}
-	return p, nil
+	return p, r.r.ofCustomers(ctx, paid)
 }

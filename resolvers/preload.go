@@ -2,89 +2,141 @@ package resolvers
 
 import (
 	"context"
+	"errors"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"clientele/models"
 )
 
-// selects reports whether a field below the items of the list being resolved is asked for. The
-// items are under each of these paths, e.g. "nodes" and "edges.node".
-func selects(ctx context.Context, items []string, fields ...string) bool {
-	for _, item := range items {
-		for _, f := range fields {
-			if graphql.FieldRequested(ctx, item+"."+f) {
-				return true
+// The items of a list are resolved one after the other (ADR 0019), so a resolver of a list reads
+// at once what its items will show, one statement a noun.
+
+// below is the names of all fields that are asked for below the one being resolved, however deep.
+// What @skip leaves out counts too: it costs a statement, not one an item.
+func below(ctx context.Context) map[string]bool {
+	names, spread := map[string]bool{}, map[string]bool{}
+	var walk func(ast.SelectionSet)
+	walk = func(set ast.SelectionSet) {
+		for _, s := range set {
+			switch s := s.(type) {
+			case *ast.Field:
+				names[s.Name] = true
+				walk(s.SelectionSet)
+			case *ast.InlineFragment:
+				walk(s.SelectionSet)
+			case *ast.FragmentSpread:
+				if !spread[s.Name] {
+					spread[s.Name] = true
+					walk(s.Definition.SelectionSet)
+				}
 			}
 		}
 	}
-	return false
+	walk(graphql.GetFieldContext(ctx).Field.Selections)
+	return names
 }
 
-// page is where a connection has its items.
-var page = []string{"nodes", "edges.node"}
-
-// ofInbox reads what a page of conversations will show, one statement a noun.
+// ofInbox reads what a page of conversations will show.
 func (r *Resolver) ofInbox(ctx context.Context, rows []*models.Conversation) error {
-	if selects(ctx, page, "customer", "contactability") {
-		keys := make([]models.Key, len(rows))
-		for i, c := range rows {
-			keys[i] = c.CustomerID
-		}
-		if err := loaders(ctx).PreloadCustomers(ctx, r.Services, keys); err != nil {
+	asked := below(ctx)
+	loaders(ctx).PrimeConversations(rows)
+	if asked["customer"] || asked["contactability"] {
+		if err := r.customersOf(ctx, asked, keysOf(rows, func(c *models.Conversation) models.Key { return c.CustomerID })); err != nil {
 			return err
 		}
 	}
-	loaders(ctx).PrimeConversations(rows)
-	if selects(ctx, page, "lastMessage") {
+	if asked["lastMessage"] {
 		return loaders(ctx).PreloadLastMessages(ctx, r.Services, rows)
 	}
 	return nil
 }
 
-// ofNotifications reads the customers that notifications name.
-func (r *Resolver) ofNotifications(ctx context.Context, items []string, rows []*models.Notification) error {
-	if !selects(ctx, items, "customer", "text", "link") {
+// ofNotifications reads what notifications show of the customers that they name.
+func (r *Resolver) ofNotifications(ctx context.Context, rows []*models.Notification) error {
+	asked := below(ctx)
+	if !asked["customer"] && !asked["text"] && !asked["link"] {
 		return nil
 	}
-	var keys []models.Key
-	for _, n := range rows {
-		if !n.CustomerID.IsZero() {
-			keys = append(keys, n.CustomerID)
-		}
-	}
-	return loaders(ctx).PreloadCustomers(ctx, r.Services, keys)
+	return r.customersOf(ctx, asked, keysOf(rows, func(n *models.Notification) models.Key { return n.CustomerID }))
 }
 
-// ofCustomers reads the advisors of a page of customers.
+// ofCustomers reads what customers show of their advisors.
 func (r *Resolver) ofCustomers(ctx context.Context, rows []*models.Customer) error {
-	if !selects(ctx, page, "advisor") {
-		return nil
-	}
-	var keys []models.Key
-	for _, c := range rows {
-		if !c.AdvisorID.IsZero() {
-			keys = append(keys, c.AdvisorID)
-		}
-	}
-	if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, keys); err != nil {
-		return err
-	}
-	return r.codesOf(ctx, []string{"nodes.advisor", "edges.node.advisor"}, keys)
+	return r.advisorsOf(ctx, below(ctx), rows)
 }
 
-// codesOf reads the codes of what a list holds.
-func (r *Resolver) codesOf(ctx context.Context, items []string, owners []models.Key) error {
-	if !selects(ctx, items, "qrCode") {
+// codesOf reads the codes of advisors or groups that a list holds.
+func (r *Resolver) codesOf(ctx context.Context, owners []models.Key) error {
+	if !below(ctx)["qrCode"] {
 		return nil
 	}
 	return loaders(ctx).PreloadQRCodes(ctx, r.Services, owners)
 }
 
+// ofNodes reads what objects of any noun will show.
+func (r *Resolver) ofNodes(ctx context.Context, nodes []models.Node) error {
+	var (
+		talks         []*models.Conversation
+		people        []*models.Customer
+		notifications []*models.Notification
+		messages      []*models.Message
+		owners        []models.Key
+	)
+	for _, n := range nodes {
+		switch n := n.(type) {
+		case *models.Conversation:
+			talks = append(talks, n)
+		case *models.Customer:
+			people = append(people, n)
+		case *models.Notification:
+			notifications = append(notifications, n)
+		case *models.Message:
+			messages = append(messages, n)
+		case *models.Advisor:
+			owners = append(owners, n.Key)
+		case *models.Group:
+			owners = append(owners, n.Key)
+		}
+	}
+	if below(ctx)["conversation"] {
+		rows, err := loaders(ctx).PreloadConversations(ctx, r.Services, keysOf(messages, func(m *models.Message) models.Key { return m.CustomerID }))
+		if err != nil {
+			return err
+		}
+		talks = append(talks, rows...)
+	}
+	return errors.Join(r.ofInbox(ctx, talks), r.ofCustomers(ctx, people), r.ofNotifications(ctx, notifications), r.codesOf(ctx, owners))
+}
+
+func (r *Resolver) customersOf(ctx context.Context, asked map[string]bool, keys []models.Key) error {
+	rows, err := loaders(ctx).PreloadCustomers(ctx, r.Services, keys)
+	if err != nil {
+		return err
+	}
+	return r.advisorsOf(ctx, asked, rows)
+}
+
+func (r *Resolver) advisorsOf(ctx context.Context, asked map[string]bool, customers []*models.Customer) error {
+	if !asked["advisor"] {
+		return nil
+	}
+	keys := keysOf(customers, func(c *models.Customer) models.Key { return c.AdvisorID })
+	if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, keys); err != nil || !asked["qrCode"] {
+		return err
+	}
+	return loaders(ctx).PreloadQRCodes(ctx, r.Services, keys)
+}
+
+// keysOf is the keys that rows name, each once, without zero ones.
 func keysOf[T any](rows []T, key func(T) models.Key) []models.Key {
-	keys := make([]models.Key, 0, len(rows))
+	keys, seen := make([]models.Key, 0, len(rows)), make(map[models.Key]bool, len(rows))
 	for _, r := range rows {
-		keys = append(keys, key(r))
+		if k := key(r); !k.IsZero() && !seen[k] {
+			seen[k] = true
+			keys = append(keys, k)
+		}
 	}
 	return keys
 }

@@ -22,7 +22,11 @@ func (r *queryResolver) Nodes(ctx context.Context, ids []*relay.ID) ([]models.No
 	for i, id := range ids {
 		all[i] = *id
 	}
-	return r.r.Services.Nodes(ctx, all)
+	nodes, err := r.r.Services.Nodes(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	return nodes, r.r.ofNodes(ctx, nodes)
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*models.Viewer, error) {

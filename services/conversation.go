@@ -102,7 +102,7 @@ func (s *Services) Contactability(ctx context.Context, customer *models.Customer
 	if err != nil {
 		return models.Contactability{}, err
 	}
-	return contactability(c.Account, customer, ledger, customer.AdvisorID, s.Now()), nil
+	return contactability(c.Account, c.contactPolicy(), customer, ledger, customer.AdvisorID, s.Now()), nil
 }
 
 // MayWrite answers it for a customer that is named.
@@ -128,7 +128,7 @@ func (s *Services) MayWrite(ctx context.Context, ref CustomerRef) (models.Contac
 		if err != nil {
 			return err
 		}
-		answer = contactability(c.Account, customer, ledger, c.Advisor.Key, s.Now())
+		answer = contactability(c.Account, c.contactPolicy(), customer, ledger, c.Advisor.Key, s.Now())
 		return nil
 	})
 	return answer, err
@@ -136,11 +136,11 @@ func (s *Services) MayWrite(ctx context.Context, ref CustomerRef) (models.Contac
 
 // contactability is the one decision behind the query and the send: what stands before the
 // ledger, then the ledger, caught up with the account's mass sends.
-func contactability(a *models.Account, customer *models.Customer, ledger models.Contact, advisor models.Key, now models.Time) models.Contactability {
+func contactability(a *models.Account, p models.Policy, customer *models.Customer, ledger models.Contact, advisor models.Key, now models.Time) models.Contactability {
 	if why := unreachable(a, customer, advisor); why != "" {
 		return models.Refused(why)
 	}
-	return ledger.MayWrite(now, a.Policy())
+	return ledger.MayWrite(now, p)
 }
 
 // unreachable is why an advisor may not write to a customer, whatever the ledger says (rules A1,

@@ -137,10 +137,11 @@ func (s *Services) take(tx *store.Tx, c *Scope, customer *models.Customer, conv 
 	if err != nil {
 		return models.Slot{}, err
 	}
-	if err := contactability(account, customer, conv.Contact, c.Advisor.Key, tx.Now).Err(); err != nil {
+	policy := account.Policy()
+	if err := contactability(account, policy, customer, conv.Contact, c.Advisor.Key, tx.Now).Err(); err != nil {
 		return models.Slot{}, err
 	}
-	contact, slot, refused := conv.Contact.Take(tx.Now, account.Policy(), 1)
+	contact, slot, refused := conv.Contact.Take(tx.Now, policy, 1)
 	if refused != nil {
 		return models.Slot{}, refused
 	}

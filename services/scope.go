@@ -25,6 +25,16 @@ type Scope struct {
 	// mass is the account's mass sends to all followers, once they were read; see ledger.
 	massMu sync.Mutex
 	mass   *models.MassSends
+
+	policyOnce sync.Once
+	policy     models.Policy
+}
+
+// contactPolicy is the account's policy, made when first asked for: a page of conversations asks
+// for each. Whoever writes asks the account of its transaction.
+func (c *Scope) contactPolicy() models.Policy {
+	c.policyOnce.Do(func() { c.policy = c.Account.Policy() })
+	return c.policy
 }
 
 // ledger is a conversation's ledger with the mass sends to all followers that it lacks. They are

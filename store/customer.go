@@ -15,19 +15,21 @@ import (
 // customers reads the customers that build selects, each with the time of their last interaction.
 func customers(r *Reader, build func(*gorm.DB) *gorm.DB) ([]*models.Customer, error) {
 	return find[models.Customer](r, func(db *gorm.DB) *gorm.DB {
-		return build(db.Select("customer.*, (SELECT v.last_interaction_at FROM conversation v " +
-			"WHERE v.account_id = customer.account_id AND v.customer_id = customer.id) AS last_interaction_at"))
+		return build(db.Select(customerColumns))
 	})
 }
+
+// customerColumns are a customer's with the time of their last interaction.
+const customerColumns = "customer.*, (SELECT v.last_interaction_at FROM conversation v " +
+	"WHERE v.account_id = customer.account_id AND v.customer_id = customer.id) AS last_interaction_at"
 
 // Customers reads customers by key; unknown ones are left out.
 func (r *Reader) Customers(account models.Key, keys []models.Key) ([]*models.Customer, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	return customers(r, func(db *gorm.DB) *gorm.DB {
-		return db.Where("account_id = ? AND id IN ?", account, keys).Order("id")
-	})
+	return ask[models.Customer](r, "SELECT "+customerColumns+" FROM customer WHERE account_id = ? AND id IN ("+marks(len(keys))+") ORDER BY id",
+		keyArgs(account, keys)...)
 }
 
 // CustomersByOpenID reads customers by openid; unknown ones are left out.

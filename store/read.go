@@ -86,9 +86,8 @@ func byKeys[T any](r *Reader, account models.Key, column string, keys []models.K
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	return find[T](r, func(db *gorm.DB) *gorm.DB {
-		return db.Where("account_id = ? AND "+column+" IN ?", account, keys).Order(column)
-	})
+	return ask[T](r, "SELECT * FROM `"+tableOf[T]().name+"` WHERE account_id = ? AND "+column+" IN ("+marks(len(keys))+") ORDER BY "+column,
+		keyArgs(account, keys)...)
 }
 
 // keyset adds the condition and order of a page that goes downwards by (sort, key).

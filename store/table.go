@@ -243,18 +243,33 @@ func find[T any](r *Reader, build func(*gorm.DB) *gorm.DB) ([]*T, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
+	return collect[T](found)
+}
+
+// ask is find with the text of a statement: for reads that every page makes.
+func ask[T any](r *Reader, statement string, args ...any) ([]*T, error) {
+	defer r.lock()()
+	ctx := r.db.Statement.Context
+	count(ctx)
+	found, err := r.db.Statement.ConnPool.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return collect[T](found)
+}
+
+// collect reads rows to their end.
+func collect[T any](found *sql.Rows) ([]*T, error) {
 	columns, err := found.Columns()
 	if err != nil {
 		return nil, translate(err)
 	}
-	t := tableOf[T]()
+	fields := tableOf[T]().fieldsOf(columns)
 	var rows []*T
 	into := make([]any, len(columns))
 	err = drain(found, func(found *sql.Rows) error {
 		row := new(T)
-		if err := t.into(row, columns, into); err != nil {
-			return err
-		}
+		point(row, fields, into)
 		if err := found.Scan(into...); err != nil {
 			return err
 		}
@@ -264,19 +279,25 @@ func find[T any](r *Reader, build func(*gorm.DB) *gorm.DB) ([]*T, error) {
 	return rows, translate(err)
 }
 
-// into points at the fields of a row, in the order of columns.
-func (t *table) into(row any, columns []string, into []any) error {
-	v := reflect.ValueOf(row).Elem()
+// fieldsOf is where the fields of these columns are; nil for a column that a newer release added.
+func (t *table) fieldsOf(columns []string) [][]int {
+	fields := make([][]int, len(columns))
 	for i, name := range columns {
-		at, ok := t.byName[name]
-		if !ok {
-			var unread any // a column that a newer release added.
-			into[i] = &unread
+		fields[i] = t.byName[name]
+	}
+	return fields
+}
+
+// point points into at the fields of a row.
+func point(row any, fields [][]int, into []any) {
+	v := reflect.ValueOf(row).Elem()
+	for i, at := range fields {
+		if at == nil {
+			into[i] = new(any) // not read
 			continue
 		}
 		into[i] = v.FieldByIndex(at).Addr().Interface()
 	}
-	return nil
 }
 
 // fields appends pointers at the fields of a row, in the order of selected.

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -52,6 +53,10 @@ func TestStatementsOfPages(t *testing.T) {
 		}{
 			"inbox": {"anna", `query($n: Int) { inbox(first: $n) { nodes { unreadCount activeAt contactability { answer left }
 				customer { openid advisor { nickname } } lastMessage { sentAt content { __typename } conversation { id } } } } }`, 10, 50, 6},
+			"inbox, deep": {"anna", `query($n: Int) { inbox(first: $n) { edges { node { lastMessage { conversation { lastMessage { id }
+				customer { advisor { nickname qrCode { scene } } } } } } } } }`, 10, 50, 7},
+			"notifications, deep": {"anna", `query($n: Int) { notifications(first: $n) { nodes { ...n } } }
+				fragment n on Notification { customer { advisor { qrCode { scene } } } }`, 10, 50, 6},
 			"customers of admin": {"admin", `query($n: Int) { customers(first: $n) { nodes { openid advisor { nickname qrCode { scene } } } } }`, 10, 50, 5},
 			"advisors":           {"admin", `query($n: Int) { advisors(first: $n) { nodes { nickname qrCode { scene } } } }`, 1, 3, 4},
 			"groups":             {"admin", `query($n: Int) { groups(first: $n) { nodes { name qrCode { scene } } } }`, 1, 3, 4},
@@ -62,6 +67,53 @@ func TestStatementsOfPages(t *testing.T) {
 			if small != most || most > page.limit {
 				t.Errorf("%s: %d statements for %d, %d for %d, at most %d are expected", name, small, page.small, most, page.most, page.limit)
 			}
+		}
+	})
+}
+
+// Ensure the number of statements for objects by their ids does not depend on the number of ids.
+func TestStatementsOfNodes(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		customers := named("c", 50)
+		var bound []string
+		for _, c := range customers {
+			bound = append(bound, c+" of anna")
+		}
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Customers: bound}, "main")
+		for _, c := range customers {
+			a.write(c, "hello")
+		}
+		var page struct {
+			Data struct {
+				Inbox struct {
+					Nodes []struct {
+						ID                    string
+						Customer, LastMessage struct{ ID string }
+					}
+				}
+			}
+		}
+		if err := json.Unmarshal(a.do("anna", `{ inbox(first: 50) { nodes { id customer { id } lastMessage { id } } } }`, nil).body, &page); err != nil {
+			t.Fatal(err)
+		}
+		lines := page.Data.Inbox.Nodes
+		const query = `query($ids: [ID!]!) { nodes(ids: $ids) { id
+			... on Conversation { customer { nickname } lastMessage { id } contactability { left } }
+			... on Customer { advisor { nickname qrCode { scene } } }
+			... on Message { conversation { customer { nickname } lastMessage { id } } } } }`
+		count := func(n int) int64 {
+			var ids []string
+			for _, l := range lines[:n] {
+				ids = append(ids, l.ID, l.Customer.ID)
+			}
+			for _, l := range lines[len(lines)-n:] {
+				ids = append(ids, l.LastMessage.ID)
+			}
+			return a.statements("anna", query, map[string]any{"ids": ids})
+		}
+		if few, many := count(3), count(30); few != many {
+			t.Errorf("%d statements for 9 ids, %d for 90", few, many)
 		}
 	})
 }

@@ -179,11 +179,14 @@ func (f *handwritten) read(ctx context.Context, openid, size string) (*page, err
 	if err := f.customers(ctx, p); err != nil {
 		return nil, err
 	}
+	for _, c := range p.conversations {
+		p.customers[c.CustomerID].LastInteractionAt = c.LastInteractionAt
+	}
 	return p, f.messages(ctx, p)
 }
 
 func (f *handwritten) conversations(ctx context.Context, p *page, first int) error {
-	rows, err := f.db.QueryContext(ctx, "SELECT customer_id, advisor_id, active_at, last_message_id, unread, last_customer_at, last_advisor_at, "+
+	rows, err := f.db.QueryContext(ctx, "SELECT customer_id, advisor_id, active_at, last_message_id, unread, last_customer_at, last_interaction_at, last_advisor_at, "+
 		"window_end, window_left, window_no, window_from, window_taken, outreach_month, outreach_used, session_end, session_left, session_no, "+
 		"session_month, session_sent, session_out FROM conversation WHERE account_id = ? AND advisor_id = ? ORDER BY active_at DESC, customer_id DESC LIMIT ?",
 		f.account, p.advisor, first+1)
@@ -193,7 +196,7 @@ func (f *handwritten) conversations(ctx context.Context, p *page, first int) err
 	defer rows.Close()
 	for rows.Next() {
 		c := &models.Conversation{}
-		err := rows.Scan(&c.CustomerID, &c.AdvisorID, &c.ActiveAt, &c.LastMessageID, &c.Unread, &c.LastCustomerAt, &c.LastAdvisorAt,
+		err := rows.Scan(&c.CustomerID, &c.AdvisorID, &c.ActiveAt, &c.LastMessageID, &c.Unread, &c.LastCustomerAt, &c.LastInteractionAt, &c.LastAdvisorAt,
 			&c.WindowEnd, &c.WindowLeft, &c.WindowNo, &c.WindowFrom, &c.WindowTaken, &c.Month, &c.OutreachUsed, &c.SessionEnd, &c.SessionLeft, &c.SessionNo,
 			&c.SessionMonth, &c.SessionSent, &c.SessionOut)
 		if err != nil {

@@ -5,7 +5,6 @@ package relay
 import (
 	"encoding/base64"
 	"io"
-	"strconv"
 )
 
 // Kind is the two-letter type prefix inside an id, e.g. "cu" for a customer.
@@ -50,7 +49,12 @@ func ParseID(s string) (ID, bool) {
 }
 
 // MarshalGQL writes the id as a JSON string.
-func (id ID) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(id.String())) }
+func (id ID) MarshalGQL(w io.Writer) {
+	var raw [kindBytes + len(id.Key)]byte
+	b := append(append(raw[:0], id.Kind...), id.Key[:]...)
+	text := base64.RawURLEncoding.AppendEncode(append(make([]byte, 0, 32), '"'), b)
+	_, _ = w.Write(append(text, '"'))
+}
 
 // UnmarshalGQL reads an ID argument. What is no id becomes the zero ID, which every
 // resolver refuses as INVALID with the argument's name, where a coercion error could not name it.
