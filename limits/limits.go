@@ -166,6 +166,10 @@ const (
 	StreamRing = 64
 	// StreamPage is how many events of one stream a catch-up reads at a time.
 	StreamPage = 200
+	// KeysPerRound is at how many keys no more join a statement that many share: opening
+	// subscriptions, and subscriptions that catch up. What joins last may go over it by its own
+	// keys, a turn's events at most.
+	KeysPerRound = 500
 	// StreamsPerRead is how many streams one catch-up statement asks for.
 	StreamsPerRead = 500
 	// PrimedFor is how long rows that came with a fresh commit may answer instead of the

@@ -134,10 +134,8 @@ func (c *Conn) pump() {
 // push takes a turn's events and sends them. It reports whether there may be more.
 func (c *Conn) push(o *operation) bool {
 	events, err := c.take(o)
-	for _, event := range events {
-		if !c.pushEvent(o, event) {
-			return false
-		}
+	if !c.pushEvents(o, events) {
+		return false
 	}
 	if err == nil {
 		return len(events) >= eventsPerTurn
@@ -157,6 +155,42 @@ func (c *Conn) push(o *operation) bool {
 	return false
 }
 
+// pushEvents executes the subscription for each event and sends the results, those of a turn with one write unless they are large. It
+// reports whether to go on.
+func (c *Conn) pushEvents(o *operation, events []Event) bool {
+	out := takeBuffer()
+	defer out.free()
+	waiting := 0
+	flush := func() bool {
+		if waiting > 0 && !c.send(o, false, out.bytes) {
+			return false
+		}
+		for range waiting {
+			call(c.transport.options.Hooks.EventPushed)
+		}
+		out.bytes, waiting = out.bytes[:0], 0
+		return true
+	}
+	for _, event := range events {
+		resp, ok := c.execute(o, event)
+		if !ok {
+			// Going on would be a gap that the client cannot see. It has the cursor before this event.
+			flush()
+			c.shut(CloseTryAgain, "an event took too long: resume from the last cursor")
+			return false
+		}
+		if resp == nil {
+			continue
+		}
+		out.next(o.id, resp)
+		waiting++
+		if len(out.bytes) >= pooledBuffer/2 && !flush() {
+			return false
+		}
+	}
+	return flush()
+}
+
 func (c *Conn) take(o *operation) (events []Event, err error) {
 	ctx, cancel := withTimeout(c.viewer, c.transport.options.Timeout)
 	defer cancel()
@@ -166,25 +200,20 @@ func (c *Conn) take(o *operation) (events []Event, err error) {
 	return events, err
 }
 
-// pushEvent executes the subscription for one event and sends the result. It reports whether to go on.
-func (c *Conn) pushEvent(o *operation, event Event) bool {
+// execute executes the subscription for one event. A nil response: the resolver has nothing to say about it. ok is false when it took too
+// long.
+func (c *Conn) execute(o *operation, event Event) (resp *graphql.Response, ok bool) {
 	ctx, cancel := withTimeout(graphql.StartOperationTrace(c.viewer), c.transport.options.Timeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, eventKey{}, event)
 	opCtx := o.operationContext()
 	opCtx.Stats.OperationStart = graphql.GetStartTime(ctx)
-	resp, _ := guard(ctx, c.exec, opCtx, func() *graphql.Response {
+	resp, _ = guard(ctx, c.exec, opCtx, func() *graphql.Response {
 		handler, handlerCtx := c.exec.DispatchOperation(ctx, opCtx)
 		return handler(handlerCtx)
 	})
 	if resp == nil {
-		if ctx.Err() == nil {
-			// The resolver has nothing to say about this event.
-			return true
-		}
-		// Going on would be a gap that the client cannot see. It has the cursor before this event.
-		c.shut(CloseTryAgain, "an event took too long: resume from the last cursor")
-		return false
+		return nil, ctx.Err() == nil
 	}
 	if resp.Data == nil {
 		resp.Data = nullData
@@ -196,14 +225,7 @@ func (c *Conn) pushEvent(o *operation, event Event) bool {
 		extensions["cursor"] = event.Cursor
 		resp.Extensions = extensions
 	}
-	out := takeBuffer()
-	defer out.free()
-	out.next(o.id, resp)
-	if !c.send(o, false, out.bytes) {
-		return false
-	}
-	call(c.transport.options.Hooks.EventPushed)
-	return true
+	return resp, true
 }
 
 // operationContext builds what the executor wants for one execution. It is new each time: an operation context has a cache of its own, which
