@@ -212,6 +212,48 @@ func TestParked(t *testing.T) {
 		c.want(tick("a", 1))
 		c.wantClose(1013)
 	})
+	t.Run("events that are pushed together", func(t *testing.T) {
+		const n = 40 // more than a turn has
+		s := serve(t, transport.WebSocketOptions{})
+		var calls, kept atomic.Int64
+		s.gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+			calls.Add(1)
+			return next(ctx)
+		})
+		// An interceptor that keeps an event back, or fails, has not looked into the resolver's channel: what follows must not shift.
+		s.gql.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+			event, ok := transport.EventFromContext(ctx)
+			switch {
+			case ok && event.Cursor == "3":
+				kept.Add(1)
+				return nil
+			case ok && event.Cursor == "5":
+				panic("response")
+			case ok && event.Cursor == "7":
+				kept.Add(1)
+				return &graphql.Response{Data: []byte(`{"ticks":"instead"}`)}
+			}
+			return next(ctx)
+		})
+		s.stream.push(n)
+		c := s.connect(t)
+		c.subscribe("a", "subscription{ticks}")
+		for i := 1; i <= n; i++ {
+			switch i {
+			case 3:
+			case 5:
+				c.want(`{"id":"a","type":"next","payload":{"errors":[{"message":"recovered"}],"data":null,"extensions":{"cursor":"5"}}}`)
+			case 7:
+				c.want(`{"id":"a","type":"next","payload":{"data":{"ticks":"instead"},"extensions":{"cursor":"7"}}}`)
+			default:
+				c.want(tick("a", i))
+			}
+		}
+		// The opening, a call for each turn of 16, and one more after each of the three.
+		if calls.Load() > 1+3+3 || kept.Load() != 2 {
+			t.Errorf("%d calls, %d responses kept back", calls.Load(), kept.Load())
+		}
+	})
 	t.Run("values and names reach the events", func(t *testing.T) {
 		s := serve(t, transport.WebSocketOptions{
 			Init: func(ctx context.Context, _ *transport.Conn, p map[string]any, _ http.Header) (context.Context, time.Time, error) {

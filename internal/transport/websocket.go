@@ -40,7 +40,7 @@ type WebSocketOptions struct {
 	// [DefaultInitTimeout].
 	InitTimeout time.Duration
 	// Timeout is the time for a query or a mutation, for the opening of a subscription, for one call of [Source.Take] and for the execution
-	// of one event. Zero: [DefaultTimeout]; negative: none.
+	// of one event, or of a few that are pushed together. Zero: [DefaultTimeout]; negative: none.
 	Timeout time.Duration
 	// WriteTimeout is the time for one message to be taken by the peer; then it is disconnected with [CloseTryAgain]. Zero or less:
 	// [DefaultWriteTimeout].
