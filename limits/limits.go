@@ -232,6 +232,11 @@ const (
 
 // The write path and the jobs.
 const (
+	// QuietTime is how often the product looks whether it may give memory back: nothing was
+	// collected in that time. Source: ADR 0020.
+	QuietTime = 10 * time.Second
+	// QuietGarbage is the least that is worth a collection then, in bytes. Source: ADR 0020.
+	QuietGarbage = 8 << 20
 	// BatchRows is the most rows of one statement and of one lane's transaction.
 	BatchRows = 100
 	// Lanes is how many lanes a node writes inbound items through. Measured: docs/architecture.md.
