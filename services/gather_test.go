@@ -15,7 +15,8 @@ import (
 // asked is a round of numbers.
 type asked struct{ keys []int }
 
-func (a *asked) add(keys ...int) func(*asked) int {
+// add is what ask wants of who asks for keys.
+func add(keys ...int) func(*asked) int {
 	return func(r *asked) int {
 		r.keys = append(r.keys, keys...)
 		return len(r.keys)
@@ -42,7 +43,7 @@ func TestGather(t *testing.T) {
 		var wg sync.WaitGroup
 		ask := func(account models.Key, key int) {
 			wg.Go(func() {
-				r, err := g.ask(t.Context(), account, new(asked).add(key))
+				r, err := g.ask(t.Context(), account, add(key))
 				if err != nil || !slices.Contains(r.keys, key) {
 					t.Errorf("asked for %d: %v, %v", key, r, err)
 				}
@@ -84,7 +85,7 @@ func TestGatherBounds(t *testing.T) {
 		var wg sync.WaitGroup
 		ask := func(account models.Key, keys int) {
 			wg.Go(func() {
-				if _, err := g.ask(t.Context(), account, new(asked).add(make([]int, keys)...)); err != nil {
+				if _, err := g.ask(t.Context(), account, add(make([]int, keys)...)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -125,14 +126,14 @@ func TestGatherFails(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, err := g.ask(ctx, account, new(asked).add(1)); !errors.Is(err, context.Canceled) {
+			if _, err := g.ask(ctx, account, add(1)); !errors.Is(err, context.Canceled) {
 				t.Errorf("gave up: %v", err)
 			}
 		})
 		synctest.Wait()
 		for range 2 {
 			wg.Go(func() {
-				if _, err := g.ask(t.Context(), account, new(asked).add(1)); !errors.Is(err, failure) {
+				if _, err := g.ask(t.Context(), account, add(1)); !errors.Is(err, failure) {
 					t.Errorf("failed: %v", err)
 				}
 			})
@@ -144,7 +145,7 @@ func TestGatherFails(t *testing.T) {
 		wg.Wait()
 		gate = make(chan struct{})
 		// A statement that hangs has its time, whoever waits.
-		if _, err := g.ask(t.Context(), account, new(asked).add(1)); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := g.ask(t.Context(), account, add(1)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("hung: %v", err)
 		}
 	})
