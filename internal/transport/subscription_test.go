@@ -587,3 +587,45 @@ func TestShutdownRunsOutOfTime(t *testing.T) {
 	_, _ = io.Copy(io.Discard, c.conn)
 	wantCode(t, s.closes, 1001)
 }
+
+// TestOpenings lets as many subscriptions open at once as are allowed; the next waits without its time running, and may give up.
+func TestOpenings(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	s := serve(t, transport.WebSocketOptions{MaxOpenings: 2, Timeout: timeout})
+	var opening atomic.Int64
+	gate := make(chan struct{})
+	s.source = func(context.Context) (transport.Source, error) {
+		opening.Add(1)
+		<-gate // whatever ctx says: it opens for longer than its time
+		return s.stream.open(0, 0), nil
+	}
+	s.stream.push(1)
+	slow := []*client{s.connect(t), s.connect(t)}
+	for i, c := range slow {
+		c.subscribe("a", "subscription{ticks}")
+		eventually(t, "it opens", func() bool { return opening.Load() == int64(i+1) })
+	}
+	gone, patient := s.connect(t), s.connect(t)
+	gone.subscribe("a", "subscription{ticks}")
+	patient.subscribe("a", "subscription{ticks}")
+	gone.send(`{"type":"ping"}`)
+	gone.want(`{"type":"pong"}`)
+	gone.send(`{"id":"a","type":"complete"}`)
+	for start := time.Now(); time.Since(start) < 2*timeout; {
+		patient.send(`{"type":"ping"}`)
+		patient.want(`{"type":"pong"}`)
+	}
+	if n := opening.Load(); n != 2 {
+		t.Fatalf("%d open at once", n)
+	}
+	close(gate)
+	for _, c := range slow {
+		c.want(`{"id":"a","type":"error","payload":[{"message":"the subscription took too long to open","extensions":{"code":"UNAVAILABLE"}}]}`)
+	}
+	patient.want(tick("a", 1))
+	gone.send(`{"type":"ping"}`)
+	gone.want(`{"type":"pong"}`)
+	if n := opening.Load(); n != 3 {
+		t.Errorf("%d were opened", n)
+	}
+}
