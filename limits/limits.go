@@ -166,6 +166,10 @@ const (
 	StreamRing = 64
 	// StreamPage is how many events of one stream a catch-up reads at a time.
 	StreamPage = 200
+	// KeysPerRound is at how many keys no more join a statement that many share: opening
+	// subscriptions, and subscriptions that catch up. What joins last may go over it by its own
+	// keys, a turn's events at most.
+	KeysPerRound = 500
 	// StreamsPerRead is how many streams one catch-up statement asks for.
 	StreamsPerRead = 500
 	// PrimedFor is how long rows that came with a fresh commit may answer instead of the
@@ -228,6 +232,11 @@ const (
 
 // The write path and the jobs.
 const (
+	// QuietTime is how often the product looks whether it may give memory back: nothing was
+	// collected in that time. Source: ADR 0020.
+	QuietTime = 10 * time.Second
+	// QuietGarbage is the least that is worth a collection then, in bytes. Source: ADR 0020.
+	QuietGarbage = 8 << 20
 	// BatchRows is the most rows of one statement and of one lane's transaction.
 	BatchRows = 100
 	// Lanes is how many lanes a node writes inbound items through. Measured: docs/architecture.md.

@@ -107,3 +107,12 @@ func (s *Services) forgetQueue(tx *store.Tx, key models.Key) (int, error) {
 	}
 	return len(messages), tx.DeleteOutbox(key)
 }
+
+func find[T any](rows []*T, key models.Key, of func(*T) models.Key) *T {
+	for _, r := range rows {
+		if of(r) == key {
+			return r
+		}
+	}
+	return nil
+}

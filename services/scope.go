@@ -107,17 +107,15 @@ func (s *Services) resolve(ctx context.Context, v *auth.Viewer, requestID string
 	if !ok {
 		return nil, unknown
 	}
-	r := s.store.View(ctx)
-	var err error
-	if c.Account, err = r.Account(key); err != nil {
-		return nil, orUnknown(err, unknown)
-	}
 	if v.Role == auth.RoleAdvisor {
-		s.remember(c.Account)
-		if c.Advisor, err = advisorOf(r, key, v); err != nil {
+		if err := s.resolveAdvisor(ctx, c, key); err != nil {
 			return nil, orUnknown(err, unknown)
 		}
-		c.refusal = s.mayServe(c)
+	} else {
+		var err error
+		if c.Account, err = s.store.View(ctx).Account(key); err != nil {
+			return nil, orUnknown(err, unknown)
+		}
 	}
 	if err := s.notRevoked(ctx, c); err != nil {
 		return nil, err
@@ -162,26 +160,103 @@ func orUnknown(err error, unknown *models.Error) error {
 	return err
 }
 
-// advisorOf finds the advisor that a token's subject names (rule V1).
-func advisorOf(r *store.Reader, account models.Key, v *auth.Viewer) (*models.Advisor, error) {
+// resolveAdvisor reads an advisor's account and row (rule V1): in the snapshot of ctx, or together
+// with all who come at the same time. ErrNotFound when either is not there.
+func (s *Services) resolveAdvisor(ctx context.Context, c *Scope, account models.Key) error {
+	name, ok := nameOf(c.Viewer)
+	if !ok {
+		return store.ErrNotFound
+	}
+	var read *people
+	var err error
+	if s.store.InSnapshot(ctx) {
+		read = &people{names: []advisorName{name}}
+		err = s.readPeople(ctx, account, read)
+	} else {
+		read, err = s.people.ask(ctx, account, func(p *people) int {
+			p.names = append(p.names, name)
+			return len(p.names)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if c.Account, c.Advisor = read.account, read.advisors[name]; c.Advisor == nil {
+		return store.ErrNotFound
+	}
+	c.refusal = s.mayServe(c)
+	return nil
+}
+
+// advisorName is what a token calls its advisor: a value of a column, or a key.
+type advisorName struct {
+	column store.AdvisorIdent
+	value  models.Ident
+	key    models.Key
+}
+
+// nameOf is what a viewer's token calls its advisor, if anything.
+func nameOf(v *auth.Viewer) (advisorName, bool) {
 	switch v.SubjectKind {
 	case auth.SubjectOpenID:
-		return r.AdvisorBy(account, store.AdvisorOpenID, models.Ident(v.SubjectValue))
+		return advisorName{column: store.AdvisorOpenID, value: models.Ident(v.SubjectValue)}, true
 	case auth.SubjectExternal:
-		return r.AdvisorBy(account, store.AdvisorExternalID, models.Ident(v.SubjectValue))
+		return advisorName{column: store.AdvisorExternalID, value: models.Ident(v.SubjectValue)}, true
 	case auth.SubjectID:
 		key, ok := models.ParseKey(v.SubjectValue)
-		if !ok {
-			return nil, store.ErrNotFound
-		}
-		rows, err := r.Advisors(account, []models.Key{key})
-		if err != nil {
-			return nil, err
-		}
-		if len(rows) == 1 {
-			return rows[0], nil
-		}
+		return advisorName{key: key}, ok
 	case auth.SubjectNone:
 	}
-	return nil, store.ErrNotFound
+	return advisorName{}, false
+}
+
+// people are advisors of one account that are read together.
+type people struct {
+	names    []advisorName
+	account  *models.Account
+	advisors map[advisorName]*models.Advisor
+}
+
+// readPeople reads the account and the advisors with one statement each, or one a column where
+// tokens name them differently.
+func (s *Services) readPeople(ctx context.Context, account models.Key, p *people) error {
+	r := s.store.View(ctx)
+	var err error
+	if p.account, err = r.Account(account); err != nil {
+		return err
+	}
+	s.remember(p.account)
+	var keys []models.Key
+	idents := map[store.AdvisorIdent][]models.Ident{}
+	p.advisors = make(map[advisorName]*models.Advisor, len(p.names))
+	for _, n := range p.names {
+		if _, twice := p.advisors[n]; twice {
+			continue
+		}
+		p.advisors[n] = nil
+		if n.column == "" {
+			keys = append(keys, n.key)
+		} else {
+			idents[n.column] = append(idents[n.column], n.value)
+		}
+	}
+	byKey, err := r.Advisors(account, keys)
+	if err != nil {
+		return err
+	}
+	for _, a := range byKey {
+		p.advisors[advisorName{key: a.Key}] = a
+	}
+	byName, err := r.AdvisorsByIdents(account, idents)
+	if err != nil {
+		return err
+	}
+	for _, a := range byName {
+		for _, n := range []advisorName{{column: store.AdvisorOpenID, value: a.OpenID}, {column: store.AdvisorExternalID, value: a.ExternalID}} {
+			if _, asked := p.advisors[n]; asked {
+				p.advisors[n] = a
+			}
+		}
+	}
+	return nil
 }

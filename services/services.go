@@ -80,6 +80,10 @@ type Services struct {
 
 	revocations revocations
 	visits      visits
+
+	// people and subjects are read together by all who come, or catch up, at the same time.
+	people   *gather[people]
+	subjects *gather[subjects]
 }
 
 // New joins the parts. Run must be running for inbound items to be written, for apps to count as
@@ -93,6 +97,8 @@ func New(d Deps) *Services {
 	}
 	s.lanes = newLanes(d.Lanes, s.processInbound)
 	s.apps = newApps(s)
+	s.people = newGather(s.readPeople)
+	s.subjects = newGather(s.readSubjects)
 	d.Store.OnCommit(d.Hub.Committed)
 	return s
 }

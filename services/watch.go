@@ -190,60 +190,32 @@ func (w *Watch) refresh(ctx context.Context) error {
 	return nil
 }
 
-// load gives each event its rows: those that came with it, or else those that are read, one
-// statement a kind for all events together.
+// load gives each event its rows: those that came with it, or else those that are read, together
+// with what other watches of the account ask for at the same time.
 func (w *Watch) load(ctx context.Context, rows []*models.Event) ([]*models.Primed, error) {
-	var customers, messages, notifications []models.Key
-	for _, e := range rows {
-		if e.Primed != nil && (e.Primed.Conversation != nil || e.Primed.Notification != nil) || e.Kind == models.EventCustomerLeft {
-			continue
-		}
-		for key, to := range map[models.Key]*[]models.Key{e.Customer: &customers, e.Message: &messages, e.Notification: &notifications} {
-			if !key.IsZero() {
-				*to = append(*to, key)
-			}
-		}
-	}
-	r := w.s.store.View(ctx)
-	account := w.scope.Account.Key
-	people, err := r.Customers(account, customers)
-	if err != nil {
-		return nil, err
-	}
-	talks, err := r.Conversations(account, customers)
-	if err != nil {
-		return nil, err
-	}
-	texts, err := r.Messages(account, messages)
-	if err != nil {
-		return nil, err
-	}
-	notices, err := r.Notifications(account, notifications)
-	if err != nil {
-		return nil, err
-	}
 	primed := make([]*models.Primed, len(rows))
+	var missing []*models.Event
 	for i, e := range rows {
-		if primed[i] = e.Primed; primed[i] != nil && (primed[i].Conversation != nil || primed[i].Notification != nil) {
-			continue
+		switch {
+		case e.Primed != nil && (e.Primed.Conversation != nil || e.Primed.Notification != nil):
+			primed[i] = e.Primed
+		case e.Kind != models.EventCustomerLeft:
+			missing = append(missing, e)
 		}
-		primed[i] = &models.Primed{
-			Customer:     find(people, e.Customer, func(c *models.Customer) models.Key { return c.Key }),
-			Conversation: find(talks, e.Customer, func(c *models.Conversation) models.Key { return c.CustomerID }),
-			Message:      find(texts, e.Message, func(m *models.Message) models.Key { return m.Key }),
-			Notification: find(notices, e.Notification, func(n *models.Notification) models.Key { return n.Key }),
+	}
+	if len(missing) == 0 {
+		return primed, nil
+	}
+	read, err := w.s.subjects.ask(ctx, w.account, func(r *subjects) int { return r.add(missing) })
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range rows {
+		if primed[i] == nil {
+			primed[i] = read.of(e)
 		}
 	}
 	return primed, nil
-}
-
-func find[T any](rows []*T, key models.Key, of func(*T) models.Key) *T {
-	for _, r := range rows {
-		if of(r) == key {
-			return r
-		}
-	}
-	return nil
 }
 
 // event is the event as it is pushed, if the viewer may see its subject.

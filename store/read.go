@@ -31,6 +31,12 @@ func (s *Store) View(ctx context.Context) *Reader {
 	return &Reader{db: s.read.WithContext(ctx), store: s}
 }
 
+// InSnapshot reports whether what ctx reads is a snapshot.
+func (s *Store) InSnapshot(ctx context.Context) bool {
+	_, ok := ctx.Value(snapshotKey{}).(*Reader)
+	return ok
+}
+
 // Read runs fn on one consistent state of the database.
 func (s *Store) Read(ctx context.Context, fn func(*Reader) error) error {
 	return s.Snapshot(ctx, func(ctx context.Context) error { return fn(s.View(ctx)) })

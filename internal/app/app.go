@@ -162,6 +162,11 @@ func (a *App) Serve(ctx context.Context, l net.Listener, ready func()) error {
 		defer close(workDone)
 		a.Run(working)
 	}()
+	tidyDone := make(chan struct{})
+	go func() {
+		defer close(tidyDone)
+		tidy(working)
+	}()
 	if ready != nil {
 		ready()
 	}
@@ -169,6 +174,7 @@ func (a *App) Serve(ctx context.Context, l net.Listener, ready func()) error {
 	// Only when nobody asks any more does the work end.
 	stopWork()
 	<-workDone
+	<-tidyDone
 	return err
 }
 

@@ -185,6 +185,10 @@ func (s *Server) response(ctx context.Context, next graphql.ResponseHandler) *gr
 	ctx = dataloaders.NewContext(ctx, s.services)
 	if event, ok := transport.EventFromContext(ctx); ok {
 		dataloaders.From(ctx).Prime(primedOf(event))
+		// One operation pushes several events; each was made visible under a scope of its own.
+		if scope := scopeOf(event); scope != nil {
+			ctx = services.WithScope(ctx, scope)
+		}
 	}
 	return next(ctx)
 }

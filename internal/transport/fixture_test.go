@@ -198,6 +198,15 @@ func (f *fixture) ticks(ctx context.Context, args map[string]any) (<-chan string
 		if err := f.onEvent(ctx, event); err != nil {
 			return nil, err
 		}
+		// Not by Stream: a resolver of its own is called for each event.
+		values := make(chan string, 1)
+		defer close(values)
+		value, ok := event.Value.(string)
+		if !ok {
+			return nil, errors.New("no tick")
+		}
+		values <- value
+		return values, nil
 	}
 	if f.source != nil {
 		return transport.Stream[string](ctx, f.source)

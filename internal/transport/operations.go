@@ -209,11 +209,15 @@ func (c *Conn) runSingle(ctx context.Context, o *operation, opCtx *graphql.Opera
 	}
 }
 
-// runStream opens a subscription. It returns when that is parked, or when it has ended.
+// runStream opens a subscription, when its turn has come. It returns when that is parked, or when it has ended.
 func (c *Conn) runStream(o *operation, opCtx *graphql.OperationContext) {
 	ctx, cancel := context.WithCancel(graphql.StartOperationTrace(c.viewer))
 	defer cancel()
 	if !o.start(cancel) {
+		c.end(o)
+		return
+	}
+	if !c.transport.enter(ctx) {
 		c.end(o)
 		return
 	}
@@ -230,6 +234,7 @@ func (c *Conn) runStream(o *operation, opCtx *graphql.OperationContext) {
 		return nil
 	})
 	source := place.seal()
+	c.transport.leave()
 	switch {
 	case resp != nil:
 		c.sendResponseError(o, o.id, resp)

@@ -44,7 +44,16 @@ type Loser interface {
 type (
 	parkKey  struct{}
 	eventKey struct{}
+	turnKey  struct{}
 )
+
+// turn is what [Stream] and the transport tell one another about the events of one execution.
+type turn struct {
+	events []Event
+	// given is how many of them, the first ones, the resolver's channel was given; left is how many are still in it.
+	given int
+	left  func() int
+}
 
 // parker is what a transport that keeps subscriptions puts into the context of a subscription's opening.
 type parker interface {
@@ -56,8 +65,9 @@ type parker interface {
 // rewrites a subscription's document must do it by the text alone.
 //
 // A resolver calls it once it has checked all there is to check, and then returns a closed channel; [Stream] does both. For each event the
-// same resolver is called with a context from which [EventFromContext] has the event, and returns a channel with that one value. An
-// operation interceptor runs for the opening and for each event; it can tell them apart in the same way.
+// same resolver is called with a context from which [EventFromContext] has the event, and returns a channel with that one value; where it
+// is [Stream]'s, one call serves the events that are pushed together. An operation interceptor runs for the opening and for each call, and
+// can tell them apart in the same way; a response interceptor runs for each event, which [EventFromContext] gives it.
 //
 // ctx ends when the opening is over: src must not keep it. Where Park returns an error (a transport that cannot park, [ErrCannotPark], or
 // a second call) src is the caller's to close; otherwise the transport closes it, also when the opening fails after all.
@@ -75,19 +85,14 @@ func EventFromContext(ctx context.Context) (event Event, ok bool) {
 	return event, ok
 }
 
-// Stream is the body of a resolver whose subscription is parked. While an event is pushed it returns a channel with the event's value,
-// which must be a T; at the opening it calls open, parks what that returns, and returns a closed channel.
+// Stream is the body of a resolver whose subscription is parked. While events are pushed it returns a channel with their values, which
+// must each be a T; at the opening it calls open, parks what that returns, and returns a closed channel.
 func Stream[T any](ctx context.Context, open func(context.Context) (Source, error)) (<-chan T, error) {
-	values := make(chan T, 1)
-	defer close(values)
 	if event, ok := EventFromContext(ctx); ok {
-		value, ok := event.Value.(T)
-		if !ok {
-			return nil, fmt.Errorf("an event of this subscription must be a %T, not a %T", value, event.Value)
-		}
-		values <- value
-		return values, nil
+		return streamTurn[T](ctx, event)
 	}
+	values := make(chan T)
+	defer close(values)
 	if _, ok := ctx.Value(parkKey{}).(parker); !ok {
 		return nil, ErrCannotPark
 	}
@@ -99,5 +104,28 @@ func Stream[T any](ctx context.Context, open func(context.Context) (Source, erro
 		source.Close()
 		return nil, err
 	}
+	return values, nil
+}
+
+// streamTurn gives the values of the events that are pushed together, up to one that is no T: that is the next call's error.
+func streamTurn[T any](ctx context.Context, event Event) (<-chan T, error) {
+	t, ok := ctx.Value(turnKey{}).(*turn)
+	if !ok {
+		t = &turn{events: []Event{event}}
+	}
+	values := make(chan T, len(t.events))
+	defer close(values)
+	for i := range t.events {
+		value, ok := t.events[i].Value.(T)
+		if !ok && i == 0 {
+			return nil, fmt.Errorf("an event of this subscription must be a %T, not a %T", value, event.Value)
+		}
+		if !ok {
+			break
+		}
+		values <- value
+		t.given++
+	}
+	t.left = func() int { return len(values) }
 	return values, nil
 }

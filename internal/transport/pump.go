@@ -134,10 +134,8 @@ func (c *Conn) pump() {
 // push takes a turn's events and sends them. It reports whether there may be more.
 func (c *Conn) push(o *operation) bool {
 	events, err := c.take(o)
-	for _, event := range events {
-		if !c.pushEvent(o, event) {
-			return false
-		}
+	if !c.pushEvents(o, events) {
+		return false
 	}
 	if err == nil {
 		return len(events) >= eventsPerTurn
@@ -157,6 +155,47 @@ func (c *Conn) push(o *operation) bool {
 	return false
 }
 
+// outbox gathers the results of a turn, which are sent with one write unless they are large.
+type outbox struct {
+	*buffer
+	operation *operation
+	waiting   int
+}
+
+// add takes the result of one event, and reports whether to go on.
+func (b *outbox) add(resp *graphql.Response) bool {
+	b.next(b.operation.id, resp)
+	b.waiting++
+	return len(b.bytes) < pooledBuffer/2 || b.flush()
+}
+
+// flush sends what waits, and reports whether to go on.
+func (b *outbox) flush() bool {
+	c := b.operation.conn
+	if b.waiting > 0 && !c.send(b.operation, false, b.bytes) {
+		return false
+	}
+	for ; b.waiting > 0; b.waiting-- {
+		call(c.transport.options.Hooks.EventPushed)
+	}
+	b.bytes = b.bytes[:0]
+	return true
+}
+
+// pushEvents executes the subscription for a turn's events and sends the results. It reports whether to go on.
+func (c *Conn) pushEvents(o *operation, events []Event) bool {
+	out := outbox{buffer: takeBuffer(), operation: o}
+	defer out.free()
+	for len(events) > 0 {
+		done, ok := c.execute(o, events, &out)
+		if !ok {
+			return false
+		}
+		events = events[done:]
+	}
+	return out.flush()
+}
+
 func (c *Conn) take(o *operation) (events []Event, err error) {
 	ctx, cancel := withTimeout(c.viewer, c.transport.options.Timeout)
 	defer cancel()
@@ -166,44 +205,56 @@ func (c *Conn) take(o *operation) (events []Event, err error) {
 	return events, err
 }
 
-// pushEvent executes the subscription for one event and sends the result. It reports whether to go on.
-func (c *Conn) pushEvent(o *operation, event Event) bool {
+// execute executes the subscription once, for the first event and as many behind it as the resolver takes with it, and answers for how
+// many. It reports whether to go on.
+func (c *Conn) execute(o *operation, events []Event, out *outbox) (done int, ok bool) {
 	ctx, cancel := withTimeout(graphql.StartOperationTrace(c.viewer), c.transport.options.Timeout)
 	defer cancel()
-	ctx = context.WithValue(ctx, eventKey{}, event)
+	t := &turn{events: events}
+	ctx = context.WithValue(context.WithValue(ctx, turnKey{}, t), eventKey{}, events[0])
 	opCtx := o.operationContext()
 	opCtx.Stats.OperationStart = graphql.GetStartTime(ctx)
-	resp, _ := guard(ctx, c.exec, opCtx, func() *graphql.Response {
-		handler, handlerCtx := c.exec.DispatchOperation(ctx, opCtx)
-		return handler(handlerCtx)
-	})
-	if resp == nil {
-		if ctx.Err() == nil {
-			// The resolver has nothing to say about this event.
-			return true
+	var handler graphql.ResponseHandler
+	var handlerCtx context.Context
+	for {
+		resp, panicked := guard(ctx, c.exec, opCtx, func() *graphql.Response {
+			if done == 0 {
+				handler, handlerCtx = c.exec.DispatchOperation(ctx, opCtx)
+				return handler(handlerCtx)
+			}
+			return handler(context.WithValue(handlerCtx, eventKey{}, events[done]))
+		})
+		if resp == nil && ctx.Err() != nil {
+			// Going on would be a gap that the client cannot see. It has the cursor before this event.
+			out.flush()
+			c.shut(CloseTryAgain, "an event took too long: resume from the last cursor")
+			return done, false
 		}
-		// Going on would be a gap that the client cannot see. It has the cursor before this event.
-		c.shut(CloseTryAgain, "an event took too long: resume from the last cursor")
-		return false
+		// A nil response: the resolver has nothing to say about this event.
+		if resp != nil && !out.add(withCursor(resp, events[done].Cursor)) {
+			return done, false
+		}
+		done++
+		// Only as long as what is in the channel are the events that follow: an interceptor may have answered without looking into it.
+		if resp == nil || panicked || done >= t.given || t.left() != t.given-done {
+			return done, true
+		}
 	}
+}
+
+// withCursor makes of a result what is sent for an event.
+func withCursor(resp *graphql.Response, cursor string) *graphql.Response {
 	if resp.Data == nil {
 		resp.Data = nullData
 	}
-	if event.Cursor != "" {
+	if cursor != "" {
 		// An interceptor may have used one map for several responses.
 		extensions := make(map[string]any, len(resp.Extensions)+1)
 		maps.Copy(extensions, resp.Extensions)
-		extensions["cursor"] = event.Cursor
+		extensions["cursor"] = cursor
 		resp.Extensions = extensions
 	}
-	out := takeBuffer()
-	defer out.free()
-	out.next(o.id, resp)
-	if !c.send(o, false, out.bytes) {
-		return false
-	}
-	call(c.transport.options.Hooks.EventPushed)
-	return true
+	return resp
 }
 
 // operationContext builds what the executor wants for one execution. It is new each time: an operation context has a cache of its own, which

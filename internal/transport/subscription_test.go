@@ -212,6 +212,48 @@ func TestParked(t *testing.T) {
 		c.want(tick("a", 1))
 		c.wantClose(1013)
 	})
+	t.Run("events that are pushed together", func(t *testing.T) {
+		const n = 40 // more than a turn has
+		s := serve(t, transport.WebSocketOptions{})
+		var calls, kept atomic.Int64
+		s.gql.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+			calls.Add(1)
+			return next(ctx)
+		})
+		// An interceptor that keeps an event back, or fails, has not looked into the resolver's channel: what follows must not shift.
+		s.gql.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+			event, ok := transport.EventFromContext(ctx)
+			switch {
+			case ok && event.Cursor == "3":
+				kept.Add(1)
+				return nil
+			case ok && event.Cursor == "5":
+				panic("response")
+			case ok && event.Cursor == "7":
+				kept.Add(1)
+				return &graphql.Response{Data: []byte(`{"ticks":"instead"}`)}
+			}
+			return next(ctx)
+		})
+		s.stream.push(n)
+		c := s.connect(t)
+		c.subscribe("a", "subscription{ticks}")
+		for i := 1; i <= n; i++ {
+			switch i {
+			case 3:
+			case 5:
+				c.want(`{"id":"a","type":"next","payload":{"errors":[{"message":"recovered"}],"data":null,"extensions":{"cursor":"5"}}}`)
+			case 7:
+				c.want(`{"id":"a","type":"next","payload":{"data":{"ticks":"instead"},"extensions":{"cursor":"7"}}}`)
+			default:
+				c.want(tick("a", i))
+			}
+		}
+		// The opening, a call for each turn of 16, and one more after each of the three.
+		if calls.Load() > 1+3+3 || kept.Load() != 2 {
+			t.Errorf("%d calls, %d responses kept back", calls.Load(), kept.Load())
+		}
+	})
 	t.Run("values and names reach the events", func(t *testing.T) {
 		s := serve(t, transport.WebSocketOptions{
 			Init: func(ctx context.Context, _ *transport.Conn, p map[string]any, _ http.Header) (context.Context, time.Time, error) {
@@ -544,4 +586,46 @@ func TestShutdownRunsOutOfTime(t *testing.T) {
 	}
 	_, _ = io.Copy(io.Discard, c.conn)
 	wantCode(t, s.closes, 1001)
+}
+
+// TestOpenings lets as many subscriptions open at once as are allowed; the next waits without its time running, and may give up.
+func TestOpenings(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	s := serve(t, transport.WebSocketOptions{MaxOpenings: 2, Timeout: timeout})
+	var opening atomic.Int64
+	gate := make(chan struct{})
+	s.source = func(context.Context) (transport.Source, error) {
+		opening.Add(1)
+		<-gate // whatever ctx says: it opens for longer than its time
+		return s.stream.open(0, 0), nil
+	}
+	s.stream.push(1)
+	slow := []*client{s.connect(t), s.connect(t)}
+	for i, c := range slow {
+		c.subscribe("a", "subscription{ticks}")
+		eventually(t, "it opens", func() bool { return opening.Load() == int64(i+1) })
+	}
+	gone, patient := s.connect(t), s.connect(t)
+	gone.subscribe("a", "subscription{ticks}")
+	patient.subscribe("a", "subscription{ticks}")
+	gone.send(`{"type":"ping"}`)
+	gone.want(`{"type":"pong"}`)
+	gone.send(`{"id":"a","type":"complete"}`)
+	for start := time.Now(); time.Since(start) < 2*timeout; {
+		patient.send(`{"type":"ping"}`)
+		patient.want(`{"type":"pong"}`)
+	}
+	if n := opening.Load(); n != 2 {
+		t.Fatalf("%d open at once", n)
+	}
+	close(gate)
+	for _, c := range slow {
+		c.want(`{"id":"a","type":"error","payload":[{"message":"the subscription took too long to open","extensions":{"code":"UNAVAILABLE"}}]}`)
+	}
+	patient.want(tick("a", 1))
+	gone.send(`{"type":"ping"}`)
+	gone.want(`{"type":"pong"}`)
+	if n := opening.Load(); n != 3 {
+		t.Errorf("%d were opened", n)
+	}
 }

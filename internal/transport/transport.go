@@ -39,6 +39,7 @@ const (
 	DefaultPongTimeout      = 10 * time.Second
 	DefaultMaxSubscriptions = 50
 	DefaultMaxOperations    = 16
+	DefaultMaxOpenings      = 4096 // fewer would read the rows that subscriptions of one stream catch up with less often together
 )
 
 // Close codes of WebSocket connections: RFC 6455, 7.4.1, its IANA registry, and graphql-transport-ws. Clients that follow graphql-ws

@@ -40,7 +40,7 @@ type WebSocketOptions struct {
 	// [DefaultInitTimeout].
 	InitTimeout time.Duration
 	// Timeout is the time for a query or a mutation, for the opening of a subscription, for one call of [Source.Take] and for the execution
-	// of one event. Zero: [DefaultTimeout]; negative: none.
+	// of one event, or of a few that are pushed together. Zero: [DefaultTimeout]; negative: none.
 	Timeout time.Duration
 	// WriteTimeout is the time for one message to be taken by the peer; then it is disconnected with [CloseTryAgain]. Zero or less:
 	// [DefaultWriteTimeout].
@@ -58,6 +58,9 @@ type WebSocketOptions struct {
 	// MaxSubscriptions is the most subscriptions on one connection; above it they are answered LIMIT_EXCEEDED. Zero or less:
 	// [DefaultMaxSubscriptions].
 	MaxSubscriptions int
+	// MaxOpenings is the most subscriptions, of all connections, whose resolvers open at once. The others wait, first come, first served, for
+	// as long as their clients do; their Timeout begins when their turn comes. Zero or less: [DefaultMaxOpenings].
+	MaxOpenings int
 	// MaxOperations is the most queries and mutations that run at once for one connection; above it they are answered LIMIT_EXCEEDED. Zero or
 	// less: [DefaultMaxOperations].
 	MaxOperations int
@@ -80,6 +83,8 @@ type WebSocketOptions struct {
 type WebSocket struct {
 	options   WebSocketOptions
 	templates templates
+	// openings holds a token for each subscription whose resolver opens.
+	openings chan struct{}
 	// running counts the goroutines of all connections.
 	running sync.WaitGroup
 
@@ -99,7 +104,8 @@ func NewWebSocket(options WebSocketOptions) *WebSocket {
 	options.MaxSubscriptions = positiveOr(options.MaxSubscriptions, DefaultMaxSubscriptions)
 	options.MaxOperations = positiveOr(options.MaxOperations, DefaultMaxOperations)
 	options.MaxMessage = positiveOr(options.MaxMessage, DefaultMaxBody)
-	return &WebSocket{options: options, conns: make(map[*Conn]struct{})}
+	options.MaxOpenings = positiveOr(options.MaxOpenings, DefaultMaxOpenings)
+	return &WebSocket{options: options, openings: make(chan struct{}, options.MaxOpenings), conns: make(map[*Conn]struct{})}
 }
 
 // Supports implements [graphql.Transport]: requests for an upgrade to WebSocket.
@@ -198,6 +204,19 @@ func (t *WebSocket) unreserve() {
 	t.mu.Unlock()
 	t.running.Done()
 }
+
+// enter waits for a subscription's turn to open. It reports false when ctx ended first.
+func (t *WebSocket) enter(ctx context.Context) bool {
+	select {
+	case t.openings <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// leave is called once for each enter that reported true.
+func (t *WebSocket) leave() { <-t.openings }
 
 func (t *WebSocket) add(c *Conn) {
 	call(t.options.Hooks.Opened)

@@ -1,0 +1,77 @@
+package services
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"clientele/models"
+)
+
+// subjects are the rows that events are about, of one account, to be read together. They are the
+// same for whoever asks: who may see them is decided for each viewer.
+type subjects struct {
+	customers     map[models.Key]*models.Customer
+	conversations map[models.Key]*models.Conversation // by customer
+	messages      map[models.Key]*models.Message
+	notifications map[models.Key]*models.Notification
+}
+
+// add asks for the rows of events and answers for how many keys there are now.
+func (s *subjects) add(events []*models.Event) int {
+	if s.customers == nil {
+		s.customers, s.conversations = map[models.Key]*models.Customer{}, map[models.Key]*models.Conversation{}
+		s.messages, s.notifications = map[models.Key]*models.Message{}, map[models.Key]*models.Notification{}
+	}
+	for _, e := range events {
+		want(s.customers, e.Customer)
+		want(s.messages, e.Message)
+		want(s.notifications, e.Notification)
+	}
+	return max(len(s.customers), len(s.messages), len(s.notifications))
+}
+
+// want asks for a key, if there is one.
+func want[T any](rows map[models.Key]*T, key models.Key) {
+	if !key.IsZero() {
+		rows[key] = nil
+	}
+}
+
+// of is what was read for an event; what is not there any more is nil.
+func (s *subjects) of(e *models.Event) *models.Primed {
+	return &models.Primed{
+		Customer: s.customers[e.Customer], Conversation: s.conversations[e.Customer],
+		Message: s.messages[e.Message], Notification: s.notifications[e.Notification],
+	}
+}
+
+// readSubjects reads what was asked for, one statement a kind.
+func (s *Services) readSubjects(ctx context.Context, account models.Key, want *subjects) error {
+	r := s.store.View(ctx)
+	keys := slices.Collect(maps.Keys(want.customers))
+	if err := fill(want.customers, keys, account, r.Customers, func(c *models.Customer) models.Key { return c.Key }); err != nil {
+		return err
+	}
+	if err := fill(want.conversations, keys, account, r.Conversations, func(c *models.Conversation) models.Key { return c.CustomerID }); err != nil {
+		return err
+	}
+	keys = slices.Collect(maps.Keys(want.messages))
+	if err := fill(want.messages, keys, account, r.Messages, func(m *models.Message) models.Key { return m.Key }); err != nil {
+		return err
+	}
+	keys = slices.Collect(maps.Keys(want.notifications))
+	return fill(want.notifications, keys, account, r.Notifications, func(n *models.Notification) models.Key { return n.Key })
+}
+
+// fill reads the rows of keys into a map.
+func fill[T any](
+	into map[models.Key]*T, keys []models.Key, account models.Key,
+	read func(account models.Key, keys []models.Key) ([]*T, error), of func(*T) models.Key,
+) error {
+	rows, err := read(account, keys)
+	for _, row := range rows {
+		into[of(row)] = row
+	}
+	return err
+}
