@@ -2,6 +2,7 @@ package tests
 
 import (
 	"testing"
+	"time"
 
 	"clientele/events"
 	"clientele/internal/testkit"
@@ -47,11 +48,14 @@ func TestCursorExpired(t *testing.T) {
 	})
 }
 
+// quick is for tests that close apps again and again: each waits until its lease is swept.
+const quick = 50 * time.Millisecond
+
 // Ensure a client that keeps the cursor with each event sees every event exactly once, however
 // often it comes back (rule N4).
 func TestResume(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
-		w := start(t, dsn, options{})
+		w := start(t, dsn, options{sweep: quick})
 		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna", "li of anna"}}, "main")
 		var cursor any = a.cursor("anna")
 		first := 0.0
@@ -92,7 +96,7 @@ func TestResume(t *testing.T) {
 // subscription stand between and the log is read in pages: nothing waits for the next event.
 func TestCatchUp(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
-		w := start(t, dsn, options{})
+		w := start(t, dsn, options{sweep: quick})
 		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
 		cursor := a.cursor("anna")
 		const written = limits.StreamPage + 3 // each makes two events: the message, and the notification

@@ -32,7 +32,8 @@ func TestSandboxURL(t *testing.T) {
 	}
 	w.must(a.bearer("anna", a.account), sendText, sending("wei", "again", "k2"))
 	w.await("its gate is shut", func() bool { return w.count("SELECT COUNT(*) FROM outbound_gate") == 1 })
-	if n := w.count("SELECT COUNT(*) FROM message WHERE status = 'QUEUED'"); n != 1 {
-		t.Errorf("%d messages are QUEUED", n)
+	// A connection kept from before may take the message and then break: then nobody knows.
+	if n := w.count("SELECT COUNT(*) FROM message WHERE status IN ('QUEUED', 'UNKNOWN')"); n != 1 {
+		t.Errorf("%d messages are QUEUED or UNKNOWN", n)
 	}
 }

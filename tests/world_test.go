@@ -55,6 +55,9 @@ type world struct {
 
 // options changes what a world is made of.
 type options struct {
+	// sweep is how often what has lapsed is looked for, 0: as shipped. By itself: rows change while
+	// nobody does anything.
+	sweep    time.Duration
 	clock    *testkit.Clock
 	now      func() time.Time
 	settings func(*config.Server)
@@ -85,7 +88,7 @@ func start(tb testing.TB, dsn string, o options) *world {
 	log := slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := app.Open(context.Background(), app.Options{
 		Settings: set, Log: log, Now: o.now, Migrate: true, Store: func(so *store.Options) { so.Strict, so.Relaxed = true, true },
-		Sockets: o.sockets, Jobs: func(r *jobs.Runner) { r.Sweep = 50 * time.Millisecond },
+		Sockets: o.sockets, Jobs: func(r *jobs.Runner) { r.Sweep = o.sweep },
 	})
 	if err != nil {
 		tb.Fatalf("open: %v", err)
