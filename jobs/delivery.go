@@ -27,6 +27,7 @@ func (r *Runner) deliveries(ctx context.Context) {
 	p := newPool(workers)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	waited := newStale(r, &wg)
 	t := time.NewTicker(poll)
 	defer t.Stop()
 	for {
@@ -38,7 +39,7 @@ func (r *Runner) deliveries(ctx context.Context) {
 			wg.Go(func() {
 				idle := true
 				defer func() { p.release(id, idle) }()
-				idle = !r.empty(ctx, id)
+				idle = !r.empty(ctx, id, waited)
 			})
 		}
 		freed := p.freed
@@ -124,7 +125,7 @@ func (r *Runner) due(ctx context.Context, p *pool) (taken []models.StreamID, mor
 // empty hands over one customer's messages in order until the queue is empty, must wait, or ctx
 // ends; what was claimed by then is still handed over and recorded. It reports whether there was
 // anything to do.
-func (r *Runner) empty(ctx context.Context, id models.StreamID) (worked bool) {
+func (r *Runner) empty(ctx context.Context, id models.StreamID, waited *stale) (worked bool) {
 	claim, err := r.Services.Claim(ctx, id, models.NewKey())
 	for err == nil && claim != nil {
 		worked = true
@@ -137,9 +138,7 @@ func (r *Runner) empty(ctx context.Context, id models.StreamID) (worked bool) {
 			r.Log.InfoContext(ctx, "the channel of an account does not answer; its messages wait", "account", id.Account.String())
 		}
 		if !done.Stale.IsZero() && err == nil {
-			var n int
-			n, err = r.Services.FailStale(ctx, id.Account, done.Stale)
-			r.Log.InfoContext(ctx, "messages waited too long for their channel", "account", id.Account.String(), "failed", n)
+			waited.fail(ctx, id.Account, done.Stale)
 		}
 	}
 	if err != nil && ctx.Err() == nil {

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -36,14 +37,7 @@ func TestWaitedTooLong(t *testing.T) {
 		}
 		clock.Set(testkit.Start.Add(limits.DeliveryWait))
 		// The attempt before paused the account; nobody has to wait for it in this test.
-		testkit.Write(t, n.store, sh.account.Key, func(tx *store.Tx) error {
-			g, err := tx.LockGate()
-			if err != nil {
-				return err
-			}
-			g.PausedUntil = tx.Now
-			return tx.UpdateGate(g)
-		})
+		sh.setGate(func(g *models.Gate) { g.PausedUntil = clock.Time() })
 		done, _ := sh.deliver(n, sh.claim(n, 2))
 		if done.Stale != models.At(testkit.Start) {
 			t.Fatalf("at its time: %+v", done)
@@ -96,6 +90,72 @@ func TestChannelStaysAway(t *testing.T) {
 			t.Errorf("customer %d has %d left", i, sh.left(i))
 		}
 	}
+}
+
+// Ensure the channel is tried while messages that waited too long become FAILED: one that comes back
+// in the middle takes what is new and what is left.
+func TestBackWhileStaleFail(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		const queues, failed = 20, 5
+		clock := testkit.NewClock()
+		var back atomic.Bool
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error {
+			if back.Load() {
+				return nil
+			}
+			return errAway
+		}))
+		sh := newShop(t, n.store, queues+1)
+		for i := range queues {
+			sh.send(n, i)
+		}
+		away := clock.Time()
+		clock.Advance(limits.DeliveryWait)
+		sh.setGate(func(g *models.Gate) { g.Failures, g.Since, g.PausedUntil = 9, away, clock.Time() })
+		var count atomic.Int64
+		middle, goOn := make(chan bool, 1), make(chan struct{})
+		n.store.OnCommit(func(events []models.Event) {
+			for _, e := range events {
+				if e.Primed != nil && e.Primed.Message != nil && e.Primed.Message.Status == models.StatusFailed && count.Add(1) == failed {
+					middle <- true
+					<-goOn
+				}
+			}
+		})
+		resume := sync.OnceFunc(func() { close(goOn) })
+		n.run(t, 4)
+		t.Cleanup(resume) // before the runner is waited for
+		testkit.Receive(t, middle)
+		back.Store(true)
+		fresh := sh.send(n, queues)
+		clock.Advance(limits.DeliveryBackoffMax)
+		await(t, "the fresh one left", func() bool { return sh.status(fresh) == "SENT" })
+		resume()
+		await(t, "nothing waits", func() bool { return sh.waiting() == 0 })
+		if f, s := sh.count("SELECT COUNT(*) FROM message WHERE status = 'FAILED'"), sh.count("SELECT COUNT(*) FROM message WHERE status = 'SENT'"); f != failed || s != queues+1-failed {
+			t.Errorf("%d FAILED, %d SENT", f, s)
+		}
+	})
+}
+
+// Ensure a queue whose messages cannot be settled keeps no other waiting.
+func TestStaleQueueThatErrs(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		clock := testkit.NewClock()
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return errAway }))
+		sh := newShop(t, n.store, 4)
+		converse(sh, 1, n)
+		sh.deliver(n, sh.claim(n, 3))
+		first := slices.MinFunc(sh.customers, func(a, b models.Key) int { return bytes.Compare(a[:], b[:]) })
+		sh.exec("DELETE FROM customer WHERE id = ?", first[:])
+		failed, err := n.FailStale(t.Context(), sh.account.Key, clock.Time())
+		if failed != 3 || err == nil {
+			t.Errorf("%d FAILED, %v", failed, err)
+		}
+		if n := sh.waiting(); n != 1 {
+			t.Errorf("%d wait", n)
+		}
+	})
 }
 
 // Ensure an account whose calls stall has its share of the workers and no more, and that all

@@ -202,6 +202,31 @@ func (sh *shop) gate() (g *models.Gate) {
 	return g
 }
 
+// setGate changes the account's gate.
+func (sh *shop) setGate(change func(*models.Gate)) {
+	sh.tb.Helper()
+	testkit.Write(sh.tb, sh.store, sh.account.Key, func(tx *store.Tx) error {
+		g, err := tx.LockGate()
+		if err != nil {
+			return err
+		}
+		change(g)
+		return tx.UpdateGate(g)
+	})
+}
+
+// exec changes rows as the product does not.
+func (sh *shop) exec(statement string, args ...any) {
+	sh.tb.Helper()
+	db, err := sh.store.SQL()
+	if err == nil {
+		_, err = db.ExecContext(context.Background(), statement, args...)
+	}
+	if err != nil {
+		sh.tb.Fatalf("%s: %v", statement, err)
+	}
+}
+
 func (sh *shop) count(query string, args ...any) (n int) {
 	sh.tb.Helper()
 	db, err := sh.store.SQL()

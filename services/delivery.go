@@ -351,37 +351,52 @@ func backoff(attempts int) time.Duration {
 // FailStale ends the wait of an account's messages that were queued at an instant or before it
 // and could not be handed over since: FAILED with CHANNEL_UNAVAILABLE, their allowance given back
 // (rule G6). It goes queue by queue, leaves out those a worker holds, and ends at once when the
-// channel is back or the account is closed. It answers how many messages FAILED.
+// channel is back, or was meanwhile, when the account is closed, or ctx ends. A queue whose messages
+// cannot be settled is left as it is, and its error joined to those of others; it gives up when no
+// queue of a whole batch could be settled. It answers how many messages FAILED.
 func (s *Services) FailStale(ctx context.Context, account models.Key, queued models.Time) (failed int, err error) {
 	var after models.Key
+	var errs []error
 	for ctx.Err() == nil {
 		keys, err := s.store.View(ctx).StaleOutboxes(account, after, queued, limits.BatchRows)
 		if err != nil {
-			return failed, err
+			return failed, errors.Join(append(errs, err)...)
 		}
+		faults := 0
 		for _, key := range keys {
 			n, away, err := s.failStale(ctx, account, key, queued)
 			failed += n
-			if err != nil || !away || ctx.Err() != nil {
-				return failed, err
+			if err != nil {
+				faults++
+				errs = append(errs, err)
+			} else if !away {
+				return failed, errors.Join(errs...)
+			}
+			if ctx.Err() != nil {
+				break
 			}
 			after = key
 		}
-		if len(keys) < limits.BatchRows {
-			return failed, nil
+		if len(keys) < limits.BatchRows || faults == len(keys) {
+			break
 		}
 	}
-	return failed, nil
+	return failed, errors.Join(errs...)
 }
 
+// failStale does it for one queue. It reports whether the channel was away all the while.
 func (s *Services) failStale(ctx context.Context, account, key models.Key, queued models.Time) (failed int, away bool, err error) {
+	ctx, cancel := recorded(ctx)
+	defer cancel()
 	err = s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
 		failed, away = 0, false
 		out, err := lockOutbound(tx, key, tx.LeaseOutbox)
 		if err != nil {
 			return err
 		}
-		if away = out.account.IsOpen() && !out.gate.IsOpen(); !away || out.queue == nil || out.queue.LeasedUntil > tx.Now {
+		// A gate that shut later is of another outage.
+		away = out.account.IsOpen() && !out.gate.IsOpen() && out.gate.Since <= queued
+		if !away || out.queue == nil || out.queue.LeasedUntil > tx.Now {
 			return nil
 		}
 		for {
@@ -403,5 +418,8 @@ func (s *Services) failStale(ctx context.Context, account, key models.Key, queue
 			}
 		}
 	})
-	return failed, away, err
+	if err != nil {
+		return 0, false, err
+	}
+	return failed, away, nil
 }
