@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"clientele/auth"
 	"clientele/internal/testkit"
 	"clientele/limits"
 	"clientele/models"
@@ -32,6 +33,7 @@ func TestWaitedTooLong(t *testing.T) {
 		clock.Advance(time.Second)
 		late := []*models.Message{sh.send(n, 0), sh.send(n, 3)}
 		clock.Advance(limits.DeliveryWait - time.Second - time.Microsecond)
+		sh.setGate(func(g *models.Gate) { g.PausedUntil = clock.Time() }) // as if it had been tried all the while
 		if done, _ := sh.deliver(n, sh.claim(n, 1)); !done.Paused || done.Stale != 0 {
 			t.Fatalf("before its time: %+v", done)
 		}
@@ -65,6 +67,44 @@ func TestWaitedTooLong(t *testing.T) {
 		if n := sh.count("SELECT COUNT(*) FROM outbox WHERE account_id = ?", sh.account.Key); n != 2 {
 			t.Errorf("%d queues", n)
 		}
+	})
+}
+
+// Ensure time in which nobody asked the channel is none in which it was away: no messages, no nodes,
+// or a closed account. The next failure begins an outage, with the first pause.
+func TestNobodyAsked(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		clock := testkit.NewClock()
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return errAway }))
+		sh := newShop(t, n.store, 3)
+		converse(sh, 1, n)
+		sh.deliver(n, sh.claim(n, 0))
+		sh.setGate(func(g *models.Gate) { g.Failures, g.Step = 8, 8 })
+		fresh := func(what string, customer, failures int) {
+			t.Helper()
+			if done, _ := sh.deliver(n, sh.claim(n, customer)); !done.Paused || done.Stale != 0 {
+				t.Errorf("%s: %+v", what, done)
+			}
+			g := sh.gate()
+			if g.Since != clock.Time() || g.Failures != failures || g.Step != 1 || g.PausedUntil > clock.Time().Add(limits.DeliveryBackoff) {
+				t.Errorf("%s: %+v", what, g)
+			}
+		}
+		clock.Advance(2 * time.Hour)
+		fresh("after silence", 1, 9)
+
+		admin := services.WithScope(t.Context(), &services.Scope{
+			Viewer: &auth.Viewer{Role: auth.RoleAdmin, Account: sh.account.Key.String(), Subject: "admin"}, Account: sh.account,
+		})
+		if _, err := n.CloseAccount(admin, true); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(time.Minute) // too short for a silence
+		sh.setGate(func(g *models.Gate) { g.Since, g.Step = models.At(testkit.Start), 8 })
+		if _, err := n.AcceptTerms(admin, "v2"); err != nil {
+			t.Fatal(err)
+		}
+		fresh("after it was closed", 2, 10)
 	})
 }
 

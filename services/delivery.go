@@ -295,7 +295,7 @@ func moveGate(tx *store.Tx, out *outbound, c *Claim, sendErr error, done *Handov
 		if out.gate, err = tx.LockGate(); err != nil {
 			return false, err
 		}
-		if !out.gate.Fail(c.failures, tx.Now, backoff(c.failures+1)) {
+		if !out.gate.Fail(c.failures, tx.Now, backoff) {
 			return false, nil
 		}
 		done.Paused = true
