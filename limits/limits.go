@@ -265,6 +265,9 @@ const (
 	DeliveryBackoff = time.Second
 	// DeliveryBackoffMax is the longest wait between attempts.
 	DeliveryBackoffMax = time.Minute
+	// DeliveryRepeat is the longest pause before what a channel answered is recorded again when the
+	// database would not take it; half of it is certain, half is chance.
+	DeliveryRepeat = 500 * time.Millisecond
 	// SweepInterval is how often expired invitations and lapsed app leases are looked for.
 	SweepInterval = 5 * time.Second
 	// ChannelTime is how long one call of a channel may take.
