@@ -237,6 +237,50 @@ func TestStalledAccountDelaysNoOther(t *testing.T) {
 	})
 }
 
+// Ensure accounts whose channels are away have a quarter of the workers, all together, however many
+// they are.
+func TestTriesShareWorkers(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		const accounts, workers = 5, 12
+		clock := testkit.NewClock()
+		release := make(chan struct{})
+		bad := map[models.Key]bool{}
+		var now, most atomic.Int64
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(_ context.Context, a *models.Account, _ models.Ident, _ *models.Message) error {
+			if bad[a.Key] {
+				for n := now.Add(1); n > most.Load(); n = now.Load() {
+					most.Store(n)
+				}
+				defer now.Add(-1)
+				<-release
+			}
+			return nil
+		}))
+		var shops []*shop
+		for range accounts {
+			sh := newShop(t, n.store, 1)
+			sh.send(n, 0)
+			sh.setGate(func(g *models.Gate) { g.Failures, g.Since, g.Step, g.PausedUntil = 1, clock.Time(), 1, clock.Time() })
+			bad[sh.account.Key] = true
+			shops = append(shops, sh)
+		}
+		good := newShop(t, n.store, 10)
+		n.run(t, workers)
+		goOn := sync.OnceFunc(func() { close(release) })
+		t.Cleanup(goOn) // before the runner is waited for
+		await(t, "some try", func() bool { return now.Load() == workers/4 })
+		converse(good, 3, n)
+		await(t, "the other account's left", func() bool { return good.waiting() == 0 })
+		if most.Load() != workers/4 {
+			t.Errorf("%d tried at a time", most.Load())
+		}
+		goOn()
+		for _, sh := range shops {
+			await(t, "theirs left", func() bool { return sh.waiting() == 0 })
+		}
+	})
+}
+
 // Ensure that after a pause one message at a time tries the channel, on whatever node, until one
 // was answered; and that failures of calls that were under way together count once.
 func TestHalfOpen(t *testing.T) {

@@ -137,11 +137,15 @@ func (sh *shop) trySend(n *node, i int) (*models.Message, error) {
 	sh.sent++
 	key := fmt.Sprintf("k%d", sh.sent)
 	sh.mu.Unlock()
-	ctx := services.WithScope(context.Background(), &services.Scope{
+	return n.Send(sh.asAdvisor(), services.Outgoing{To: services.CustomerRef{Key: sh.customers[i]}, Text: key, IdempotencyKey: key})
+}
+
+// asAdvisor is the context of a request of the advisor.
+func (sh *shop) asAdvisor() context.Context {
+	return services.WithScope(context.Background(), &services.Scope{
 		Viewer:  &auth.Viewer{Role: auth.RoleAdvisor, Account: sh.account.Key.String(), Subject: auth.AdvisorSubject(auth.SubjectOpenID, "advisor-0")},
 		Account: sh.account, Advisor: sh.advisor,
 	})
-	return n.Send(ctx, services.Outgoing{To: services.CustomerRef{Key: sh.customers[i]}, Text: key, IdempotencyKey: key})
 }
 
 // queue is the outbound queue of the i-th customer.

@@ -254,6 +254,9 @@ const (
 	// DeliveryWorkersPerAccount is how many of them one account may have, and at most half of them:
 	// calls of one account that stall leave the others theirs. Source: ADR 0016.
 	DeliveryWorkersPerAccount = 16
+	// DeliveryTryShare is the part of a node's workers, one in so many and at least one, that may be
+	// trying channels that are away, of all accounts together. Source: ADR 0016.
+	DeliveryTryShare = 4
 	// DeliveryAttempts is how often a message is handed to a channel that cannot be reached
 	// before it FAILED. Source: rule G6.
 	DeliveryAttempts = 15
