@@ -3,7 +3,6 @@ package jobs
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -27,6 +26,7 @@ func (r *Runner) deliveries(ctx context.Context) {
 	p := newPool(workers)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	waited := newStale(r, &wg)
 	t := time.NewTicker(poll)
 	defer t.Stop()
 	for {
@@ -38,7 +38,7 @@ func (r *Runner) deliveries(ctx context.Context) {
 			wg.Go(func() {
 				idle := true
 				defer func() { p.release(id, idle) }()
-				idle = !r.empty(ctx, id)
+				idle = !r.empty(ctx, id, waited)
 			})
 		}
 		freed := p.freed
@@ -49,6 +49,8 @@ func (r *Runner) deliveries(ctx context.Context) {
 		case <-t.C:
 			p.forget()
 		case <-r.Services.Queued():
+			p.wake()
+		case <-p.again:
 		case <-freed:
 		case <-ctx.Done():
 			return
@@ -60,7 +62,7 @@ func (r *Runner) deliveries(ctx context.Context) {
 // those first that have the fewest workers. It reports whether more may be due than were taken.
 // Its statements are two, however many accounts and queues there are.
 func (r *Runner) due(ctx context.Context, p *pool) (taken []models.StreamID, more bool, err error) {
-	free, busy := p.state()
+	free, tries, busy := p.state()
 	if free == 0 {
 		return nil, true, nil
 	}
@@ -79,15 +81,19 @@ func (r *Runner) due(ctx context.Context, p *pool) (taken []models.StreamID, mor
 		return cmp.Compare(busy[a.AccountID].workers, busy[b.AccountID].workers)
 	})
 	want := make(map[models.Key]int, len(accounts))
+	trying := map[models.Key]bool{}
 	var demands []models.Demand
 	for _, a := range accounts {
 		b := busy[a.AccountID]
 		n := min(free, p.share-b.workers)
 		if a.Failures > 0 { // half open: one tries, when what is under way has ended
-			if n = 1; b.workers > 0 {
+			if b.workers > 0 || tries == 0 {
 				more = true
 				continue
 			}
+			n = 1
+			tries--
+			trying[a.AccountID] = true
 		}
 		want[a.AccountID] = n
 		// Queues in hand may be among the due ones until they are claimed.
@@ -117,14 +123,14 @@ func (r *Runner) due(ctx context.Context, p *pool) (taken []models.StreamID, mor
 	for _, a := range accounts {
 		more = more || a.Failures == 0 && len(candidates[a.AccountID]) >= want[a.AccountID]
 	}
-	p.take(taken)
+	p.take(taken, trying)
 	return taken, more || len(taken) == free, nil
 }
 
 // empty hands over one customer's messages in order until the queue is empty, must wait, or ctx
 // ends; what was claimed by then is still handed over and recorded. It reports whether there was
 // anything to do.
-func (r *Runner) empty(ctx context.Context, id models.StreamID) (worked bool) {
+func (r *Runner) empty(ctx context.Context, id models.StreamID, waited *stale) (worked bool) {
 	claim, err := r.Services.Claim(ctx, id, models.NewKey())
 	for err == nil && claim != nil {
 		worked = true
@@ -137,102 +143,11 @@ func (r *Runner) empty(ctx context.Context, id models.StreamID) (worked bool) {
 			r.Log.InfoContext(ctx, "the channel of an account does not answer; its messages wait", "account", id.Account.String())
 		}
 		if !done.Stale.IsZero() && err == nil {
-			var n int
-			n, err = r.Services.FailStale(ctx, id.Account, done.Stale)
-			r.Log.InfoContext(ctx, "messages waited too long for their channel", "account", id.Account.String(), "failed", n)
+			waited.fail(ctx, id.Account, done.Stale)
 		}
 	}
 	if err != nil && ctx.Err() == nil {
 		r.Log.WarnContext(ctx, "a delivery failed", "account", id.Account.String(), "customer", id.Stream.String(), "error", err)
 	}
 	return worked
-}
-
-// pool is this node's workers: how many there are, what they have in hand, and the queues that
-// were found to be nobody's business for the moment. It keeps this node from starting a queue
-// twice; between nodes the lease does. It is safe for concurrent use.
-type pool struct {
-	workers, share int
-	// freed is signalled when a worker is free again: at most one signal waits.
-	freed chan struct{}
-
-	mu     sync.Mutex
-	inHand map[models.StreamID]bool
-	// passed are queues that a worker found leased elsewhere, or kept back, since the last poll.
-	passed map[models.StreamID]bool
-	busy   map[models.Key]busy
-}
-
-// busy is what one account has of a pool.
-type busy struct {
-	workers int
-	// queues is how many it must be asked for beyond those that are wanted: in hand or passed.
-	queues int
-}
-
-func newPool(workers int) *pool {
-	return &pool{
-		workers: workers, share: min(limits.DeliveryWorkersPerAccount, (workers+1)/2), freed: make(chan struct{}, 1),
-		inHand: map[models.StreamID]bool{}, passed: map[models.StreamID]bool{}, busy: map[models.Key]busy{},
-	}
-}
-
-// state is how many workers are free, at most limits.DeliveryBatch, and what each account has.
-func (p *pool) state() (free int, has map[models.Key]busy) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return min(p.workers-len(p.inHand), limits.DeliveryBatch), maps.Clone(p.busy)
-}
-
-// has reports whether a queue is in hand or was passed.
-func (p *pool) has(id models.StreamID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.inHand[id] || p.passed[id]
-}
-
-func (p *pool) take(ids []models.StreamID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, id := range ids {
-		p.inHand[id] = true
-		p.add(id.Account, 1, 1)
-	}
-}
-
-// release gives a worker back; idle: it found nothing to do, and the queue is passed.
-func (p *pool) release(id models.StreamID, idle bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.inHand, id)
-	if idle {
-		p.passed[id] = true
-		p.add(id.Account, -1, 0)
-	} else {
-		p.add(id.Account, -1, -1)
-	}
-	select {
-	case p.freed <- struct{}{}:
-	default:
-	}
-}
-
-// forget lets passed queues be looked at again.
-func (p *pool) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for id := range p.passed {
-		p.add(id.Account, 0, -1)
-	}
-	clear(p.passed)
-}
-
-func (p *pool) add(account models.Key, workers, queues int) {
-	b := p.busy[account]
-	b.workers, b.queues = b.workers+workers, b.queues+queues
-	if b == (busy{}) {
-		delete(p.busy, account)
-	} else {
-		p.busy[account] = b
-	}
 }

@@ -385,9 +385,9 @@ func TestStatements(t *testing.T) {
 			}
 			for left := length; claim != nil; {
 				left--
-				want := int64(14) // of which 7 settle, 4 claim the next
+				want := int64(15) // of which 8 settle, 4 claim the next
 				if left == 0 {
-					want = 12
+					want = 13
 				}
 				if got := counted(func(ctx context.Context) { _, claim, err = n.Deliver(ctx, claim) }); got != want || err != nil {
 					t.Errorf("with %d left a hand-over took %d statements, want %d, %v", left, got, want, err)
@@ -397,32 +397,129 @@ func TestStatements(t *testing.T) {
 	})
 }
 
-// Ensure errors of the database leave the message to be settled when its lease ends.
+// breakMessages makes the database refuse to record what becomes of messages, until mend is called.
+func (sh *shop) breakMessages() (mend func()) {
+	sh.tb.Helper()
+	sh.exec("ALTER TABLE message RENAME TO gone")
+	return func() { sh.exec("ALTER TABLE gone RENAME TO message") }
+}
+
+// Ensure what the channel answered is recorded once the database is back.
+func TestRecordedLater(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		var answer error
+		n := newNode(t, testkit.Store(t, dsn, testkit.NewClock()), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return answer }))
+		for _, tt := range []struct {
+			answer error
+			want   string
+		}{
+			{nil, "SENT"},
+			{&services.Refusal{Reason: models.FailedRejected}, "FAILED REJECTED"},
+			{errAway, "QUEUED"},
+			{context.DeadlineExceeded, "UNKNOWN"},
+		} {
+			answer = tt.answer
+			sh := newShop(t, n.store, 1)
+			sh.send(n, 0)
+			claim := sh.claim(n, 0)
+			mend := sh.breakMessages()
+			var statements atomic.Int64
+			ended := make(chan error, 1)
+			go func() {
+				_, _, err := n.Deliver(store.CountStatements(context.Background(), &statements), claim)
+				ended <- err
+			}()
+			await(t, "it was tried twice", func() bool { return statements.Load() > 7 })
+			mend()
+			if err := testkit.Receive(t, ended); err != nil || sh.status(claim.Message) != tt.want {
+				t.Errorf("%v; the message is %s, want %s", err, sh.status(claim.Message), tt.want)
+			}
+		}
+	})
+}
+
+// Ensure errors of the database that last leave the message to be settled when its lease ends.
 func TestNotRecorded(t *testing.T) {
 	clock := testkit.NewClock()
 	n := newNode(t, testkit.Store(t, testkit.SQLite(t), clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return nil }))
 	sh := newShop(t, n.store, 1)
-	m := sh.send(n, 0)
+	sh.send(n, 0)
 	claim := sh.claim(n, 0)
-	db, err := n.store.SQL()
-	if err != nil {
-		t.Fatal(err)
-	}
-	exec := func(statement string) {
-		if _, err := db.ExecContext(t.Context(), statement); err != nil {
-			t.Fatal(err)
+	mend := sh.breakMessages()
+	clock.Advance(limits.DeliveryLease - limits.ChannelTime - limits.OperationTime - limits.ClockSkew)
+	var statements atomic.Int64
+	ended := make(chan error, 1)
+	go func() {
+		_, next, err := n.Deliver(store.CountStatements(context.Background(), &statements), claim)
+		if next != nil || errors.Is(err, services.ErrNotSent) {
+			t.Errorf("claimed %v, %v", next, err)
 		}
+		ended <- err
+	}()
+	await(t, "it was tried twice", func() bool { return statements.Load() > 7 })
+	clock.Advance(limits.ChannelTime + limits.OperationTime)
+	if err := testkit.Receive(t, ended); err == nil {
+		t.Error("recorded without a table")
 	}
-	exec("ALTER TABLE message RENAME TO gone")
-	if _, next, err := n.Deliver(t.Context(), claim); err == nil || next != nil || errors.Is(err, services.ErrNotSent) {
-		t.Errorf("recorded without a table: %v, %v", next, err)
-	}
-	exec("ALTER TABLE gone RENAME TO message")
-	if got := sh.status(m); got != "QUEUED" {
+	mend()
+	if got := sh.status(claim.Message); got != "QUEUED" {
 		t.Errorf("it is %s", got)
 	}
-	clock.Advance(limits.DeliveryLease)
-	if c := sh.claim(n, 0); c != nil || sh.status(m) != "UNKNOWN" {
-		t.Errorf("claimed %v; the message is %s", c, sh.status(m))
+	clock.Advance(limits.ClockSkew)
+	if c := sh.claim(n, 0); c != nil || sh.status(claim.Message) != "UNKNOWN" {
+		t.Errorf("claimed %v; the message is %s", c, sh.status(claim.Message))
 	}
+}
+
+// Ensure a message that was erased while the channel had it does not come back, and the next leaves.
+func TestErasedMeanwhile(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		n := newNode(t, testkit.Store(t, dsn, testkit.NewClock()), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return nil }))
+		sh := newShop(t, n.store, 1)
+		first, second := sh.send(n, 0), sh.send(n, 0)
+		claim := sh.claim(n, 0)
+		sh.exec("DELETE FROM message WHERE id = ?", first.Key[:])
+		done, next := sh.deliver(n, claim)
+		if done.Status != "" || next == nil || next.Message.Key != second.Key {
+			t.Errorf("%+v, then %+v", done, next)
+		}
+		if n := sh.count("SELECT COUNT(*) FROM message WHERE id = ?", first.Key[:]); n != 0 || sh.waiting() != 1 {
+			t.Errorf("%d erased messages, %d wait", n, sh.waiting())
+		}
+	})
+}
+
+// Ensure a message leaves at once though a worker has just found its queue empty: its sender wakes
+// the runner, and nobody polls.
+func TestQueuedAfterEmpty(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		n := newNode(t, testkit.Store(t, dsn, testkit.NewClock()), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return nil }))
+		sh := newShop(t, n.store, 1)
+		testkit.Write(t, n.store, sh.account.Key, func(tx *store.Tx) error {
+			return tx.UpdateOutbox(&models.Outbox{AccountID: tx.Account, CustomerID: sh.customers[0], DueAt: tx.Now})
+		})
+		n.runPolling(t, 4, time.Hour)
+		await(t, "the queue was found empty", func() bool { return sh.count("SELECT COUNT(*) FROM outbox") == 0 })
+		m := sh.send(n, 0)
+		await(t, "it left", func() bool { return sh.status(m) == "SENT" })
+	})
+}
+
+// Ensure a duplicate that is not the idempotency key's is a fault, not a message.
+func TestDuplicateOfAnother(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		n := newNode(t, testkit.Store(t, dsn, testkit.NewClock()), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error {
+			return &services.Refusal{Reason: models.FailedRejected}
+		}))
+		sh := newShop(t, n.store, 1)
+		m := sh.send(n, 0)
+		sh.deliver(n, sh.claim(n, 0))
+		testkit.Write(t, n.store, sh.account.Key, func(tx *store.Tx) error {
+			return tx.Enqueue(&models.Delivery{AccountID: tx.Account, CustomerID: m.CustomerID, MessageID: m.Key, State: models.DeliveryWaiting, CreatedAt: tx.Now})
+		})
+		again, err := n.Resend(sh.asAdvisor(), m.Key, "again")
+		if again != nil || models.CodeOf(err) != models.CodeUnavailable {
+			t.Errorf("%v, %v", again, err)
+		}
+	})
 }

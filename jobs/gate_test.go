@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"clientele/auth"
 	"clientele/internal/testkit"
 	"clientele/limits"
 	"clientele/models"
@@ -31,19 +33,13 @@ func TestWaitedTooLong(t *testing.T) {
 		clock.Advance(time.Second)
 		late := []*models.Message{sh.send(n, 0), sh.send(n, 3)}
 		clock.Advance(limits.DeliveryWait - time.Second - time.Microsecond)
+		sh.setGate(func(g *models.Gate) { g.PausedUntil = clock.Time() }) // as if it had been tried all the while
 		if done, _ := sh.deliver(n, sh.claim(n, 1)); !done.Paused || done.Stale != 0 {
 			t.Fatalf("before its time: %+v", done)
 		}
 		clock.Set(testkit.Start.Add(limits.DeliveryWait))
 		// The attempt before paused the account; nobody has to wait for it in this test.
-		testkit.Write(t, n.store, sh.account.Key, func(tx *store.Tx) error {
-			g, err := tx.LockGate()
-			if err != nil {
-				return err
-			}
-			g.PausedUntil = tx.Now
-			return tx.UpdateGate(g)
-		})
+		sh.setGate(func(g *models.Gate) { g.PausedUntil = clock.Time() })
 		done, _ := sh.deliver(n, sh.claim(n, 2))
 		if done.Stale != models.At(testkit.Start) {
 			t.Fatalf("at its time: %+v", done)
@@ -74,6 +70,44 @@ func TestWaitedTooLong(t *testing.T) {
 	})
 }
 
+// Ensure time in which nobody asked the channel is none in which it was away: no messages, no nodes,
+// or a closed account. The next failure begins an outage, with the first pause.
+func TestNobodyAsked(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		clock := testkit.NewClock()
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return errAway }))
+		sh := newShop(t, n.store, 3)
+		converse(sh, 1, n)
+		sh.deliver(n, sh.claim(n, 0))
+		sh.setGate(func(g *models.Gate) { g.Failures, g.Step = 8, 8 })
+		fresh := func(what string, customer, failures int) {
+			t.Helper()
+			if done, _ := sh.deliver(n, sh.claim(n, customer)); !done.Paused || done.Stale != 0 {
+				t.Errorf("%s: %+v", what, done)
+			}
+			g := sh.gate()
+			if g.Since != clock.Time() || g.Failures != failures || g.Step != 1 || g.PausedUntil > clock.Time().Add(limits.DeliveryBackoff) {
+				t.Errorf("%s: %+v", what, g)
+			}
+		}
+		clock.Advance(2 * time.Hour)
+		fresh("after silence", 1, 9)
+
+		admin := services.WithScope(t.Context(), &services.Scope{
+			Viewer: &auth.Viewer{Role: auth.RoleAdmin, Account: sh.account.Key.String(), Subject: "admin"}, Account: sh.account,
+		})
+		if _, err := n.CloseAccount(admin, true); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(time.Minute) // too short for a silence
+		sh.setGate(func(g *models.Gate) { g.Since, g.Step = models.At(testkit.Start), 8 })
+		if _, err := n.AcceptTerms(admin, "v2"); err != nil {
+			t.Fatal(err)
+		}
+		fresh("after it was closed", 2, 10)
+	})
+}
+
 // Ensure what a runner does with a channel that stays away: all that waited too long FAILED, and
 // nothing waits for ever.
 func TestChannelStaysAway(t *testing.T) {
@@ -96,6 +130,72 @@ func TestChannelStaysAway(t *testing.T) {
 			t.Errorf("customer %d has %d left", i, sh.left(i))
 		}
 	}
+}
+
+// Ensure the channel is tried while messages that waited too long become FAILED: one that comes back
+// in the middle takes what is new and what is left.
+func TestBackWhileStaleFail(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		const queues, failed = 20, 5
+		clock := testkit.NewClock()
+		var back atomic.Bool
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error {
+			if back.Load() {
+				return nil
+			}
+			return errAway
+		}))
+		sh := newShop(t, n.store, queues+1)
+		for i := range queues {
+			sh.send(n, i)
+		}
+		away := clock.Time()
+		clock.Advance(limits.DeliveryWait)
+		sh.setGate(func(g *models.Gate) { g.Failures, g.Since, g.PausedUntil = 9, away, clock.Time() })
+		var count atomic.Int64
+		middle, goOn := make(chan bool, 1), make(chan struct{})
+		n.store.OnCommit(func(events []models.Event) {
+			for _, e := range events {
+				if e.Primed != nil && e.Primed.Message != nil && e.Primed.Message.Status == models.StatusFailed && count.Add(1) == failed {
+					middle <- true
+					<-goOn
+				}
+			}
+		})
+		resume := sync.OnceFunc(func() { close(goOn) })
+		n.run(t, 4)
+		t.Cleanup(resume) // before the runner is waited for
+		testkit.Receive(t, middle)
+		back.Store(true)
+		fresh := sh.send(n, queues)
+		clock.Advance(limits.DeliveryBackoffMax)
+		await(t, "the fresh one left", func() bool { return sh.status(fresh) == "SENT" })
+		resume()
+		await(t, "nothing waits", func() bool { return sh.waiting() == 0 })
+		if f, s := sh.count("SELECT COUNT(*) FROM message WHERE status = 'FAILED'"), sh.count("SELECT COUNT(*) FROM message WHERE status = 'SENT'"); f != failed || s != queues+1-failed {
+			t.Errorf("%d FAILED, %d SENT", f, s)
+		}
+	})
+}
+
+// Ensure a queue whose messages cannot be settled keeps no other waiting.
+func TestStaleQueueThatErrs(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		clock := testkit.NewClock()
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(context.Context, *models.Account, models.Ident, *models.Message) error { return errAway }))
+		sh := newShop(t, n.store, 4)
+		converse(sh, 1, n)
+		sh.deliver(n, sh.claim(n, 3))
+		first := slices.MinFunc(sh.customers, func(a, b models.Key) int { return bytes.Compare(a[:], b[:]) })
+		sh.exec("DELETE FROM customer WHERE id = ?", first[:])
+		failed, err := n.FailStale(t.Context(), sh.account.Key, clock.Time())
+		if failed != 3 || err == nil {
+			t.Errorf("%d FAILED, %v", failed, err)
+		}
+		if n := sh.waiting(); n != 1 {
+			t.Errorf("%d wait", n)
+		}
+	})
 }
 
 // Ensure an account whose calls stall has its share of the workers and no more, and that all
@@ -134,6 +234,50 @@ func TestStalledAccountDelaysNoOther(t *testing.T) {
 		}
 		close(release)
 		await(t, "its own left", func() bool { return bad.waiting() == 0 })
+	})
+}
+
+// Ensure accounts whose channels are away have a quarter of the workers, all together, however many
+// they are.
+func TestTriesShareWorkers(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		const accounts, workers = 5, 12
+		clock := testkit.NewClock()
+		release := make(chan struct{})
+		bad := map[models.Key]bool{}
+		var now, most atomic.Int64
+		n := newNode(t, testkit.Store(t, dsn, clock), sending(func(_ context.Context, a *models.Account, _ models.Ident, _ *models.Message) error {
+			if bad[a.Key] {
+				for n := now.Add(1); n > most.Load(); n = now.Load() {
+					most.Store(n)
+				}
+				defer now.Add(-1)
+				<-release
+			}
+			return nil
+		}))
+		var shops []*shop
+		for range accounts {
+			sh := newShop(t, n.store, 1)
+			sh.send(n, 0)
+			sh.setGate(func(g *models.Gate) { g.Failures, g.Since, g.Step, g.PausedUntil = 1, clock.Time(), 1, clock.Time() })
+			bad[sh.account.Key] = true
+			shops = append(shops, sh)
+		}
+		good := newShop(t, n.store, 10)
+		n.run(t, workers)
+		goOn := sync.OnceFunc(func() { close(release) })
+		t.Cleanup(goOn) // before the runner is waited for
+		await(t, "some try", func() bool { return now.Load() == workers/4 })
+		converse(good, 3, n)
+		await(t, "the other account's left", func() bool { return good.waiting() == 0 })
+		if most.Load() != workers/4 {
+			t.Errorf("%d tried at a time", most.Load())
+		}
+		goOn()
+		for _, sh := range shops {
+			await(t, "theirs left", func() bool { return sh.waiting() == 0 })
+		}
 	})
 }
 

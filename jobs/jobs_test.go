@@ -137,11 +137,15 @@ func (sh *shop) trySend(n *node, i int) (*models.Message, error) {
 	sh.sent++
 	key := fmt.Sprintf("k%d", sh.sent)
 	sh.mu.Unlock()
-	ctx := services.WithScope(context.Background(), &services.Scope{
+	return n.Send(sh.asAdvisor(), services.Outgoing{To: services.CustomerRef{Key: sh.customers[i]}, Text: key, IdempotencyKey: key})
+}
+
+// asAdvisor is the context of a request of the advisor.
+func (sh *shop) asAdvisor() context.Context {
+	return services.WithScope(context.Background(), &services.Scope{
 		Viewer:  &auth.Viewer{Role: auth.RoleAdvisor, Account: sh.account.Key.String(), Subject: auth.AdvisorSubject(auth.SubjectOpenID, "advisor-0")},
 		Account: sh.account, Advisor: sh.advisor,
 	})
-	return n.Send(ctx, services.Outgoing{To: services.CustomerRef{Key: sh.customers[i]}, Text: key, IdempotencyKey: key})
 }
 
 // queue is the outbound queue of the i-th customer.
@@ -200,6 +204,31 @@ func (sh *shop) gate() (g *models.Gate) {
 		return err
 	})
 	return g
+}
+
+// setGate changes the account's gate.
+func (sh *shop) setGate(change func(*models.Gate)) {
+	sh.tb.Helper()
+	testkit.Write(sh.tb, sh.store, sh.account.Key, func(tx *store.Tx) error {
+		g, err := tx.LockGate()
+		if err != nil {
+			return err
+		}
+		change(g)
+		return tx.UpdateGate(g)
+	})
+}
+
+// exec changes rows as the product does not.
+func (sh *shop) exec(statement string, args ...any) {
+	sh.tb.Helper()
+	db, err := sh.store.SQL()
+	if err == nil {
+		_, err = db.ExecContext(context.Background(), statement, args...)
+	}
+	if err != nil {
+		sh.tb.Fatalf("%s: %v", statement, err)
+	}
 }
 
 func (sh *shop) count(query string, args ...any) (n int) {

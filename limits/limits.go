@@ -263,6 +263,9 @@ const (
 	// DeliveryWorkersPerAccount is how many of them one account may have, and at most half of them:
 	// calls of one account that stall leave the others theirs. Source: ADR 0016.
 	DeliveryWorkersPerAccount = 16
+	// DeliveryTryShare is the part of a node's workers, one in so many and at least one, that may be
+	// trying channels that are away, of all accounts together. Source: ADR 0016.
+	DeliveryTryShare = 4
 	// DeliveryAttempts is how often a message is handed to a channel that cannot be reached
 	// before it FAILED. Source: rule G6.
 	DeliveryAttempts = 15
@@ -274,6 +277,9 @@ const (
 	DeliveryBackoff = time.Second
 	// DeliveryBackoffMax is the longest wait between attempts.
 	DeliveryBackoffMax = time.Minute
+	// DeliveryRepeat is the longest pause before what a channel answered is recorded again when the
+	// database would not take it; half of it is certain, half is chance.
+	DeliveryRepeat = 500 * time.Millisecond
 	// SweepInterval is how often expired invitations and lapsed app leases are looked for.
 	SweepInterval = 5 * time.Second
 	// ChannelTime is how long one call of a channel may take.

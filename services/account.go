@@ -159,6 +159,11 @@ func (s *Services) AcceptTerms(ctx context.Context, version string) (*models.Acc
 		if err := a.MayOpen(last, tx.Now); err != nil {
 			return nil, nil, err
 		}
+		if !a.IsOpen() { // what waited meanwhile did not wait for the channel (rule G6)
+			if err := tx.RestartGate(); err != nil {
+				return nil, nil, err
+			}
+		}
 		a.Capability, a.TermsVersion, a.TermsAt, a.TermsBy = models.CapabilityOpen, version, tx.Now, c.by()
 		return []string{"capability", "terms_version", "terms_at", "terms_by"}, map[string]any{"terms": version}, nil
 	})

@@ -28,7 +28,7 @@ type Claim struct {
 // Handover is what became of a claimed message.
 type Handover struct {
 	// Status is SENT, FAILED or UNKNOWN; QUEUED when it is to be tried again; empty when the lease
-	// had run out and somebody else settled it.
+	// had run out and somebody else settled it, or the message was erased meanwhile.
 	Status models.MessageStatus
 	// Paused says that the channel did not answer and the account's messages wait since.
 	Paused bool
@@ -88,7 +88,21 @@ func lockOutbound(tx *store.Tx, key models.Key, lock func(models.Key) (*models.O
 // worker, a new key each time, tells its lease from others'. A message that an earlier worker had
 // in hand when its lease ran out becomes UNKNOWN (rule G6) and is never handed over again. What is
 // claimed must go to Deliver.
-func (s *Services) Claim(ctx context.Context, id models.StreamID, worker models.Key) (claim *Claim, err error) {
+func (s *Services) Claim(ctx context.Context, id models.StreamID, worker models.Key) (*Claim, error) {
+	claim, err := s.claim(ctx, id, worker)
+	if claim == nil || !errors.Is(err, store.ErrUnknownOutcome) {
+		return claim, err
+	}
+	lost := claim
+	err = s.persist(ctx, lost, func() (err error) {
+		claim, err = s.reclaim(ctx, lost)
+		return err
+	})
+	return claim, err
+}
+
+// claim answers ErrUnknownOutcome with the claim that may have been committed.
+func (s *Services) claim(ctx context.Context, id models.StreamID, worker models.Key) (claim *Claim, err error) {
 	ctx, cancel := recorded(ctx)
 	defer cancel()
 	err = s.store.Write(ctx, store.System(), id.Account, func(tx *store.Tx) error {
@@ -108,10 +122,43 @@ func (s *Services) Claim(ctx context.Context, id models.StreamID, worker models.
 		claim, err = s.next(tx, out, worker)
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrUnknownOutcome) {
 		return nil, err
 	}
-	return claim, nil
+	return claim, err
+}
+
+// reclaim finds out whether a claim was committed; nil: it was not.
+func (s *Services) reclaim(ctx context.Context, lost *Claim) (claim *Claim, err error) {
+	ctx, cancel := recorded(ctx)
+	defer cancel()
+	err = s.store.Write(ctx, store.System(), lost.Account.Key, func(tx *store.Tx) error {
+		out, err := lockOutbound(tx, lost.Message.CustomerID, tx.LockOutbox)
+		if err != nil {
+			return err
+		}
+		claim, err = lost.committed(tx, out)
+		return err
+	})
+	return claim, err
+}
+
+// persist runs do again and again, with pauses, while it errs: until shortly before a claim's lease
+// ends, and for limits.OperationTime at most once ctx has ended. What is recorded under a claim may
+// be tried any number of times: who finds it recorded writes nothing.
+func (s *Services) persist(ctx context.Context, c *Claim, do func() error) error {
+	until := c.At.Add(limits.DeliveryLease - limits.ClockSkew)
+	for stopping := false; ; {
+		err := do()
+		if ctx.Err() != nil && !stopping {
+			stopping, until = true, min(until, s.Now().Add(limits.OperationTime))
+		}
+		pause := limits.DeliveryRepeat/2 + rand.N(limits.DeliveryRepeat/2+1) //nolint:gosec // chance, not secrecy.
+		if err == nil || s.Now().Add(pause) > until {
+			return err
+		}
+		<-time.After(pause)
+	}
 }
 
 // next claims the message at the head of a locked queue whose account's gate lets it through, and
@@ -190,45 +237,110 @@ func mayLeave(c *models.Customer, m *models.Message) models.FailureReason {
 // reason, waiting for another attempt, or UNKNOWN when the channel may or may not have it (rule
 // G6). A channel that did not answer closes the account's gate, one that answered the message
 // that tried it opens it (ADR 0016). In the same transaction it claims the queue's next message
-// for the same worker, unless ctx has ended; nil when there is none, or it must wait.
-func (s *Services) Deliver(ctx context.Context, c *Claim) (done Handover, next *Claim, err error) {
+// for the same worker, unless ctx has ended; nil when there is none, or it must wait. What the
+// channel answered is not given up at a fault of the database: it is recorded as long as the lease
+// lasts, and a COMMIT of which nobody knows the outcome is looked for.
+func (s *Services) Deliver(ctx context.Context, c *Claim) (Handover, *Claim, error) {
 	sendErr := s.handOver(ctx, c)
-	stopping := ctx.Err() != nil
-	ctx, cancel := recorded(ctx)
-	defer cancel()
-	opened := false
-	err = s.store.Write(ctx, store.System(), c.Account.Key, func(tx *store.Tx) error {
-		done, next, opened = Handover{}, nil, false
-		out, err := lockOutbound(tx, c.Message.CustomerID, tx.LockOutbox)
-		if err != nil || out.queue == nil {
-			return err
+	var got, lost *settled
+	err := s.persist(ctx, c, func() (err error) {
+		got, err = s.settleClaim(ctx, c, sendErr, lost)
+		if errors.Is(err, store.ErrUnknownOutcome) {
+			lost = got
 		}
-		d, err := tx.Delivery(c.Message.CustomerID, c.Message.Key)
-		if err != nil || !c.holds(out.queue, d) {
-			return ignoreNotFound(err) // our lease ran out and somebody settled it
-		}
-		if opened, err = moveGate(tx, out, c, sendErr, &done); err != nil {
-			return err
-		}
-		m := *c.Message
-		due, err := s.outcome(tx, out, d, &m, c.At, sendErr)
-		if err != nil {
-			return err
-		}
-		done.Status = m.Status
-		if due > tx.Now || stopping || !out.gate.IsOpen() || !out.account.IsOpen() {
-			return release(tx, out, due)
-		}
-		next, err = s.next(tx, out, c.worker)
 		return err
 	})
 	if err != nil {
 		return Handover{}, nil, err
 	}
-	if opened {
+	if got.opened {
 		s.wakeDeliveries()
 	}
-	return done, next, nil
+	return got.done, got.next, nil
+}
+
+// settled is what one transaction made of a claim.
+type settled struct {
+	done Handover
+	// next is the next claim of the same worker.
+	next *Claim
+	// opened says that the account's gate is open again.
+	opened bool
+}
+
+// settleClaim settles a claim by what the channel answered. lost is what an earlier call came to whose
+// COMMIT was lost; nil: there was none. It answers ErrUnknownOutcome with what may be committed.
+func (s *Services) settleClaim(ctx context.Context, c *Claim, sendErr error, lost *settled) (*settled, error) {
+	stopping := ctx.Err() != nil
+	ctx, cancel := recorded(ctx)
+	defer cancel()
+	var got settled
+	err := s.store.Write(ctx, store.System(), c.Account.Key, func(tx *store.Tx) error {
+		got = settled{}
+		out, err := lockOutbound(tx, c.Message.CustomerID, tx.LockOutbox)
+		if err != nil {
+			return err
+		}
+		d, err := c.delivery(tx, out)
+		if err != nil {
+			return err
+		}
+		if d == nil { // we settled it, or our lease ran out and somebody else did
+			if lost != nil {
+				got = *lost
+				got.next, err = lost.next.committed(tx, out)
+			}
+			return err
+		}
+		rows, err := tx.Messages(tx.Account, []models.Key{c.Message.Key})
+		if err != nil {
+			return err
+		}
+		if got.opened, err = moveGate(tx, out, c, sendErr, &got.done); err != nil {
+			return err
+		}
+		due := tx.Now
+		if len(rows) == 0 { // it was erased meanwhile
+			err = tx.DeleteDelivery(d)
+		} else {
+			due, err = s.outcome(tx, out, d, rows[0], c.At, sendErr)
+			got.done.Status = rows[0].Status
+		}
+		if err != nil {
+			return err
+		}
+		if due > tx.Now || stopping || !out.gate.IsOpen() || !out.account.IsOpen() {
+			return release(tx, out, due)
+		}
+		got.next, err = s.next(tx, out, c.worker)
+		return err
+	})
+	return &got, err
+}
+
+// committed is a claim if its message is in hand for it, by what is committed, and else nil. The
+// claim may be nil.
+func (c *Claim) committed(tx *store.Tx, out *outbound) (*Claim, error) {
+	if c == nil {
+		return nil, nil //nolint:nilnil // nothing was claimed.
+	}
+	d, err := c.delivery(tx, out)
+	if d == nil || err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// delivery is the attempt in a locked queue that the claim is of; nil when it is settled.
+func (c *Claim) delivery(tx *store.Tx, out *outbound) (*models.Delivery, error) {
+	if out.queue == nil {
+		return nil, nil //nolint:nilnil // a settled attempt is no fault.
+	}
+	d, err := tx.Delivery(c.Message.CustomerID, c.Message.Key)
+	if err != nil || !c.holds(out.queue, d) {
+		return nil, ignoreNotFound(err)
+	}
+	return d, nil
 }
 
 // holds reports whether this very attempt is still the one that the queue waits for.
@@ -295,7 +407,7 @@ func moveGate(tx *store.Tx, out *outbound, c *Claim, sendErr error, done *Handov
 		if out.gate, err = tx.LockGate(); err != nil {
 			return false, err
 		}
-		if !out.gate.Fail(c.failures, tx.Now, backoff(c.failures+1)) {
+		if !out.gate.Fail(c.failures, tx.Now, backoff) {
 			return false, nil
 		}
 		done.Paused = true
@@ -346,62 +458,4 @@ func backoff(attempts int) time.Duration {
 		}
 	}
 	return whole/2 + rand.N(whole/2+1) //nolint:gosec // chance, not secrecy.
-}
-
-// FailStale ends the wait of an account's messages that were queued at an instant or before it
-// and could not be handed over since: FAILED with CHANNEL_UNAVAILABLE, their allowance given back
-// (rule G6). It goes queue by queue, leaves out those a worker holds, and ends at once when the
-// channel is back or the account is closed. It answers how many messages FAILED.
-func (s *Services) FailStale(ctx context.Context, account models.Key, queued models.Time) (failed int, err error) {
-	var after models.Key
-	for ctx.Err() == nil {
-		keys, err := s.store.View(ctx).StaleOutboxes(account, after, queued, limits.BatchRows)
-		if err != nil {
-			return failed, err
-		}
-		for _, key := range keys {
-			n, away, err := s.failStale(ctx, account, key, queued)
-			failed += n
-			if err != nil || !away || ctx.Err() != nil {
-				return failed, err
-			}
-			after = key
-		}
-		if len(keys) < limits.BatchRows {
-			return failed, nil
-		}
-	}
-	return failed, nil
-}
-
-func (s *Services) failStale(ctx context.Context, account, key models.Key, queued models.Time) (failed int, away bool, err error) {
-	err = s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
-		failed, away = 0, false
-		out, err := lockOutbound(tx, key, tx.LeaseOutbox)
-		if err != nil {
-			return err
-		}
-		if away = out.account.IsOpen() && !out.gate.IsOpen(); !away || out.queue == nil || out.queue.LeasedUntil > tx.Now {
-			return nil
-		}
-		for {
-			d, m, err := head(tx, key)
-			if err != nil {
-				return err
-			}
-			if d == nil || d.CreatedAt > queued {
-				return release(tx, out, out.queue.DueAt)
-			}
-			if d.State == models.DeliveryClaimed { // its worker died
-				err = s.unknown(tx, out.customer, out.conv, d, m)
-			} else {
-				failed++
-				err = s.failed(tx, out.customer, out.conv, d, m, tx.Now, &Refusal{Reason: models.FailedNoChannel})
-			}
-			if err != nil {
-				return err
-			}
-		}
-	})
-	return failed, away, err
 }

@@ -59,17 +59,21 @@ func (s *Services) sendWith(ctx context.Context, c *Scope, once *models.Idempote
 	var m *models.Message
 	again := false // the key was there before, and nothing was written
 	barrier := s.store.Durable()
-	err := s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) (err error) {
+	taken := s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) (err error) {
 		tx.OwnRecord()
 		row := *once
 		m, err = send(tx, &row)
 		again = row.ResultID.IsZero()
 		return err
 	})
-	if errors.Is(err, store.ErrDuplicate) {
+	err := taken
+	if errors.Is(taken, store.ErrDuplicate) {
 		// The same key came twice at one instant, for two customers: the first one committed.
-		m, err = repeated(s.store.View(ctx), once)
-		again = true
+		var first *models.Message
+		if first, err = repeated(s.store.View(ctx), once); first == nil && err == nil {
+			err = unavailable(taken) // another key than this one
+		}
+		m, again = first, true
 	}
 	if err == nil && again {
 		// What the first one committed could be seen, and may yet be lost with the database: an

@@ -17,7 +17,7 @@ func (tx *Tx) Outbound() (*models.Account, *models.Gate, error) {
 	}
 	rows, err := scan[row](&tx.Reader, func(db *gorm.DB) *gorm.DB {
 		return db.Table("account").
-			Select("account.*, account.id AS account_id, COALESCE(g.failures, 0) AS failures, COALESCE(g.since, 0) AS since, COALESCE(g.paused_until, 0) AS paused_until").
+			Select("account.*, account.id AS account_id, COALESCE(g.failures, 0) AS failures, COALESCE(g.since, 0) AS since, COALESCE(g.step, 0) AS step, COALESCE(g.paused_until, 0) AS paused_until").
 			Joins("LEFT JOIN outbound_gate g ON g.account_id = account.id").
 			Where("account.id = ?", tx.Account).Limit(1)
 	})
@@ -51,7 +51,7 @@ func (tx *Tx) MakeGate() error {
 
 // UpdateGate writes the locked gate.
 func (tx *Tx) UpdateGate(g *models.Gate) error {
-	return upsert(tx, []*models.Gate{g}, "failures", "since", "paused_until")
+	return upsert(tx, []*models.Gate{g}, "failures", "since", "step", "paused_until")
 }
 
 // OpenGate removes the account's gate if it has seen no more failures than this: the channel
@@ -59,4 +59,12 @@ func (tx *Tx) UpdateGate(g *models.Gate) error {
 func (tx *Tx) OpenGate(failures int) error {
 	tx.enter(phaseQueues)
 	return translate(tx.db.Where("account_id = ? AND failures = ?", tx.Account, failures).Delete(&models.Gate{}).Error)
+}
+
+// RestartGate makes an outage begin now, if the account's gate is shut: nobody asked its channel
+// until now.
+func (tx *Tx) RestartGate() error {
+	tx.enter(phaseQueues)
+	return translate(tx.db.Model(&models.Gate{}).Where("account_id = ?", tx.Account).
+		Updates(map[string]any{"since": tx.Now, "step": 0}).Error)
 }
