@@ -145,7 +145,7 @@ func newRig(t *testing.T, dsn, binary string, nodes int, environment ...string) 
 func (r *rig) startPlatform(file string) {
 	r.Helper()
 	seed := rand.Uint64() //nolint:gosec // chance, not secrecy.
-	r.platform = testkit.StartSandbox(r, file, "-max-delay=50ms", "-refuse=0.02", "-unavailable=0.005", "-silent=0.005", fmt.Sprintf("-seed=%d", seed))
+	r.platform = testkit.StartSandbox(r, file, "-max-delay=200ms", "-refuse=0.02", "-unavailable=0.005", "-silent=0.005", fmt.Sprintf("-seed=%d", seed))
 }
 
 // handed is what the platform took so far.
