@@ -138,9 +138,13 @@ func (tx *Tx) DeleteOutbox(customer models.Key) error {
 // FirstDelivery reads the message at the head of a customer's locked queue; ErrNotFound when
 // the queue is empty.
 func (tx *Tx) FirstDelivery(customer models.Key) (*models.Delivery, error) {
-	return first[models.Delivery](&tx.Reader, func(db *gorm.DB) *gorm.DB {
+	d, err := first[models.Delivery](&tx.Reader, func(db *gorm.DB) *gorm.DB {
 		return db.Where("account_id = ? AND customer_id = ?", tx.Account, customer).Order(place)
 	})
+	if err == nil {
+		tx.store.sabotage.head(d)
+	}
+	return d, err
 }
 
 // Delivery reads one message of a customer's locked queue; ErrNotFound when it has left.

@@ -18,6 +18,8 @@ import (
 //	publish-before-commit  the hub is told of events before COMMIT; each fourth such transaction
 //	                       then ends like one that a crash met in between
 //	number-twice           each fifth event of a stream takes the place of the one before
+//	claim-again            a message that a worker had in hand when it died is claimed again, as if
+//	                       it had been handed over before its claim was committed
 type sabotage struct{ count atomic.Int64 }
 
 const (
@@ -53,4 +55,11 @@ func (x *sabotage) number(tx *Tx, stream *models.Stream) error {
 		stream.Head--
 	}
 	return nil
+}
+
+// head is called with the message at the head of a queue.
+func (x *sabotage) head(d *models.Delivery) {
+	if os.Getenv("CLIENTELE_SABOTAGE") == "claim-again" && d.State == models.DeliveryClaimed {
+		d.State = models.DeliveryWaiting
+	}
 }

@@ -22,12 +22,19 @@ const (
 	Torn Fault = "torn"
 	// Missed: a client did not receive what the log has.
 	Missed Fault = "missed"
-	// Phantom: a client received what the log does not have, or has otherwise.
+	// Phantom: a client received what the log does not have, or has otherwise, or the platform what
+	// the database does not have, or has otherwise.
 	Phantom Fault = "phantom"
 	// Again: a client received a number that it had already received, or a lower one.
 	Again Fault = "again"
 	// Refused: a cursor of the run was not continued.
 	Refused Fault = "refused"
+	// Unsent: it counts as SENT, and the platform does not have it.
+	Unsent Fault = "unsent"
+	// Denied: it counts as FAILED, and the platform has it.
+	Denied Fault = "denied"
+	// Disorder: a customer's messages did not leave in the order in which they were queued.
+	Disorder Fault = "disorder"
 )
 
 // Violation is one broken promise, and says of what.
@@ -39,13 +46,16 @@ type Violation struct {
 func (v Violation) String() string { return string(v.Fault) + ": " + v.What }
 
 // Check compares the records of a run and returns every promise that was broken; none when all
-// were kept. The promises (rules N4, G5, E15, K1):
+// were kept. The promises (rules N4, G5, G6, E15, K1):
 //
 //   - the events of a stream are numbered 1, 2, 3 … to its head;
 //   - every acknowledged message is stored, once, with the events that tell of it, and a key has
 //     one message however often it was answered;
 //   - each client received, over all its connections together, exactly what the log has behind
-//     its first cursor, by id, in order, each once, at least as far as its goal.
+//     its first cursor, by id, in order, each once, at least as far as its goal;
+//   - the platform received nothing that is not stored, each message once at most, those of a
+//     customer in the order in which they were queued; what is SENT it has, what FAILED it has
+//     not. It may have what is UNKNOWN, and of a customer's QUEUED messages the first.
 func Check(h *History) []Violation {
 	c := &checker{h: h, logs: h.logs(), messages: map[models.Key]*models.Message{}, texts: map[string][]*models.Message{}}
 	for i := range h.Messages {
@@ -59,6 +69,7 @@ func Check(h *History) []Violation {
 	for i := range h.Listeners {
 		c.listener(&h.Listeners[i])
 	}
+	c.handed()
 	return c.found
 }
 
@@ -224,4 +235,69 @@ func (c *checker) received(l *Listener, log log, connection int, r Received) {
 	default:
 		c.fault(Phantom, "%s: connection %d received %s, the log has %s of customer %s there", l.Name, connection, r, e.Kind, e.Customer)
 	}
+}
+
+// handed holds what the platform received to the rows.
+func (c *checker) handed() {
+	times := map[models.Key]int{}
+	turn := map[models.Key]int{} // of the first time
+	for n, got := range c.h.Handed {
+		if times[got.Message]++; times[got.Message] > 1 {
+			continue
+		}
+		turn[got.Message] = n
+		switch m := c.messages[got.Message]; {
+		case m == nil:
+			c.fault(Phantom, "the platform received message %s, which is not stored", got.Message)
+		case m.Direction != models.FromAdvisor || m.CustomerID != got.Customer || m.Text != got.Text:
+			c.fault(Phantom, "the platform received message %s as %q to customer %s, it is stored otherwise", got.Message, got.Text, got.Customer)
+		}
+	}
+	for i := range c.h.Messages {
+		m := &c.h.Messages[i]
+		switch n := times[m.Key]; {
+		case n > 1:
+			c.fault(Double, "the platform received message %s of customer %s (%s) %d times", m.Key, m.CustomerID, m.Status, n)
+		case n == 0 && m.Status == models.StatusSent:
+			c.fault(Unsent, "message %s of customer %s is SENT, the platform never received it", m.Key, m.CustomerID)
+		case n > 0 && m.Status == models.StatusFailed:
+			c.fault(Denied, "message %s of customer %s is FAILED (%s), the platform received it", m.Key, m.CustomerID, m.FailureReason)
+		}
+	}
+	for customer, queue := range c.queues() {
+		var before, waits *models.Message // the last that was received, the first that still waits
+		for _, m := range queue {
+			if times[m.Key] > 0 {
+				if before != nil && turn[m.Key] < turn[before.Key] {
+					c.fault(Disorder, "the platform received message %s of customer %s before %s, which was queued before it", m.Key, customer, before.Key)
+				}
+				if waits != nil {
+					c.fault(Disorder, "the platform received message %s of customer %s, and %s, which was queued before it, is QUEUED", m.Key, customer, waits.Key)
+				}
+				before = m
+			}
+			if m.Status == models.StatusQueued && waits == nil {
+				waits = m
+			}
+		}
+	}
+}
+
+// queues are the messages to each customer in the order in which they were queued: that of their
+// first events, since a queue is filled under the lock of the stream. Its ids follow the same
+// order here, where one clock serves all nodes, and are not asked.
+func (c *checker) queues() map[models.Key][]*models.Message {
+	queues := map[models.Key][]*models.Message{}
+	for _, l := range c.logs {
+		queued := map[models.Key]bool{}
+		for i := range l {
+			m := c.messages[l[i].Message]
+			if l[i].Kind != models.EventMessageStatus || m == nil || queued[m.Key] {
+				continue
+			}
+			queued[m.Key] = true
+			queues[m.CustomerID] = append(queues[m.CustomerID], m)
+		}
+	}
+	return queues
 }

@@ -15,6 +15,7 @@ var (
 	sent = models.Key{3}
 	came = models.Key{4}
 	made = models.Key{5}
+	next = models.Key{6}
 	// other is none of them.
 	other = models.Key{9}
 )
@@ -42,6 +43,7 @@ func good() *History {
 			{Advisor: anna, Customer: wei, Key: "k1", Text: "welcome", Message: sent},
 			{Advisor: anna, Customer: wei, Key: "k1", Text: "welcome", Message: sent},
 		},
+		Handed: []Handed{{sent, wei, "welcome"}},
 		Writes: []Write{{Customer: wei, Text: "hello"}, {Customer: wei, Text: "hello"}},
 		Listeners: []Listener{
 			{Name: "messages", Stream: anna, Topic: TopicMessages, Start: 1, Goal: 5, Connections: []Connection{
@@ -54,6 +56,20 @@ func good() *History {
 			}},
 		},
 	}
+}
+
+// another queues a second message to the customer, behind the first, with this status; no client
+// got as far.
+func another(h *History, status models.MessageStatus) {
+	tells := 2
+	if status == models.StatusQueued {
+		tells = 1
+	}
+	for range tells {
+		h.Heads[anna]++
+		h.Events = append(h.Events, models.Event{Stream: anna, Seq: h.Heads[anna], Kind: models.EventMessageStatus, Customer: wei, Message: next})
+	}
+	h.Messages = append(h.Messages, models.Message{Key: next, CustomerID: wei, AdvisorID: anna, Direction: models.FromAdvisor, Text: "and more", Status: status})
 }
 
 // Ensure every broken promise is found, and named for what it is, and that nothing else is.
@@ -90,10 +106,10 @@ func TestCheck(t *testing.T) {
 		{"withdrawn without a reason", func(h *History) {
 			messages(h).Connections[0].Received[0] = Received{Seq: 2, Type: "Withdrawn"}
 		}, []Fault{Phantom}, "number 2, Withdrawn"},
-		{"a send is lost", func(h *History) { h.Messages[1].Text = "something else" }, []Fault{Lost}, `key "k1" was acknowledged and is not stored`},
+		{"a send is lost", func(h *History) { h.Messages[1].Text = "something else" }, []Fault{Lost, Phantom}, `key "k1" was acknowledged and is not stored`},
 		{"a send is lost with its rows", func(h *History) {
 			h.Messages, h.Events, h.Heads[anna] = h.Messages[:1], h.Events[:3], 3
-		}, []Fault{Lost, Phantom, Phantom}, `key "k1" was acknowledged and is not stored`},
+		}, []Fault{Lost, Phantom, Phantom, Phantom}, `key "k1" was acknowledged and is not stored`},
 		{"a customer's message is lost", func(h *History) {
 			h.Writes = append(h.Writes, Write{Customer: wei, Text: "are you there?"})
 		}, []Fault{Lost}, "are you there?"},
@@ -159,6 +175,63 @@ func TestCheck(t *testing.T) {
 		{"two events in the wrong order", func(h *History) { slices.Reverse(messages(h).Connections[2].Received) }, []Fault{Again}, "after number 5"},
 		{"a connection from elsewhere", func(h *History) { messages(h).Connections[1].After = 1 }, []Fault{Again}, "connection 1 began at 1, not at 2"},
 		{"a cursor is refused", func(h *History) { messages(h).Connections[1].Refused = "CURSOR_EXPIRED" }, []Fault{Refused}, "after number 2: CURSOR_EXPIRED"},
+
+		{"two that left in order", func(h *History) {
+			another(h, models.StatusSent)
+			h.Handed = append(h.Handed, Handed{next, wei, "and more"})
+		}, nil, ""},
+		{"a second that waits", func(h *History) { another(h, models.StatusQueued) }, nil, ""},
+		{"a second in hand", func(h *History) {
+			another(h, models.StatusQueued)
+			h.Handed = append(h.Handed, Handed{next, wei, "and more"})
+		}, nil, ""},
+		{"an unknown one that arrived", func(h *History) { h.Messages[1].Status = models.StatusUnknown }, nil, ""},
+		{"an unknown one that did not", func(h *History) { h.Messages[1].Status, h.Handed = models.StatusUnknown, nil }, nil, ""},
+		{"a failed one that did not", func(h *History) { h.Messages[1].Status, h.Handed = models.StatusFailed, nil }, nil, ""},
+		{"a queued one that did not", func(h *History) {
+			h.Messages[1].Status, h.Handed = models.StatusQueued, nil
+			h.Events, h.Heads[anna] = h.Events[:4], 4
+			messages(h).Connections[2].Received = messages(h).Connections[2].Received[:1]
+		}, nil, ""},
+		{"another customer's overtake", func(h *History) {
+			another(h, models.StatusSent)
+			h.Messages[2].CustomerID, h.Events[5].Customer, h.Events[6].Customer = other, other, other
+			h.Handed = []Handed{{next, other, "and more"}, h.Handed[0]}
+		}, nil, ""},
+		{"SENT and never handed over", func(h *History) { h.Handed = nil }, []Fault{Unsent}, "is SENT, the platform never received it"},
+		{"handed over twice", func(h *History) { h.Handed = append(h.Handed, h.Handed[0]) }, []Fault{Double}, "(SENT) 2 times"},
+		{"an unknown one handed over twice", func(h *History) {
+			h.Messages[1].Status = models.StatusUnknown
+			h.Handed = append(h.Handed, h.Handed[0])
+		}, []Fault{Double}, "(UNKNOWN) 2 times"},
+		{"FAILED and handed over", func(h *History) {
+			h.Messages[1].Status, h.Messages[1].FailureReason = models.StatusFailed, models.FailedNoChannel
+		}, []Fault{Denied}, "is FAILED (CHANNEL_UNAVAILABLE), the platform received it"},
+		{"handed over and not stored", func(h *History) {
+			h.Handed = append(h.Handed, Handed{other, wei, "from nowhere"})
+		}, []Fault{Phantom}, "the platform received message " + other.String() + ", which is not stored"},
+		{"handed over with another text", func(h *History) { h.Handed[0].Text = "well come" }, []Fault{Phantom}, `as "well come"`},
+		{"handed over to another customer", func(h *History) { h.Handed[0].Customer = other }, []Fault{Phantom}, "to customer " + other.String()},
+		{"what the customer wrote handed over", func(h *History) {
+			h.Handed = append(h.Handed, Handed{came, wei, "hello"})
+		}, []Fault{Phantom}, "the platform received message " + came.String()},
+		{"two that left in the wrong order", func(h *History) {
+			another(h, models.StatusSent)
+			h.Handed = []Handed{{next, wei, "and more"}, h.Handed[0]}
+		}, []Fault{Disorder}, "before " + sent.String()},
+		{"an unknown one after what was queued behind it", func(h *History) {
+			another(h, models.StatusSent)
+			h.Messages[1].Status = models.StatusUnknown
+			h.Handed = []Handed{{next, wei, "and more"}, h.Handed[0]}
+		}, []Fault{Disorder}, "before " + sent.String()},
+		{"past one that waits", func(h *History) {
+			another(h, models.StatusSent)
+			h.Messages[1].Status = models.StatusQueued
+			h.Events = slices.Delete(h.Events, 4, 5)
+			h.Events[4].Seq, h.Events[5].Seq, h.Heads[anna] = 5, 6, 6
+			h.Listeners = nil
+			h.Handed = []Handed{{next, wei, "and more"}}
+		}, []Fault{Disorder}, "is QUEUED"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := good()

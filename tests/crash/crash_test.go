@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ func (r *rig) killed(what string, kill func()) {
 		kill()
 	}
 	r.traffic(least)
+	r.lapse()
 	r.settle()
 	r.repeatAll()
 	h := r.history()
@@ -108,16 +110,17 @@ func TestDatabaseKilled(t *testing.T) {
 	})
 }
 
-// Ensure the checker finds what it is for: each of three promises, broken on purpose, is found in
+// Ensure the checker finds what it is for: each of four promises, broken on purpose, is found in
 // a run shorter than those above.
 func TestSabotageIsFound(t *testing.T) {
 	for _, tt := range []struct {
 		sabotage string
-		want     []Fault
+		want     map[Fault]string // what the violations say, in part
 	}{
-		{"publish-before-commit", []Fault{Phantom}},
-		{"skip-an-event", []Fault{Missed}},
-		{"number-twice", []Fault{Phantom, Lost}},
+		{"publish-before-commit", map[Fault]string{Phantom: ": connection"}},
+		{"skip-an-event", map[Fault]string{Missed: "never received number"}},
+		{"number-twice", map[Fault]string{Phantom: ": connection", Lost: "was acknowledged"}},
+		{"claim-again", map[Fault]string{Double: "the platform received"}},
 	} {
 		t.Run(tt.sabotage, func(t *testing.T) {
 			t.Parallel()
@@ -126,17 +129,37 @@ func TestSabotageIsFound(t *testing.T) {
 			r.run()
 			const requests = 300
 			r.traffic(requests)
+			if tt.sabotage == "claim-again" { // it shows where something is in hand when the nodes die
+				const most, between = 10, 60
+				for n := 0; n < most && !r.repeated(); n++ {
+					r.lapse()
+					r.traffic(between)
+				}
+			}
 			h := r.history()
 			r.tell(h, tt.sabotage)
 			found := Check(h)
-			for _, fault := range tt.want {
-				if !slices.ContainsFunc(found, func(v Violation) bool { return v.Fault == fault }) {
+			for fault, says := range tt.want {
+				if !slices.ContainsFunc(found, func(v Violation) bool { return v.Fault == fault && strings.Contains(v.What, says) }) {
 					t.Errorf("%s was not found to be %s; what was found:\n%s", tt.sabotage, fault, describe(found))
 				}
 			}
 			t.Logf("found, among %d:\n%s", len(found), describe(found[:min(len(found), 3)]))
 		})
 	}
+}
+
+// repeated reports whether the platform received a message twice.
+func (r *rig) repeated() bool {
+	r.Helper()
+	seen := map[string]bool{}
+	for _, line := range r.platform.Lines(r) {
+		if seen[line.MessageID] {
+			return true
+		}
+		seen[line.MessageID] = true
+	}
+	return false
 }
 
 // Ensure the killing of a database bites: one that syncs nothing loses what was acknowledged, and
@@ -153,6 +176,11 @@ func TestWeakDatabaseIsFound(t *testing.T) {
 	db.Kill()
 	db.Start(t)
 	found := Check(r.history())
+	if !slices.ContainsFunc(found, func(v Violation) bool {
+		return v.Fault == Phantom && strings.HasPrefix(v.What, "the platform received")
+	}) {
+		t.Errorf("a database that syncs nothing was not found to lack what the platform received; what was found:\n%s", describe(found))
+	}
 	for _, fault := range []Fault{Lost, Phantom} {
 		if !slices.ContainsFunc(found, func(v Violation) bool { return v.Fault == fault }) {
 			t.Errorf("a database that syncs nothing was not found to be %s; what was found:\n%s", fault, describe(found))

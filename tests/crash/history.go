@@ -1,6 +1,6 @@
-// Package crash kills what the product is made of in mid-traffic and compares three records of
-// what happened: what senders were told, what the log holds at the end, and what each client
-// received. This file and check.go are the comparison, which runs nothing; the tests are the rig.
+// Package crash kills what the product is made of in mid-traffic and compares four records of
+// what happened: what senders were told, what the log holds at the end, what each client received,
+// and what the platform received. This file and check.go are the comparison, which runs nothing; the tests are the rig.
 package crash
 
 import (
@@ -24,6 +24,17 @@ type History struct {
 	Writes []Write
 	// Listeners are the clients.
 	Listeners []Listener
+	// Handed is what the platform took, in the order in which it took it. It knows nothing of
+	// repeats: what came twice is here twice. What it refuses it does not take.
+	Handed []Handed
+}
+
+// Handed is a message as the platform took it.
+type Handed struct {
+	Message models.Key
+	// Customer is whose the openid is; zero when it is nobody's.
+	Customer models.Key
+	Text     string
 }
 
 // Send is a message of an advisor that the server said it has.

@@ -257,6 +257,10 @@ func number(tb testing.TB, cursor string) int64 {
 	return c.Seq
 }
 
+// rest bounds how long a run takes to come to rest: a queue whose worker could not record what it
+// did stands still until its lease lapses, and what was queued behind it leaves only then.
+const rest = limits.DeliveryLease + 4*patience
+
 // settle brings the run to rest: nobody sends, every client has all there is. An advisor's stream
 // is at rest when its last event is one that was made for this and has arrived everywhere: a
 // follower of their own, who scans their code, makes one event for either subscription.
@@ -264,6 +268,7 @@ func (r *rig) settle() {
 	r.Helper()
 	r.stopSenders()
 	r.senders.Wait()
+	r.drained()
 	// Whoever comes now with the first cursor of all receives everything at once.
 	listening, stop := context.WithCancel(context.Background())
 	stopOthers := r.stopClients
@@ -273,9 +278,6 @@ func (r *rig) settle() {
 			r.listen(listening, a, topic, fmt.Sprintf("latecomer of advisor %d", i), n, false)
 		}
 	}
-	// A queue whose worker was killed stands still until its lease lapses, and what was queued
-	// behind it leaves only then.
-	const rest = limits.DeliveryLease + 4*patience
 	begun := time.Now()
 	goals := map[*advisor]int64{}
 	for round := 0; len(goals) < len(r.advisors); round++ {

@@ -13,6 +13,7 @@ import (
 
 // node is one `clientele serve`, which can be killed and started again.
 type node struct {
+	rig                     *rig
 	name, binary, dsn, data string
 	environment             []string
 	output                  *output   // of the present start
@@ -30,7 +31,7 @@ func (n *node) start(tb testing.TB) {
 	n.outputs = append(n.outputs, n.output)
 	n.process = testkit.StartProcess(tb, n.output, n.environment, n.binary, "serve", "--addr=127.0.0.1:0",
 		"--db="+n.dsn, "--data="+n.data, "--token-secrets="+tokenSecret, "--master-keys=crash="+strings.Repeat("5a", 32),
-		"--log-level=info", "--shutdown-grace=30s")
+		"--sandbox-url="+n.rig.platform.URL, "--log-level=info", "--shutdown-grace=30s")
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {

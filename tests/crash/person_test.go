@@ -125,7 +125,7 @@ func (p *person) follow(ctx context.Context) bool {
 	return p.until(ctx, "follow", func(n *node) (err error) {
 		if p.advisor.account.Channel == models.ChannelWechat {
 			// The platform numbers no follow: a repeat is known by its time.
-			return p.calls(ctx, n, p.platform(n).Subscribe(p.openid, string(p.advisor.scene)))
+			return p.calls(ctx, n, p.callbacks(n).Subscribe(p.openid, string(p.advisor.scene)))
 		}
 		p.key, err = p.scans(n, p.advisor, p.openid)
 		return err
@@ -169,7 +169,7 @@ func (p *person) write(ctx context.Context) bool {
 	text := fmt.Sprintf("%s writes %d", p.openid, number)
 	ok := p.until(ctx, "write", func(n *node) (err error) {
 		if p.advisor.account.Channel == models.ChannelWechat {
-			if err := p.calls(ctx, n, p.platform(n).Text(p.openid, p.first+number, text)); err != nil || !p.key.IsZero() {
+			if err := p.calls(ctx, n, p.callbacks(n).Text(p.openid, p.first+number, text)); err != nil || !p.key.IsZero() {
 				return err
 			}
 			p.key, err = p.lookUp(n)
@@ -227,17 +227,7 @@ func (p *person) answer(ctx context.Context) bool {
 
 // send sends once, and records the answer.
 func (p *person) send(n *node, key, text string) error {
-	const mutation = `mutation($openid: Identifier!, $text: String!, $key: String!) {
-		sendMessage(input: {customer: {openid: $openid}, text: $text, idempotencyKey: $key}) { message { id } } }`
-	data, err := p.ask(n, p.advisor.token, mutation, map[string]any{"openid": p.openid, "text": text, "key": key})
-	if err != nil {
-		return err
-	}
-	var payload struct{ Message struct{ ID string } }
-	if err := json.Unmarshal(data["sendMessage"], &payload); err != nil {
-		return err
-	}
-	message, err := keyOf(payload.Message.ID)
+	message, _, err := p.request(n, key, text)
 	if err != nil {
 		return err
 	}
@@ -247,14 +237,35 @@ func (p *person) send(n *node, key, text string) error {
 	return nil
 }
 
-// platform posts callbacks to a node.
-func (p *person) platform(n *node) wechattest.Platform {
+// request sends once, and says which message it is and how far that has come.
+func (p *person) request(n *node, key, text string) (models.Key, models.MessageStatus, error) {
+	const mutation = `mutation($openid: Identifier!, $text: String!, $key: String!) {
+		sendMessage(input: {customer: {openid: $openid}, text: $text, idempotencyKey: $key}) { message { id status } } }`
+	data, err := p.ask(n, p.advisor.token, mutation, map[string]any{"openid": p.openid, "text": text, "key": key})
+	if err != nil {
+		return models.Key{}, "", err
+	}
+	var payload struct {
+		Message struct {
+			ID     string
+			Status models.MessageStatus
+		}
+	}
+	if err := json.Unmarshal(data["sendMessage"], &payload); err != nil {
+		return models.Key{}, "", err
+	}
+	message, err := keyOf(payload.Message.ID)
+	return message, payload.Message.Status, err
+}
+
+// callbacks posts callbacks to a node.
+func (p *person) callbacks(n *node) wechattest.Platform {
 	return wechattest.Platform{URL: n.address() + "/wechat/" + string(p.advisor.account.CallbackID), Token: callbackToken, Client: p.http}
 }
 
 // calls posts one callback. What is not answered `success` comes again, as the platform does it.
 func (p *person) calls(ctx context.Context, n *node, message string) error {
-	response, err := p.platform(n).Post(context.WithoutCancel(ctx), message)
+	response, err := p.callbacks(n).Post(context.WithoutCancel(ctx), message)
 	if err != nil {
 		return err
 	}

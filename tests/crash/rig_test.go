@@ -75,11 +75,13 @@ func binary(tb testing.TB, tags string) string {
 // rig is one run: a database, nodes on it, who writes, and who listens.
 type rig struct {
 	*testing.T
-	dsn    string
-	nodes  []*node
-	issuer *auth.Issuer
-	http   *http.Client
-	admin  map[models.Key]string // tokens by account
+	dsn   string
+	nodes []*node
+	// platform is what stands for the sandbox account's platform, and keeps what it takes in a file.
+	platform *testkit.Sandbox
+	issuer   *auth.Issuer
+	http     *http.Client
+	admin    map[models.Key]string // tokens by account
 
 	accounts  []*models.Account // the first is of the sandbox, the second of WECHAT
 	advisors  []*advisor
@@ -124,8 +126,9 @@ func newRig(t *testing.T, dsn, binary string, nodes int, environment ...string) 
 		t.Fatal(err)
 	}
 	r.found()
+	r.startPlatform(filepath.Join(t.TempDir(), "taken"))
 	for i := range nodes {
-		n := &node{name: fmt.Sprintf("node %d", i), binary: binary, dsn: dsn, data: t.TempDir(), environment: environment}
+		n := &node{rig: r, name: fmt.Sprintf("node %d", i), binary: binary, dsn: dsn, data: t.TempDir(), environment: environment}
 		n.start(t)
 		r.nodes = append(r.nodes, n)
 	}
@@ -134,6 +137,87 @@ func newRig(t *testing.T, dsn, binary string, nodes int, environment ...string) 
 		a.start = r.cursor(a)
 	}
 	return r
+}
+
+// startPlatform starts what stands for the platform, which appends to a file. It is slow to answer,
+// so that messages are in hand whenever something is killed; now and then it refuses one, cannot
+// take one, or takes one and does not say so.
+func (r *rig) startPlatform(file string) {
+	r.Helper()
+	seed := rand.Uint64() //nolint:gosec // chance, not secrecy.
+	r.platform = testkit.StartSandbox(r, file, "-max-delay=200ms", "-refuse=0.02", "-unavailable=0.005", "-silent=0.005", fmt.Sprintf("-seed=%d", seed))
+}
+
+// handed is what the platform took so far.
+func (r *rig) handed() []Handed {
+	r.Helper()
+	customers := map[string]models.Key{}
+	for _, p := range r.people {
+		customers[p.openid] = p.key
+	}
+	lines := r.platform.Lines(r)
+	all := make([]Handed, len(lines))
+	for i, line := range lines {
+		message, err := keyOf(line.MessageID)
+		if err != nil {
+			r.Fatalf("the platform received %+v: %v", line, err)
+		}
+		all[i] = Handed{Message: message, Customer: customers[line.OpenID], Text: line.Text}
+	}
+	return all
+}
+
+// lapse kills every node with what it has in hand, and starts them again as if the leases of the
+// dead had lapsed meanwhile. The platform, too, starts again on its file: what a dead node handed
+// over has arrived or does not arrive any more, as it is after a lease, which is longer than any
+// call.
+func (r *rig) lapse() {
+	r.Helper()
+	for _, n := range r.nodes {
+		n.process.Kill()
+	}
+	if err := r.platform.Stop(); err != nil {
+		r.Fatalf("stop the platform: %v", err)
+	}
+	r.opened(func(s *store.Store) {
+		db, err := s.SQL()
+		if err != nil {
+			r.Fatal(err)
+		}
+		if _, err := db.ExecContext(r.Context(), "UPDATE outbox SET due_at = ?, leased_until = ? WHERE leased_until > 0", s.Now(), s.Now()); err != nil {
+			r.Fatalf("end the leases: %v", err)
+		}
+	})
+	r.startPlatform(r.platform.File)
+	for _, n := range r.nodes {
+		n.start(r.T)
+	}
+}
+
+// drained waits until what was sent last to each customer has left its queue, and so all before it.
+func (r *rig) drained() {
+	r.Helper()
+	last := map[models.Key]Send{}
+	for _, s := range r.sends {
+		last[s.Customer] = s
+	}
+	for _, p := range r.people {
+		s, ok := last[p.key]
+		if !ok {
+			continue
+		}
+		left := func() bool {
+			_, status, err := p.request(r.nodes[0], s.Key, s.Text)
+			if err != nil && !passing(err) {
+				r.Fatalf("key %s, which was acknowledged, is answered with %v", s.Key, err)
+			}
+			return err == nil && status != models.StatusQueued
+		}
+		if !r.within(rest, left) {
+			r.dump()
+			r.Fatalf("message %s to %s is still QUEUED; faults: %v", s.Message, p.openid, r.told())
+		}
+	}
 }
 
 // found writes the accounts and their advisors.
@@ -318,7 +402,7 @@ func (r *rig) history() *History {
 			r.Errorf("%s: %v\n%s", n.name, err, n.output.tail())
 		}
 	}
-	h := &History{Heads: map[models.Key]int64{}, Sends: r.sends, Writes: r.writes}
+	h := &History{Heads: map[models.Key]int64{}, Sends: r.sends, Writes: r.writes, Handed: r.handed()}
 	r.opened(func(s *store.Store) { r.read(s, h) })
 	for _, l := range r.listeners {
 		h.Listeners = append(h.Listeners, l.record)
@@ -361,9 +445,9 @@ func (r *rig) read(s *store.Store, h *History) {
 		h.Events = append(h.Events, e)
 		return err
 	})
-	query("SELECT id, customer_id, advisor_id, direction, text, status FROM message", func(scan func(...any) error) error {
+	query("SELECT id, customer_id, advisor_id, direction, text, status, failure_reason FROM message", func(scan func(...any) error) error {
 		var m models.Message
-		err := scan(&m.Key, &m.CustomerID, &m.AdvisorID, &m.Direction, &m.Text, &m.Status)
+		err := scan(&m.Key, &m.CustomerID, &m.AdvisorID, &m.Direction, &m.Text, &m.Status, &m.FailureReason)
 		h.Messages = append(h.Messages, m)
 		return err
 	})
@@ -378,8 +462,12 @@ func (r *rig) tell(h *History, kills string) {
 			received += len(c.Received)
 		}
 	}
-	r.Logf("%s; %d sends and %d writes acknowledged, %d requests repeated; %d events in the log; %d clients received %d over %d connections",
-		kills, len(h.Sends), len(h.Writes), r.repeats.Load(), len(h.Events), len(h.Listeners), received, connections)
+	statuses := map[models.MessageStatus]int{}
+	for i := range h.Messages {
+		statuses[h.Messages[i].Status]++
+	}
+	r.Logf("%s; %d sends and %d writes acknowledged, %d requests repeated; %d events in the log; %d clients received %d over %d connections; messages %v, of which the platform received %d",
+		kills, len(h.Sends), len(h.Writes), r.repeats.Load(), len(h.Events), len(h.Listeners), received, connections, statuses, len(h.Handed))
 }
 
 // describe is a few of the violations, for people.
