@@ -45,7 +45,8 @@ type Customer struct {
 	SuspendedAt Time `gorm:"column:suspended_at"`
 
 	// LastInteractionAt is the last of the five actions. It is a column of the conversation's row,
-	// so that a message changes one row and not two; whoever reads a customer reads it with it.
+	// so that a message changes one row and not two; whoever reads a customer reads it with it. (The
+	// customer's own column is what the release before wrote; it goes with the next.)
 	LastInteractionAt Time `gorm:"->;column:last_interaction_at"`
 	CreatedAt         Time `gorm:"column:created_at;autoCreateTime:false"`
 	UpdatedAt         Time `gorm:"column:updated_at;autoUpdateTime:false"`

@@ -72,20 +72,33 @@ func (h *teahouse) statements(t *testing.T, items []*inboundItem) int64 {
 }
 
 // Ensure a batch of messages costs the same few statements whatever it holds: the account, the
-// customers with their conversations, the repeats, the streams, the open inquiries; the
-// conversations, messages, inquiries and records; the counters and events. One more looks up
-// customers that are not remembered. (A message here makes two events, and limits.BatchRows of
-// them are one statement.)
+// customers with their conversations, the repeats, the streams; the conversations and messages; the
+// counters and events. Inquiries cost two more, a look for those that are open and a write;
+// customers who are not remembered one. (With inquiries a message makes two events, and
+// limits.BatchRows of them are one statement.)
 func TestStatementsOfInbound(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		h := newTeahouse(t, dsn, 5, 100)
-		if n := h.statements(t, h.texts(50, "first")); n > 12 {
-			t.Errorf("%d statements for messages of customers not met before", n)
+		var leases []*models.AppLease
+		for _, a := range h.advisors {
+			leases = append(leases, &models.AppLease{AccountID: h.account.Key, AdvisorID: a.Key, NodeID: models.NewKey(), ExpiresAt: h.Now() + 1})
 		}
-		one, many := h.statements(t, h.texts(1, "one")), h.statements(t, h.texts(50, "many"))
-		if one != many || many > 11 {
-			t.Errorf("%d statements for 1 message, %d for 50", one, many)
+		testkit.Write(t, h.store, h.account.Key, func(tx *store.Tx) error { return tx.WriteApps(leases) })
+		costs := func(what, id string, n int, want int64) {
+			t.Helper()
+			if got := h.statements(t, h.texts(n, id)); got != want {
+				t.Errorf("%s: %d statements for %d messages, want %d", what, got, n, want)
+			}
 		}
+		costs("customers not met before", "met", 100, 9)
+		costs("apps are open", "open", 1, 8)
+		costs("apps are open", "all", 100, 8)
+		for _, l := range leases {
+			testkit.Write(t, h.store, h.account.Key, func(tx *store.Tx) error { return tx.CloseApp(l.AdvisorID, l.NodeID) })
+		}
+		costs("inquiries are made", "first", 50, 9)
+		costs("inquiries are open", "one", 1, 10)
+		costs("inquiries are open", "many", 50, 10)
 	})
 }
 

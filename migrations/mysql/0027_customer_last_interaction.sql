@@ -1,2 +1,0 @@
--- +goose Up
-ALTER TABLE `customer` DROP COLUMN `last_interaction_at`;
