@@ -67,6 +67,7 @@ type lane struct {
 
 func makeLanes(ctx context.Context, db *sql.DB, r *rig.Rig, o Options) ([]*lane, error) {
 	lanes := make([]*lane, o.FloorLanes)
+	began := time.Now().UnixMilli() // more than the lanes of a run can count in that time
 	for i := range lanes {
 		conn, err := db.Conn(ctx)
 		if err != nil {
@@ -76,7 +77,7 @@ func makeLanes(ctx context.Context, db *sql.DB, r *rig.Rig, o Options) ([]*lane,
 			return nil, err
 		}
 		lanes[i] = &lane{
-			conn: conn, account: r.Set.Account, number: time.Now().UnixNano() + int64(i), heads: map[models.Key]int64{},
+			conn: conn, account: r.Set.Account, number: began*64 + int64(i), heads: map[models.Key]int64{},
 			talks: rig.NewRows("conversation (account_id, customer_id, last_message_id, unread, active_at, last_customer_at, last_interaction_at, window_end, window_left, window_no, window_from, updated_at)",
 				"ON DUPLICATE KEY UPDATE last_message_id = VALUES(last_message_id), unread = VALUES(unread), active_at = VALUES(active_at), last_customer_at = VALUES(last_customer_at), last_interaction_at = VALUES(last_interaction_at), "+
 					"window_end = VALUES(window_end), window_left = VALUES(window_left), window_no = VALUES(window_no), window_from = VALUES(window_from), updated_at = VALUES(updated_at)"),
