@@ -239,9 +239,14 @@ const (
 	QuietGarbage = 8 << 20
 	// BatchRows is the most rows of one statement and of one lane's transaction.
 	BatchRows = 100
-	// Lanes is how many lanes a node writes inbound items through. Measured: docs/architecture.md.
+	// Lanes is how many transactions of inbound items a node has under way at most.
 	Lanes = 4
-	// LaneQueue is how many items wait in one lane before a caller is told UNAVAILABLE.
+	// LaneBatch is how many items must wait for another transaction to begin beside one that is
+	// under way. Measured: docs/performance.md.
+	LaneBatch = 32
+	// LaneWait is how long an item waits for that before it goes without.
+	LaneWait = 50 * time.Millisecond
+	// LaneQueue is how many items wait, for each of Lanes, before a caller is told UNAVAILABLE.
 	LaneQueue = 4_096
 	// WriteAttempts is how often one transaction runs when the engine reports a deadlock, a
 	// lock timeout or a busy database.

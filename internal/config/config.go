@@ -75,7 +75,7 @@ type Server struct {
 	OperationTime          time.Duration `name:"operation-time" group:"API limits" env:"CLIENTELE_OPERATION_TIME" default:"${operation_time}" placeholder:"TIME" help:"How long one query or mutation may take."`
 	SubscriptionsPerSocket int           `name:"subscriptions-per-socket" group:"API limits" env:"CLIENTELE_SUBSCRIPTIONS_PER_SOCKET" default:"${subscriptions_per_socket}" placeholder:"N" help:"Most subscriptions of one WebSocket."`
 
-	Lanes           int `name:"lanes" group:"Work" env:"CLIENTELE_LANES" default:"${lanes}" placeholder:"N" help:"Lanes in which what comes in is written; 1 to 64."`
+	Lanes           int `name:"lanes" group:"Work" env:"CLIENTELE_LANES" default:"${lanes}" placeholder:"N" help:"Most transactions at a time in which what comes in is written; 1 to 64."`
 	DeliveryWorkers int `name:"delivery-workers" group:"Work" env:"CLIENTELE_DELIVERY_WORKERS" default:"${delivery_workers}" placeholder:"N" help:"Outbound queues that this node empties at the same time; 1 to 1024."`
 
 	SandboxURL string `name:"sandbox-url" group:"Work" env:"CLIENTELE_SANDBOX_URL" placeholder:"URL" help:"Where a program of yours stands for the platform: what SANDBOX accounts send is posted there (channels/sandbox has the protocol). Without it sends are accepted."`
