@@ -50,7 +50,7 @@ type lanes struct {
 	// while it has run out.
 	timer       *time.Timer
 	armed, late bool
-	idle    chan struct{}  // closed once stopped and nothing is left
+	idle        chan struct{} // closed once stopped and nothing is left
 
 	// known remembers customers by openid: the key, which never changes while the row is there,
 	// and the advisor. Either may be out of date.
