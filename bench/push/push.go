@@ -119,6 +119,9 @@ func product(ctx context.Context, r *rig.Rig, o Options, n int, l *rig.Line) (si
 	if err := errors.Join(stop(), settle(ctx, apps)); err != nil {
 		return 0, err
 	}
+	if came, least := apps.Count()-before, int64(n)*int64(o.Subscribers/o.Advisors); came < least {
+		return 0, errors.Join(fmt.Errorf("%d events came, at least %d were due", came, least), apps.Err())
+	}
 	for i := range due {
 		answered[i] -= due[i]
 	}

@@ -41,6 +41,7 @@ var edits = []struct {
 	notRoot  bool // the root file stays as it is
 }{
 	{from: "graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, ", to: "marshalSlice(ctx, len(v), "},
+	{from: "graphql.BuildUnmarshalerMap(", to: "inputMap("},
 	{from: "\tout := graphql.NewFieldSet(fields)\n", to: "\tout := newObject(fields)\n", notRoot: true},
 	{from: "\tout.Dispatch(ctx)\n", notRoot: true},
 	// The transport strips @defer, so that these are empty, for each object anew.

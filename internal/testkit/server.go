@@ -98,7 +98,9 @@ func (s *Server) makeData(ctx context.Context, binary string) (isMariaDB bool, e
 		}
 		args = []string{install, "--no-defaults", "--datadir=" + s.data(), "--auth-root-authentication-method=normal", "--skip-test-db"}
 	}
-	made, err := exec.CommandContext(ctx, args[0], append(args[1:], asRoot()...)...).CombinedOutput()
+	command := exec.CommandContext(ctx, args[0], append(args[1:], asRoot()...)...)
+	command.Env = append(os.Environ(), "TMPDIR="+s.dir) // servers that start beside it clear the common one
+	made, err := command.CombinedOutput()
 	if err != nil {
 		return isMariaDB, fmt.Errorf("make its data folder: %w\n%s", err, made)
 	}
