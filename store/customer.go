@@ -181,11 +181,16 @@ func (tx *Tx) LockCustomers(keys []models.Key) ([]*models.Customer, []*models.Co
 		" WHERE c.account_id = ? AND c.id IN (" + marks(len(keys)) + ") ORDER BY c.id" + lock
 	var customers []*models.Customer
 	var conversations []*models.Conversation
-	into := make([]any, 0, len(customer.columns)+len(conversation.columns))
+	read := newCells(append(customer.all(), conversation.all()...))
 	err := tx.query(func(rows *sql.Rows) error {
 		c, v := new(models.Customer), new(models.Conversation)
-		into = conversation.fields(v, customer.fields(c, into[:0]))
-		if err := rows.Scan(into...); err != nil {
+		if err := read.next(rows); err != nil {
+			return err
+		}
+		if err := read.fill(c, 0, len(customer.columns)); err != nil {
+			return err
+		}
+		if err := read.into(v, len(customer.columns)); err != nil {
 			return err
 		}
 		c.LastInteractionAt = v.LastInteractionAt

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -53,8 +54,28 @@ func (r *Reader) SeenMessages(account models.Key, keys []models.Ident) (map[mode
 	}, "SELECT dedup_key FROM message WHERE account_id = ? AND dedup_key IN ("+marks(len(keys))+")", identArgs(account, keys)...)
 }
 
+// textColumns is what a text that came in has of a message's columns; the others are as the table
+// has them by default.
+var textColumns = []string{"customer_id", "advisor_id", "direction", "kind", "text", "dedup_key", "status", "at", "status_at", "created_at"}
+
 // InsertMessages appends messages; ErrDuplicate when one that came in is stored already.
-func (tx *Tx) InsertMessages(rows []*models.Message) error { return insert(tx, rows) }
+func (tx *Tx) InsertMessages(rows []*models.Message) error {
+	tx.enter(phaseRows)
+	// What comes in by the thousand is text, and half the columns take half the time.
+	if !slices.ContainsFunc(rows, func(m *models.Message) bool { return !isPlainText(m) }) {
+		return insertFew(tx, rows, textColumns...)
+	}
+	return insertAt(tx, rows)
+}
+
+// isPlainText reports whether a message has nothing outside of textColumns.
+func isPlainText(m *models.Message) bool {
+	plain := models.Message{
+		AccountID: m.AccountID, Key: m.Key, CustomerID: m.CustomerID, AdvisorID: m.AdvisorID, Direction: m.Direction, Kind: m.Kind, Text: m.Text,
+		DedupKey: m.DedupKey, Status: m.Status, At: m.At, StatusAt: m.StatusAt, CreatedAt: m.CreatedAt,
+	}
+	return *m == plain
+}
 
 // UpdateMessageStatus writes how far messages of locked conversations have come.
 func (tx *Tx) UpdateMessageStatus(rows []*models.Message) error {

@@ -16,9 +16,13 @@ func (r *Reader) SeenInbound(account models.Key, keys []models.Ident) (map[model
 		return seen, nil
 	}
 	t := tableOf[models.InboundRecord]()
+	read := newCells(t.all())
 	return seen, r.query(func(rows *sql.Rows) error {
 		rec := new(models.InboundRecord)
-		if err := rows.Scan(t.fields(rec, nil)...); err != nil {
+		if err := read.next(rows); err != nil {
+			return err
+		}
+		if err := read.into(rec, 0); err != nil {
 			return err
 		}
 		seen[rec.DedupKey] = rec

@@ -2,7 +2,6 @@ package store
 
 import (
 	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"reflect"
 	"slices"
@@ -24,24 +23,21 @@ import (
 type table struct {
 	name    string
 	columns []column
-	byName  map[string][]int // every field that can be read, by column
+	byName  map[string]*column // every field that can be read, by column
 	primary []string
 }
 
 // column is one column and the field that holds it.
 type column struct {
-	name  string
-	index []int
-	kind  reflect.Kind
-	// valuer: the field converts itself, as keys and identifiers do.
-	valuer  bool
+	name    string
+	index   []int
+	form    form
 	primary bool
 }
 
 var (
 	tables       sync.Map // reflect.Type → *table
 	schemas      sync.Map // gorm's own cache
-	valuerType   = reflect.TypeFor[driver.Valuer]()
 	namingIsOurs = schema.NamingStrategy{}
 )
 
@@ -56,47 +52,23 @@ func tableOf[T any]() *table {
 	if err != nil {
 		panic(fmt.Sprintf("no table for %s: %v", typ, err))
 	}
-	t := &table{name: parsed.Table, byName: map[string][]int{}}
+	t := &table{name: parsed.Table, byName: map[string]*column{}}
 	for _, f := range parsed.Fields {
 		if f.DBName == "" {
 			continue
 		}
-		t.byName[f.DBName] = f.StructField.Index
+		c := column{name: f.DBName, index: f.StructField.Index, form: formOf(f.FieldType), primary: f.PrimaryKey}
+		t.byName[f.DBName] = &c
 		if !f.Creatable {
 			continue // read from elsewhere
 		}
-		t.columns = append(t.columns, column{
-			name: f.DBName, index: f.StructField.Index, kind: f.FieldType.Kind(), valuer: f.FieldType.Implements(valuerType),
-			primary: f.PrimaryKey,
-		})
+		t.columns = append(t.columns, c)
 		if f.PrimaryKey {
 			t.primary = append(t.primary, f.DBName)
 		}
 	}
 	stored, _ := tables.LoadOrStore(typ, t)
 	return stored.(*table) //nolint:forcetypeassert // nothing else is stored.
-}
-
-// value is what the driver is given for a column of a row.
-func (c *column) value(row reflect.Value) (any, error) {
-	f := row.FieldByIndex(c.index)
-	if c.valuer {
-		v, ok := f.Interface().(driver.Valuer)
-		if !ok {
-			return nil, fmt.Errorf("column %s cannot be written", c.name)
-		}
-		return v.Value()
-	}
-	switch c.kind {
-	case reflect.Int64, reflect.Int, reflect.Int32:
-		return f.Int(), nil
-	case reflect.String:
-		return f.String(), nil
-	case reflect.Bool:
-		return f.Bool(), nil
-	default:
-		return f.Interface(), nil
-	}
 }
 
 // insertAt appends rows, limits.BatchRows a statement, in whatever phase the transaction is.
@@ -116,10 +88,21 @@ func upsert[T any](tx *Tx, rows []*T, columns ...string) error {
 // columns have defaults that pass its checks: the shorter statement takes half the time.
 func upsertFew[T any](tx *Tx, rows []*T, columns ...string) error {
 	t := tableOf[T]()
-	named := slices.DeleteFunc(slices.Clone(t.columns), func(c column) bool {
+	return write(tx, t, t.named(columns), rows, columns)
+}
+
+// insertFew is insertAt with no more than the keys and these columns: the others of all rows hold
+// what the table has by default.
+func insertFew[T any](tx *Tx, rows []*T, columns ...string) error {
+	t := tableOf[T]()
+	return write(tx, t, t.named(columns), rows, nil)
+}
+
+// named is the keys and these columns.
+func (t *table) named(columns []string) []column {
+	return slices.DeleteFunc(slices.Clone(t.columns), func(c column) bool {
 		return !c.primary && !slices.Contains(columns, c.name)
 	})
-	return write(tx, t, named, rows, columns)
 }
 
 // write inserts these columns of rows, limits.BatchRows a statement; where a key is taken, update
@@ -260,53 +243,35 @@ func ask[T any](r *Reader, statement string, args ...any) ([]*T, error) {
 
 // collect reads rows to their end.
 func collect[T any](found *sql.Rows) ([]*T, error) {
-	columns, err := found.Columns()
+	names, err := found.Columns()
 	if err != nil {
 		return nil, translate(err)
 	}
-	fields := tableOf[T]().fieldsOf(columns)
+	t := tableOf[T]()
+	columns := make([]*column, len(names))
+	for i, name := range names {
+		columns[i] = t.byName[name] // nil for one that a newer release added
+	}
 	var rows []*T
-	into := make([]any, len(columns))
+	read := newCells(columns)
 	err = drain(found, func(found *sql.Rows) error {
 		row := new(T)
-		point(row, fields, into)
-		if err := found.Scan(into...); err != nil {
+		rows = append(rows, row)
+		if err := read.next(found); err != nil {
 			return err
 		}
-		rows = append(rows, row)
-		return nil
+		return read.into(row, 0)
 	})
 	return rows, translate(err)
 }
 
-// fieldsOf is where the fields of these columns are; nil for a column that a newer release added.
-func (t *table) fieldsOf(columns []string) [][]int {
-	fields := make([][]int, len(columns))
-	for i, name := range columns {
-		fields[i] = t.byName[name]
-	}
-	return fields
-}
-
-// point points into at the fields of a row.
-func point(row any, fields [][]int, into []any) {
-	v := reflect.ValueOf(row).Elem()
-	for i, at := range fields {
-		if at == nil {
-			into[i] = new(any) // not read
-			continue
-		}
-		into[i] = v.FieldByIndex(at).Addr().Interface()
-	}
-}
-
-// fields appends pointers at the fields of a row, in the order of selected.
-func (t *table) fields(row any, into []any) []any {
-	v := reflect.ValueOf(row).Elem()
+// all is every column of the table, in the order of selected.
+func (t *table) all() []*column {
+	columns := make([]*column, len(t.columns))
 	for i := range t.columns {
-		into = append(into, v.FieldByIndex(t.columns[i].index).Addr().Interface())
+		columns[i] = &t.columns[i]
 	}
-	return into
+	return columns
 }
 
 // selected is the columns of T under an alias, for a statement that joins.

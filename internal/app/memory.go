@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -10,9 +11,13 @@ import (
 )
 
 // tidy gives back what a burst left behind once it is quiet (ADR 0020): the collector runs when
-// the heap has doubled, and after ten thousand clients came and fell silent nothing makes it. It
-// works until ctx ends.
+// the heap has doubled, and after ten thousand clients came and fell silent nothing makes it. While
+// it works, until ctx ends, it also holds limits.Ballast bytes that nobody ever touches: they are no
+// memory of the system's, but the collector counts them, so a small heap is not collected for every
+// few megabytes of garbage.
 func tidy(ctx context.Context) {
+	ballast := make([]byte, limits.Ballast)
+	defer runtime.KeepAlive(ballast)
 	t := time.NewTicker(limits.QuietTime)
 	defer t.Stop()
 	last := readHeap()
@@ -34,8 +39,8 @@ func tidy(ctx context.Context) {
 // heap is what the runtime says of its heap; reading it stops nobody.
 type heap struct {
 	cycles uint64 // collections since the process began
-	live   uint64 // bytes that the last one found in use
-	used   uint64 // bytes of objects, in use or not
+	live   uint64 // bytes that the last one found in use, the ballast too
+	used   uint64 // bytes of objects, in use or not, the ballast too
 	free   uint64 // bytes that are kept for objects to come
 }
 
@@ -59,5 +64,5 @@ func (h heap) isUntidy(last heap) bool {
 		back += h.used - h.live
 	}
 	const part = 4
-	return back >= limits.QuietGarbage && back >= h.live/part
+	return back >= limits.QuietGarbage && back >= (h.live-min(h.live, limits.Ballast))/part
 }
