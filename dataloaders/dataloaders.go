@@ -5,6 +5,7 @@ package dataloaders
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/vikstrous/dataloadgen"
@@ -20,25 +21,35 @@ const wait = 200 * time.Microsecond
 
 // Loaders are the loaders of one response.
 type Loaders struct {
-	customers     *dataloadgen.Loader[models.Key, *models.Customer]
-	advisors      *dataloadgen.Loader[models.Key, *models.Advisor]
-	codes         *dataloadgen.Loader[models.Key, *models.QRCode]
-	conversations *dataloadgen.Loader[models.Key, *models.Conversation]
-	lastMessages  *dataloadgen.Loader[*models.Conversation, *models.Message]
+	services *services.Services
+	// primed came with the event that is shown; nil elsewhere.
+	primed *models.Primed
+
+	customers     lazy[models.Key, models.Customer]
+	advisors      lazy[models.Key, models.Advisor]
+	codes         lazy[models.Key, models.QRCode]
+	conversations lazy[models.Key, models.Conversation]
+	lastMessages  lazy[*models.Conversation, models.Message]
 }
 
 type contextKey struct{}
 
 // NewContext gives a context with fresh loaders.
 func NewContext(ctx context.Context, s *services.Services) context.Context {
-	options := []dataloadgen.Option{dataloadgen.WithWait(wait), dataloadgen.WithBatchCapacity(limits.MessagesPage)}
-	return context.WithValue(ctx, contextKey{}, &Loaders{
-		customers:     dataloadgen.NewMappedLoader(s.CustomersByKeys, options...),
-		advisors:      dataloadgen.NewMappedLoader(s.AdvisorsByKeys, options...),
-		codes:         dataloadgen.NewMappedLoader(s.QRCodesByOwner, options...),
-		conversations: dataloadgen.NewMappedLoader(s.ConversationsByKeys, options...),
-		lastMessages:  dataloadgen.NewMappedLoader(lastMessages(s), options...),
+	return context.WithValue(ctx, contextKey{}, &Loaders{services: s})
+}
+
+// lazy is a loader that is made when it is first asked: most of what is pushed asks none.
+type lazy[K comparable, V any] struct {
+	once sync.Once
+	made *dataloadgen.Loader[K, *V]
+}
+
+func (l *lazy[K, V]) get(read func(context.Context, []K) (map[K]*V, error)) *dataloadgen.Loader[K, *V] {
+	l.once.Do(func() {
+		l.made = dataloadgen.NewMappedLoader(read, dataloadgen.WithWait(wait), dataloadgen.WithBatchCapacity(limits.MessagesPage))
 	})
+	return l.made
 }
 
 // From is the loaders of a context; nil where there are none, which only a missing NewContext
@@ -48,26 +59,15 @@ func From(ctx context.Context) *Loaders {
 	return l
 }
 
-// Prime hands over rows that came with a pushed event, so that showing it reads nothing.
-func (l *Loaders) Prime(p *models.Primed) {
-	if p == nil {
-		return
-	}
-	if p.Customer != nil {
-		l.customers.Prime(p.Customer.Key, p.Customer)
-	}
-	if p.Conversation != nil {
-		l.conversations.Prime(p.Conversation.CustomerID, p.Conversation)
-		if p.Message != nil && p.Conversation.LastMessageID == p.Message.Key {
-			l.lastMessages.Prime(p.Conversation, p.Message)
-		}
-	}
-}
+// Prime hands over rows that came with a pushed event, so that showing it reads nothing. It is
+// called before anything is asked for.
+func (l *Loaders) Prime(p *models.Primed) { l.primed = p }
 
 // PrimeConversations hands over conversations that were read already.
 func (l *Loaders) PrimeConversations(rows []*models.Conversation) {
+	loader := l.conversations.get(l.services.ConversationsByKeys)
 	for _, c := range rows {
-		l.conversations.Prime(c.CustomerID, c)
+		loader.Prime(c.CustomerID, c)
 	}
 }
 

@@ -28,7 +28,10 @@ func (l *Loaders) Customer(ctx context.Context, key models.Key) (*models.Custome
 	if key.IsZero() {
 		return nil, nil //nolint:nilnil // none.
 	}
-	return load(ctx, l.customers, key)
+	if p := l.primed; p != nil && p.Customer != nil && p.Customer.Key == key {
+		return p.Customer, nil
+	}
+	return load(ctx, l.customers.get(l.services.CustomersByKeys), key)
 }
 
 // Advisor is an advisor the viewer may see; nil otherwise.
@@ -36,17 +39,20 @@ func (l *Loaders) Advisor(ctx context.Context, key models.Key) (*models.Advisor,
 	if key.IsZero() {
 		return nil, nil //nolint:nilnil // none.
 	}
-	return load(ctx, l.advisors, key)
+	return load(ctx, l.advisors.get(l.services.AdvisorsByKeys), key)
 }
 
 // QRCode is the code of an advisor or group; nil when the viewer may not see it.
 func (l *Loaders) QRCode(ctx context.Context, owner models.Key) (*models.QRCode, error) {
-	return load(ctx, l.codes, owner)
+	return load(ctx, l.codes.get(l.services.QRCodesByOwner), owner)
 }
 
 // Conversation is the conversation with a customer; nil when the viewer may not read it.
 func (l *Loaders) Conversation(ctx context.Context, customer models.Key) (*models.Conversation, error) {
-	return load(ctx, l.conversations, customer)
+	if p := l.primed; p != nil && p.Conversation != nil && p.Conversation.CustomerID == customer {
+		return p.Conversation, nil
+	}
+	return load(ctx, l.conversations.get(l.services.ConversationsByKeys), customer)
 }
 
 // LastMessage is the latest message of a conversation; nil before the first.
@@ -54,38 +60,41 @@ func (l *Loaders) LastMessage(ctx context.Context, c *models.Conversation) (*mod
 	if c.LastMessageID.IsZero() {
 		return nil, nil //nolint:nilnil // none yet.
 	}
-	return load(ctx, l.lastMessages, c)
+	if p := l.primed; p != nil && p.Message != nil && p.Conversation == c && p.Message.Key == c.LastMessageID {
+		return p.Message, nil
+	}
+	return load(ctx, l.lastMessages.get(lastMessages(l.services)), c)
 }
 
 // PreloadCustomers reads the customers of a page at once, so that its rows wait for no gathering
 // and the number of statements does not depend on their number. Who is not there, or not the
 // viewer's to see, is not asked for again. It answers those who are, in no order.
 func (l *Loaders) PreloadCustomers(ctx context.Context, s *services.Services, keys []models.Key) ([]*models.Customer, error) {
-	rows, err := preload(ctx, l.customers, s.CustomersByKeys, keys)
+	rows, err := preload(ctx, l.customers.get(s.CustomersByKeys), s.CustomersByKeys, keys)
 	return slices.Collect(maps.Values(rows)), err
 }
 
 // PreloadAdvisors is PreloadCustomers for advisors.
 func (l *Loaders) PreloadAdvisors(ctx context.Context, s *services.Services, keys []models.Key) error {
-	_, err := preload(ctx, l.advisors, s.AdvisorsByKeys, keys)
+	_, err := preload(ctx, l.advisors.get(s.AdvisorsByKeys), s.AdvisorsByKeys, keys)
 	return err
 }
 
 // PreloadConversations is PreloadCustomers for conversations.
 func (l *Loaders) PreloadConversations(ctx context.Context, s *services.Services, customers []models.Key) ([]*models.Conversation, error) {
-	rows, err := preload(ctx, l.conversations, s.ConversationsByKeys, customers)
+	rows, err := preload(ctx, l.conversations.get(s.ConversationsByKeys), s.ConversationsByKeys, customers)
 	return slices.Collect(maps.Values(rows)), err
 }
 
 // PreloadQRCodes is PreloadCustomers for the codes of advisors or groups.
 func (l *Loaders) PreloadQRCodes(ctx context.Context, s *services.Services, owners []models.Key) error {
-	_, err := preload(ctx, l.codes, s.QRCodesByOwner, owners)
+	_, err := preload(ctx, l.codes.get(s.QRCodesByOwner), s.QRCodesByOwner, owners)
 	return err
 }
 
 // PreloadLastMessages is PreloadCustomers for the latest messages of conversations.
 func (l *Loaders) PreloadLastMessages(ctx context.Context, s *services.Services, all []*models.Conversation) error {
-	_, err := preload(ctx, l.lastMessages, lastMessages(s), all)
+	_, err := preload(ctx, l.lastMessages.get(lastMessages(s)), lastMessages(s), all)
 	return err
 }
 

@@ -3,7 +3,6 @@
 package graph
 
 import (
-	"clientele/internal/relay"
 	"clientele/models"
 	"context"
 	"errors"
@@ -59,116 +58,36 @@ func fieldContext_AcceptTermsPayload_account(_ context.Context, ec *executionCon
 	return fc, nil
 }
 
-func _Account_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_id(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v relay.ID) graphql.Marshaler {
-			return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.ID())
 }
 func fieldContext_Account_id(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func _Account_name(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_name(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Name, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_name(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Name)
 }
 func fieldContext_Account_name(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _Account_channel(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_channel(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Channel, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.ChannelKind) graphql.Marshaler {
-			return marshalNChannelKind2clienteleᚋmodelsᚐChannelKind(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_channel(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNChannelKind2clienteleᚋmodelsᚐChannelKind(ctx, ec, field.Selections, obj.Channel)
 }
 func fieldContext_Account_channel(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type ChannelKind does not have child fields"))
 }
 
-func _Account_capability(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_capability(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Capability, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Capability) graphql.Marshaler {
-			return marshalNCapability2clienteleᚋmodelsᚐCapability(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_capability(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNCapability2clienteleᚋmodelsᚐCapability(ctx, ec, field.Selections, obj.Capability)
 }
 func fieldContext_Account_capability(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Capability does not have child fields"))
 }
 
-func _Account_isVerified(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_isVerified(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.IsVerified(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return marshalNBoolean2bool(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_isVerified(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.IsVerified())
 }
 func fieldContext_Account_isVerified(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type Boolean does not have child fields"))
@@ -197,93 +116,29 @@ func fieldContext_Account_termsVersion(_ context.Context, ec *executionContext, 
 	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
-func _Account_termsAcceptedAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_termsAcceptedAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TermsAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Account_termsAcceptedAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.TermsAt)
 }
 func fieldContext_Account_termsAcceptedAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _Account_serviceRulesVersion(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_serviceRulesVersion(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.RulesVersion, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_serviceRulesVersion(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.RulesVersion)
 }
 func fieldContext_Account_serviceRulesVersion(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _Account_timeZone(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_timeZone(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TimeZone, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_timeZone(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.TimeZone)
 }
 func fieldContext_Account_timeZone(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _Account_policyPreset(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_policyPreset(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PolicyPreset, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.PolicyPreset) graphql.Marshaler {
-			return marshalNPolicyPreset2clienteleᚋmodelsᚐPolicyPreset(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_policyPreset(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNPolicyPreset2clienteleᚋmodelsᚐPolicyPreset(ctx, ec, field.Selections, obj.PolicyPreset)
 }
 func fieldContext_Account_policyPreset(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type PolicyPreset does not have child fields"))
@@ -321,47 +176,15 @@ func fieldContext_Account_policy(_ context.Context, ec *executionContext, field 
 	return fc, nil
 }
 
-func _Account_outreachCarrier(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_outreachCarrier(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.OutreachCarrier, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.OutreachCarrier) graphql.Marshaler {
-			return marshalNOutreachCarrier2clienteleᚋmodelsᚐOutreachCarrier(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_outreachCarrier(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNOutreachCarrier2clienteleᚋmodelsᚐOutreachCarrier(ctx, ec, field.Selections, obj.OutreachCarrier)
 }
 func fieldContext_Account_outreachCarrier(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type OutreachCarrier does not have child fields"))
 }
 
-func _Account_isAutoAssignOn(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_isAutoAssignOn(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.AutoAssign, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return marshalNBoolean2bool(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_isAutoAssignOn(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.AutoAssign)
 }
 func fieldContext_Account_isAutoAssignOn(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
@@ -390,24 +213,8 @@ func fieldContext_Account_callbackPath(_ context.Context, ec *executionContext, 
 	return graphql.NewScalarFieldContext("Account", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
-func _Account_createdAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Account_createdAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Account_createdAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.CreatedAt)
 }
 func fieldContext_Account_createdAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -445,70 +252,22 @@ func fieldContext_CloseAccountPayload_account(_ context.Context, ec *executionCo
 	return fc, nil
 }
 
-func _ContactAllowance_action(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactAllowance) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ContactAllowance_action(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Action, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.ContactAction) graphql.Marshaler {
-			return marshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ContactAllowance_action(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactAllowance) graphql.Marshaler {
+	return marshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx, ec, field.Selections, obj.Action)
 }
 func fieldContext_ContactAllowance_action(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ContactAllowance", field, false, false, errors.New("field of type ContactAction does not have child fields"))
 }
 
-func _ContactAllowance_messages(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactAllowance) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ContactAllowance_messages(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Messages, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ContactAllowance_messages(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactAllowance) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.Messages)
 }
 func fieldContext_ContactAllowance_messages(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ContactAllowance", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _ContactAllowance_seconds(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactAllowance) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ContactAllowance_seconds(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Seconds, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ContactAllowance_seconds(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactAllowance) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.Seconds)
 }
 func fieldContext_ContactAllowance_seconds(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ContactAllowance", field, false, false, errors.New("field of type Int does not have child fields"))
@@ -546,70 +305,22 @@ func fieldContext_ContactPolicy_actions(_ context.Context, ec *executionContext,
 	return fc, nil
 }
 
-func _ContactPolicy_outreachPerMonth(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ContactPolicy_outreachPerMonth(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.OutreachPerMonth, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ContactPolicy_outreachPerMonth(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.OutreachPerMonth)
 }
 func fieldContext_ContactPolicy_outreachPerMonth(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ContactPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _ContactPolicy_outreachSessionSeconds(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ContactPolicy_outreachSessionSeconds(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.OutreachSessionSeconds(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ContactPolicy_outreachSessionSeconds(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.OutreachSessionSeconds())
 }
 func fieldContext_ContactPolicy_outreachSessionSeconds(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ContactPolicy", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _ContactPolicy_outreachMessages(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ContactPolicy_outreachMessages(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.OutreachMessages, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ContactPolicy_outreachMessages(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ContactPolicy) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.OutreachMessages)
 }
 func fieldContext_ContactPolicy_outreachMessages(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ContactPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
@@ -647,47 +358,15 @@ func fieldContext_CreateAccountPayload_account(_ context.Context, ec *executionC
 	return fc, nil
 }
 
-func _PolicyWarning_action(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyWarning) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_PolicyWarning_action(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Action, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.ContactAction) graphql.Marshaler {
-			return marshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _PolicyWarning_action(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyWarning) graphql.Marshaler {
+	return marshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx, ec, field.Selections, obj.Action)
 }
 func fieldContext_PolicyWarning_action(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PolicyWarning", field, false, false, errors.New("field of type ContactAction does not have child fields"))
 }
 
-func _PolicyWarning_message(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyWarning) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_PolicyWarning_message(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Message, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _PolicyWarning_message(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyWarning) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Message)
 }
 func fieldContext_PolicyWarning_message(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PolicyWarning", field, false, false, errors.New("field of type String does not have child fields"))

@@ -61,139 +61,43 @@ func fieldContext_AcceptServiceRulesPayload_advisor(_ context.Context, ec *execu
 	return fc, nil
 }
 
-func _Advisor_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_id(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v relay.ID) graphql.Marshaler {
-			return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Advisor_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.ID())
 }
 func fieldContext_Advisor_id(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func _Advisor_wechatId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_wechatId(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.WechatID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Ident) graphql.Marshaler {
-			return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Advisor_wechatId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, field.Selections, obj.WechatID)
 }
 func fieldContext_Advisor_wechatId(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type Identifier does not have child fields"))
 }
 
-func _Advisor_openid(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_openid(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.OpenID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Ident) graphql.Marshaler {
-			return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Advisor_openid(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, field.Selections, obj.OpenID)
 }
 func fieldContext_Advisor_openid(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type Identifier does not have child fields"))
 }
 
-func _Advisor_unionid(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_unionid(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UnionID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Ident) graphql.Marshaler {
-			return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Advisor_unionid(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, field.Selections, obj.UnionID)
 }
 func fieldContext_Advisor_unionid(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type Identifier does not have child fields"))
 }
 
-func _Advisor_externalId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_externalId(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ExternalID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Ident) graphql.Marshaler {
-			return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Advisor_externalId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, field.Selections, obj.ExternalID)
 }
 func fieldContext_Advisor_externalId(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type Identifier does not have child fields"))
 }
 
-func _Advisor_nickname(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_nickname(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Nickname, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Advisor_nickname(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Nickname)
 }
 func fieldContext_Advisor_nickname(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type String does not have child fields"))
@@ -245,93 +149,29 @@ func fieldContext_Advisor_state(_ context.Context, ec *executionContext, field g
 	return graphql.NewScalarFieldContext("Advisor", field, true, true, errors.New("field of type AdvisorState does not have child fields"))
 }
 
-func _Advisor_presence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_presence(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Presence, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Presence) graphql.Marshaler {
-			return marshalNPresence2clienteleᚋmodelsᚐPresence(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Advisor_presence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalNPresence2clienteleᚋmodelsᚐPresence(ctx, ec, field.Selections, obj.Presence)
 }
 func fieldContext_Advisor_presence(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type Presence does not have child fields"))
 }
 
-func _Advisor_invitedAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_invitedAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.InvitedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Advisor_invitedAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.InvitedAt)
 }
 func fieldContext_Advisor_invitedAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _Advisor_invitationExpiresAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_invitationExpiresAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Deadline, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Advisor_invitationExpiresAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.Deadline)
 }
 func fieldContext_Advisor_invitationExpiresAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _Advisor_answeredAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_answeredAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.AnsweredAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Advisor_answeredAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.AnsweredAt)
 }
 func fieldContext_Advisor_answeredAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -360,24 +200,8 @@ func fieldContext_Advisor_acceptedRulesVersion(_ context.Context, ec *executionC
 	return graphql.NewScalarFieldContext("Advisor", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
-func _Advisor_customerCount(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Advisor_customerCount(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CustomerCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Advisor_customerCount(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.CustomerCount)
 }
 func fieldContext_Advisor_customerCount(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, false, false, errors.New("field of type Int does not have child fields"))
@@ -511,24 +335,8 @@ func fieldContext_AdvisorConnection_pageInfo(_ context.Context, ec *executionCon
 	return fc, nil
 }
 
-func _AdvisorEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.AdvisorEdge) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_AdvisorEdge_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _AdvisorEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.AdvisorEdge) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_AdvisorEdge_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AdvisorEdge", field, false, false, errors.New("field of type String does not have child fields"))
@@ -694,70 +502,22 @@ func fieldContext_InviteAdvisorsPayload_results(_ context.Context, ec *execution
 	return fc, nil
 }
 
-func _IssueAdvisorTokenPayload_token(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *IssueAdvisorTokenPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_IssueAdvisorTokenPayload_token(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Token, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _IssueAdvisorTokenPayload_token(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *IssueAdvisorTokenPayload) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Token)
 }
 func fieldContext_IssueAdvisorTokenPayload_token(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("IssueAdvisorTokenPayload", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _IssueAdvisorTokenPayload_expiresAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *IssueAdvisorTokenPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_IssueAdvisorTokenPayload_expiresAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ExpiresAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _IssueAdvisorTokenPayload_expiresAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *IssueAdvisorTokenPayload) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.ExpiresAt)
 }
 func fieldContext_IssueAdvisorTokenPayload_expiresAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("IssueAdvisorTokenPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _IssueAdvisorTokenPayload_tokenId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *IssueAdvisorTokenPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_IssueAdvisorTokenPayload_tokenId(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TokenID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _IssueAdvisorTokenPayload_tokenId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *IssueAdvisorTokenPayload) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.TokenID)
 }
 func fieldContext_IssueAdvisorTokenPayload_tokenId(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("IssueAdvisorTokenPayload", field, false, false, errors.New("field of type String does not have child fields"))

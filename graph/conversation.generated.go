@@ -56,24 +56,8 @@ func field_Conversation_messages_args(ctx context.Context, ec *executionContext,
 
 // region    **************************** field.gotpl *****************************
 
-func _Contactability_answer(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Contactability_answer(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Answer, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.ContactAnswer) graphql.Marshaler {
-			return marshalNContactAnswer2clienteleᚋmodelsᚐContactAnswer(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Contactability_answer(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) graphql.Marshaler {
+	return marshalNContactAnswer2clienteleᚋmodelsᚐContactAnswer(ctx, ec, field.Selections, obj.Answer)
 }
 func fieldContext_Contactability_answer(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Contactability", field, false, false, errors.New("field of type ContactAnswer does not have child fields"))
@@ -102,116 +86,36 @@ func fieldContext_Contactability_reason(_ context.Context, ec *executionContext,
 	return graphql.NewScalarFieldContext("Contactability", field, true, true, errors.New("field of type ContactReason does not have child fields"))
 }
 
-func _Contactability_left(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Contactability_left(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Left, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Contactability_left(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.Left)
 }
 func fieldContext_Contactability_left(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Contactability", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _Contactability_until(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Contactability_until(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Until, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Contactability_until(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.Until)
 }
 func fieldContext_Contactability_until(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Contactability", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _Contactability_outreachLeft(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Contactability_outreachLeft(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.OutreachLeft, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Contactability_outreachLeft(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.OutreachLeft)
 }
 func fieldContext_Contactability_outreachLeft(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Contactability", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _Contactability_againAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Contactability_againAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Again, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Contactability_againAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Contactability) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.Again)
 }
 func fieldContext_Contactability_againAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Contactability", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _Conversation_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Conversation) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Conversation_id(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v relay.ID) graphql.Marshaler {
-			return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Conversation_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Conversation) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.ID())
 }
 func fieldContext_Conversation_id(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Conversation", field, true, false, errors.New("field of type ID does not have child fields"))
@@ -281,70 +185,22 @@ func fieldContext_Conversation_lastMessage(_ context.Context, ec *executionConte
 	return fc, nil
 }
 
-func _Conversation_activeAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Conversation) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Conversation_activeAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ActiveAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Conversation_activeAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Conversation) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.ActiveAt)
 }
 func fieldContext_Conversation_activeAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Conversation", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _Conversation_unreadCount(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Conversation) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Conversation_unreadCount(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UnreadCount(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Conversation_unreadCount(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Conversation) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.UnreadCount())
 }
 func fieldContext_Conversation_unreadCount(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Conversation", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _Conversation_hasReplied(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Conversation) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Conversation_hasReplied(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.HasReplied(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return marshalNBoolean2bool(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Conversation_hasReplied(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Conversation) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.HasReplied())
 }
 func fieldContext_Conversation_hasReplied(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Conversation", field, true, false, errors.New("field of type Boolean does not have child fields"))
@@ -522,24 +378,8 @@ func fieldContext_ConversationConnection_pageInfo(_ context.Context, ec *executi
 	return fc, nil
 }
 
-func _ConversationEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ConversationEdge) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ConversationEdge_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ConversationEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ConversationEdge) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_ConversationEdge_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ConversationEdge", field, false, false, errors.New("field of type String does not have child fields"))

@@ -27,70 +27,22 @@ type CustomerResolver interface {
 
 // region    **************************** field.gotpl *****************************
 
-func _Customer_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Customer_id(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v relay.ID) graphql.Marshaler {
-			return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Customer_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.ID())
 }
 func fieldContext_Customer_id(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func _Customer_openid(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Customer_openid(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.OpenID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Ident) graphql.Marshaler {
-			return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Customer_openid(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
+	return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, field.Selections, obj.OpenID)
 }
 func fieldContext_Customer_openid(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, false, false, errors.New("field of type Identifier does not have child fields"))
 }
 
-func _Customer_unionid(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Customer_unionid(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UnionID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Ident) graphql.Marshaler {
-			return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Customer_unionid(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
+	return marshalOIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, field.Selections, obj.UnionID)
 }
 func fieldContext_Customer_unionid(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, false, false, errors.New("field of type Identifier does not have child fields"))
@@ -119,70 +71,22 @@ func fieldContext_Customer_nickname(_ context.Context, ec *executionContext, fie
 	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
-func _Customer_followState(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Customer_followState(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.FollowState, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.FollowState) graphql.Marshaler {
-			return marshalNFollowState2clienteleᚋmodelsᚐFollowState(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Customer_followState(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
+	return marshalNFollowState2clienteleᚋmodelsᚐFollowState(ctx, ec, field.Selections, obj.FollowState)
 }
 func fieldContext_Customer_followState(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, false, false, errors.New("field of type FollowState does not have child fields"))
 }
 
-func _Customer_followedAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Customer_followedAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.FollowedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Customer_followedAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.FollowedAt)
 }
 func fieldContext_Customer_followedAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _Customer_unfollowedAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Customer_unfollowedAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UnfollowedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Customer_unfollowedAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.UnfollowedAt)
 }
 func fieldContext_Customer_unfollowedAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -220,24 +124,8 @@ func fieldContext_Customer_advisor(_ context.Context, ec *executionContext, fiel
 	return fc, nil
 }
 
-func _Customer_boundAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Customer_boundAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.BoundAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Customer_boundAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.BoundAt)
 }
 func fieldContext_Customer_boundAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -266,24 +154,8 @@ func fieldContext_Customer_source(_ context.Context, ec *executionContext, field
 	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type BindingSource does not have child fields"))
 }
 
-func _Customer_lastInteractionAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Customer_lastInteractionAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LastInteractionAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Customer_lastInteractionAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.LastInteractionAt)
 }
 func fieldContext_Customer_lastInteractionAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -385,24 +257,8 @@ func fieldContext_CustomerConnection_pageInfo(_ context.Context, ec *executionCo
 	return fc, nil
 }
 
-func _CustomerEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerEdge) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_CustomerEdge_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _CustomerEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerEdge) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_CustomerEdge_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CustomerEdge", field, false, false, errors.New("field of type String does not have child fields"))

@@ -22,47 +22,15 @@ import (
 
 // region    **************************** field.gotpl *****************************
 
-func _ItemError_code(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Error) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ItemError_code(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Code, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Code) graphql.Marshaler {
-			return marshalNErrorCode2clienteleᚋmodelsᚐCode(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ItemError_code(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Error) graphql.Marshaler {
+	return marshalNErrorCode2clienteleᚋmodelsᚐCode(ctx, ec, field.Selections, obj.Code)
 }
 func fieldContext_ItemError_code(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ItemError", field, false, false, errors.New("field of type ErrorCode does not have child fields"))
 }
 
-func _ItemError_message(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Error) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ItemError_message(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Message, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ItemError_message(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Error) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Message)
 }
 func fieldContext_ItemError_message(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ItemError", field, false, false, errors.New("field of type String does not have child fields"))

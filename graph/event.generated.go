@@ -3,7 +3,6 @@
 package graph
 
 import (
-	"clientele/internal/relay"
 	"clientele/models"
 	"context"
 	"errors"
@@ -24,70 +23,22 @@ import (
 
 // region    **************************** field.gotpl *****************************
 
-func _ConversationChanged_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ConversationChanged) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ConversationChanged_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ConversationChanged_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ConversationChanged) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_ConversationChanged_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ConversationChanged", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _ConversationChanged_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ConversationChanged) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ConversationChanged_sequence(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Sequence, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
-			return marshalNInt2int64(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ConversationChanged_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ConversationChanged) graphql.Marshaler {
+	return marshalNInt2int64(ctx, ec, field.Selections, obj.Sequence)
 }
 func fieldContext_ConversationChanged_sequence(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ConversationChanged", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _ConversationChanged_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ConversationChanged) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ConversationChanged_at(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ConversationChanged_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ConversationChanged) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
 }
 func fieldContext_ConversationChanged_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ConversationChanged", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -125,162 +76,50 @@ func fieldContext_ConversationChanged_conversation(_ context.Context, ec *execut
 	return fc, nil
 }
 
-func _CustomerLeft_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerLeft) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_CustomerLeft_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _CustomerLeft_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerLeft) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_CustomerLeft_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CustomerLeft", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _CustomerLeft_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerLeft) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_CustomerLeft_sequence(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Sequence, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
-			return marshalNInt2int64(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _CustomerLeft_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerLeft) graphql.Marshaler {
+	return marshalNInt2int64(ctx, ec, field.Selections, obj.Sequence)
 }
 func fieldContext_CustomerLeft_sequence(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CustomerLeft", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _CustomerLeft_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerLeft) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_CustomerLeft_at(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _CustomerLeft_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerLeft) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
 }
 func fieldContext_CustomerLeft_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CustomerLeft", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _CustomerLeft_customerId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerLeft) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_CustomerLeft_customerId(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CustomerID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v relay.ID) graphql.Marshaler {
-			return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _CustomerLeft_customerId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerLeft) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.CustomerID)
 }
 func fieldContext_CustomerLeft_customerId(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CustomerLeft", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
-func _MessageReceived_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageReceived) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MessageReceived_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MessageReceived_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageReceived) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_MessageReceived_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MessageReceived", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _MessageReceived_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageReceived) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MessageReceived_sequence(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Sequence, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
-			return marshalNInt2int64(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MessageReceived_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageReceived) graphql.Marshaler {
+	return marshalNInt2int64(ctx, ec, field.Selections, obj.Sequence)
 }
 func fieldContext_MessageReceived_sequence(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MessageReceived", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _MessageReceived_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageReceived) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MessageReceived_at(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MessageReceived_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageReceived) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
 }
 func fieldContext_MessageReceived_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MessageReceived", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -350,70 +189,22 @@ func fieldContext_MessageReceived_conversation(_ context.Context, ec *executionC
 	return fc, nil
 }
 
-func _MessageStatusChanged_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageStatusChanged) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MessageStatusChanged_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MessageStatusChanged_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageStatusChanged) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_MessageStatusChanged_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MessageStatusChanged", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _MessageStatusChanged_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageStatusChanged) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MessageStatusChanged_sequence(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Sequence, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
-			return marshalNInt2int64(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MessageStatusChanged_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageStatusChanged) graphql.Marshaler {
+	return marshalNInt2int64(ctx, ec, field.Selections, obj.Sequence)
 }
 func fieldContext_MessageStatusChanged_sequence(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MessageStatusChanged", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _MessageStatusChanged_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageStatusChanged) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MessageStatusChanged_at(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MessageStatusChanged_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageStatusChanged) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
 }
 func fieldContext_MessageStatusChanged_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MessageStatusChanged", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -451,70 +242,22 @@ func fieldContext_MessageStatusChanged_message(_ context.Context, ec *executionC
 	return fc, nil
 }
 
-func _NotificationMade_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotificationMade) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_NotificationMade_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _NotificationMade_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotificationMade) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_NotificationMade_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("NotificationMade", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _NotificationMade_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotificationMade) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_NotificationMade_sequence(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Sequence, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
-			return marshalNInt2int64(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _NotificationMade_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotificationMade) graphql.Marshaler {
+	return marshalNInt2int64(ctx, ec, field.Selections, obj.Sequence)
 }
 func fieldContext_NotificationMade_sequence(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("NotificationMade", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _NotificationMade_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotificationMade) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_NotificationMade_at(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _NotificationMade_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotificationMade) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
 }
 func fieldContext_NotificationMade_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("NotificationMade", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -552,70 +295,22 @@ func fieldContext_NotificationMade_notification(_ context.Context, ec *execution
 	return fc, nil
 }
 
-func _Withdrawn_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Withdrawn) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Withdrawn_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Withdrawn_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Withdrawn) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_Withdrawn_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Withdrawn", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _Withdrawn_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Withdrawn) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Withdrawn_sequence(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Sequence, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
-			return marshalNInt2int64(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Withdrawn_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Withdrawn) graphql.Marshaler {
+	return marshalNInt2int64(ctx, ec, field.Selections, obj.Sequence)
 }
 func fieldContext_Withdrawn_sequence(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Withdrawn", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _Withdrawn_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Withdrawn) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Withdrawn_at(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Withdrawn_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Withdrawn) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
 }
 func fieldContext_Withdrawn_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Withdrawn", field, false, false, errors.New("field of type DateTime does not have child fields"))

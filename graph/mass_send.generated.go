@@ -22,70 +22,22 @@ import (
 
 // region    **************************** field.gotpl *****************************
 
-func _MassSend_key(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MassSend) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MassSend_key(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.SendKey, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Ident) graphql.Marshaler {
-			return marshalNString2clienteleᚋmodelsᚐIdent(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MassSend_key(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MassSend) graphql.Marshaler {
+	return marshalNString2clienteleᚋmodelsᚐIdent(ctx, ec, field.Selections, obj.SendKey)
 }
 func fieldContext_MassSend_key(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MassSend", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _MassSend_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MassSend) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MassSend_at(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MassSend_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MassSend) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
 }
 func fieldContext_MassSend_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MassSend", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _MassSend_isToAll(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MassSend) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MassSend_isToAll(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.IsToAll(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return marshalNBoolean2bool(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MassSend_isToAll(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MassSend) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.IsToAll())
 }
 func fieldContext_MassSend_isToAll(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MassSend", field, true, false, errors.New("field of type Boolean does not have child fields"))
@@ -169,24 +121,8 @@ func fieldContext_RecordMassSendPayload_massSend(_ context.Context, ec *executio
 	return fc, nil
 }
 
-func _RecordMassSendPayload_isRepeated(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RecordMassSendPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_RecordMassSendPayload_isRepeated(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.IsRepeated, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return marshalNBoolean2bool(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _RecordMassSendPayload_isRepeated(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RecordMassSendPayload) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.IsRepeated)
 }
 func fieldContext_RecordMassSendPayload_isRepeated(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RecordMassSendPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))

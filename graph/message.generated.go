@@ -28,24 +28,8 @@ type MessageResolver interface {
 
 // region    **************************** field.gotpl *****************************
 
-func _LinkContent_title(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.LinkContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_LinkContent_title(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Title, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _LinkContent_title(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.LinkContent) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Title)
 }
 func fieldContext_LinkContent_title(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("LinkContent", field, false, false, errors.New("field of type String does not have child fields"))
@@ -74,70 +58,22 @@ func fieldContext_LinkContent_description(_ context.Context, ec *executionContex
 	return graphql.NewScalarFieldContext("LinkContent", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _LinkContent_url(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.LinkContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_LinkContent_url(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.URL, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _LinkContent_url(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.LinkContent) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.URL)
 }
 func fieldContext_LinkContent_url(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("LinkContent", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _LocationContent_latitude(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.LocationContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_LocationContent_latitude(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Latitude, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
-			return marshalNFloat2float64(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _LocationContent_latitude(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.LocationContent) graphql.Marshaler {
+	return marshalNFloat2float64(ctx, ec, field.Selections, obj.Latitude)
 }
 func fieldContext_LocationContent_latitude(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("LocationContent", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
-func _LocationContent_longitude(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.LocationContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_LocationContent_longitude(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Longitude, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
-			return marshalNFloat2float64(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _LocationContent_longitude(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.LocationContent) graphql.Marshaler {
+	return marshalNFloat2float64(ctx, ec, field.Selections, obj.Longitude)
 }
 func fieldContext_LocationContent_longitude(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("LocationContent", field, false, false, errors.New("field of type Float does not have child fields"))
@@ -166,47 +102,15 @@ func fieldContext_LocationContent_label(_ context.Context, ec *executionContext,
 	return graphql.NewScalarFieldContext("LocationContent", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _MediaContent_kind(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MediaContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MediaContent_kind(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Kind, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.ContentKind) graphql.Marshaler {
-			return marshalNContentKind2clienteleᚋmodelsᚐContentKind(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MediaContent_kind(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MediaContent) graphql.Marshaler {
+	return marshalNContentKind2clienteleᚋmodelsᚐContentKind(ctx, ec, field.Selections, obj.Kind)
 }
 func fieldContext_MediaContent_kind(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MediaContent", field, false, false, errors.New("field of type ContentKind does not have child fields"))
 }
 
-func _MediaContent_mediaRef(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MediaContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MediaContent_mediaRef(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.MediaRef, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MediaContent_mediaRef(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MediaContent) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.MediaRef)
 }
 func fieldContext_MediaContent_mediaRef(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MediaContent", field, false, false, errors.New("field of type String does not have child fields"))
@@ -258,47 +162,15 @@ func fieldContext_MediaContent_recognizedText(_ context.Context, ec *executionCo
 	return graphql.NewScalarFieldContext("MediaContent", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _Message_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Message) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Message_id(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v relay.ID) graphql.Marshaler {
-			return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Message_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Message) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.ID())
 }
 func fieldContext_Message_id(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Message", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func _Message_direction(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Message) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Message_direction(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Direction, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Direction) graphql.Marshaler {
-			return marshalNDirection2clienteleᚋmodelsᚐDirection(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Message_direction(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Message) graphql.Marshaler {
+	return marshalNDirection2clienteleᚋmodelsᚐDirection(ctx, ec, field.Selections, obj.Direction)
 }
 func fieldContext_Message_direction(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Message", field, false, false, errors.New("field of type Direction does not have child fields"))
@@ -327,24 +199,8 @@ func fieldContext_Message_content(_ context.Context, ec *executionContext, field
 	return graphql.NewScalarFieldContext("Message", field, true, false, errors.New("field of type MessageContent does not have child fields"))
 }
 
-func _Message_status(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Message) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Message_status(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Status, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.MessageStatus) graphql.Marshaler {
-			return marshalNMessageStatus2clienteleᚋmodelsᚐMessageStatus(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Message_status(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Message) graphql.Marshaler {
+	return marshalNMessageStatus2clienteleᚋmodelsᚐMessageStatus(ctx, ec, field.Selections, obj.Status)
 }
 func fieldContext_Message_status(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Message", field, false, false, errors.New("field of type MessageStatus does not have child fields"))
@@ -373,24 +229,8 @@ func fieldContext_Message_failure(_ context.Context, ec *executionContext, field
 	return graphql.NewScalarFieldContext("Message", field, true, false, errors.New("field of type FailureReason does not have child fields"))
 }
 
-func _Message_sentAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Message) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Message_sentAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Message_sentAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Message) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
 }
 func fieldContext_Message_sentAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Message", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -524,24 +364,8 @@ func fieldContext_MessageConnection_pageInfo(_ context.Context, ec *executionCon
 	return fc, nil
 }
 
-func _MessageEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageEdge) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MessageEdge_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _MessageEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageEdge) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_MessageEdge_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MessageEdge", field, false, false, errors.New("field of type String does not have child fields"))
@@ -643,47 +467,15 @@ func fieldContext_SendMessagePayload_message(_ context.Context, ec *executionCon
 	return fc, nil
 }
 
-func _TextContent_text(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.TextContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_TextContent_text(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Text, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _TextContent_text(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.TextContent) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Text)
 }
 func fieldContext_TextContent_text(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TextContent", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _UnsupportedContent_kind(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.UnsupportedContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_UnsupportedContent_kind(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Kind, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.ContentKind) graphql.Marshaler {
-			return marshalNContentKind2clienteleᚋmodelsᚐContentKind(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _UnsupportedContent_kind(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.UnsupportedContent) graphql.Marshaler {
+	return marshalNContentKind2clienteleᚋmodelsᚐContentKind(ctx, ec, field.Selections, obj.Kind)
 }
 func fieldContext_UnsupportedContent_kind(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UnsupportedContent", field, false, false, errors.New("field of type ContentKind does not have child fields"))

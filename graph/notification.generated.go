@@ -92,47 +92,15 @@ func fieldContext_MarkNotificationsReadPayload_notifications(_ context.Context, 
 	return fc, nil
 }
 
-func _Notification_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Notification_id(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v relay.ID) graphql.Marshaler {
-			return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Notification_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.ID())
 }
 func fieldContext_Notification_id(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Notification", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func _Notification_kind(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Notification_kind(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Kind, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.NotificationKind) graphql.Marshaler {
-			return marshalNNotificationKind2clienteleᚋmodelsᚐNotificationKind(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Notification_kind(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) graphql.Marshaler {
+	return marshalNNotificationKind2clienteleᚋmodelsᚐNotificationKind(ctx, ec, field.Selections, obj.Kind)
 }
 func fieldContext_Notification_kind(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Notification", field, false, false, errors.New("field of type NotificationKind does not have child fields"))
@@ -226,47 +194,15 @@ func fieldContext_Notification_text(ctx context.Context, ec *executionContext, f
 	return fc, nil
 }
 
-func _Notification_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Notification_at(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Notification_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
 }
 func fieldContext_Notification_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Notification", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _Notification_readAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Notification_readAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ReadAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Notification_readAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.ReadAt)
 }
 func fieldContext_Notification_readAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Notification", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -327,47 +263,15 @@ func fieldContext_Notification_bindingSource(_ context.Context, ec *executionCon
 	return graphql.NewScalarFieldContext("Notification", field, true, false, errors.New("field of type BindingSource does not have child fields"))
 }
 
-func _Notification_count(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Notification_count(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Count, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return marshalNInt2int(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _Notification_count(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.Count)
 }
 func fieldContext_Notification_count(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Notification", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func _Notification_expiresAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_Notification_expiresAt(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Deadline, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		false,
-	)
+func _Notification_expiresAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Notification) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.Deadline)
 }
 func fieldContext_Notification_expiresAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Notification", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -492,24 +396,8 @@ func fieldContext_NotificationConnection_pageInfo(_ context.Context, ec *executi
 	return fc, nil
 }
 
-func _NotificationEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotificationEdge) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_NotificationEdge_cursor(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return marshalNString2string(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _NotificationEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotificationEdge) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
 func fieldContext_NotificationEdge_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("NotificationEdge", field, false, false, errors.New("field of type String does not have child fields"))

@@ -54,24 +54,8 @@ func fieldContext_ConfirmOutreachPayload_conversation(_ context.Context, ec *exe
 	return fc, nil
 }
 
-func _ConfirmOutreachPayload_isConsumed(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ConfirmOutreachPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_ConfirmOutreachPayload_isConsumed(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.IsConsumed, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return marshalNBoolean2bool(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _ConfirmOutreachPayload_isConsumed(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ConfirmOutreachPayload) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.IsConsumed)
 }
 func fieldContext_ConfirmOutreachPayload_isConsumed(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ConfirmOutreachPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))

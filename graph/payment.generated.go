@@ -86,24 +86,8 @@ func fieldContext_RecordPaymentResult_customer(_ context.Context, ec *executionC
 	return fc, nil
 }
 
-func _RecordPaymentResult_isRepeated(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RecordPaymentResult) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_RecordPaymentResult_isRepeated(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.IsRepeated, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return marshalNBoolean2bool(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _RecordPaymentResult_isRepeated(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RecordPaymentResult) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.IsRepeated)
 }
 func fieldContext_RecordPaymentResult_isRepeated(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RecordPaymentResult", field, false, false, errors.New("field of type Boolean does not have child fields"))

@@ -22,47 +22,15 @@ import (
 
 // region    **************************** field.gotpl *****************************
 
-func _QRCode_scene(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_QRCode_scene(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Scene, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Ident) graphql.Marshaler {
-			return marshalNIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _QRCode_scene(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) graphql.Marshaler {
+	return marshalNIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, field.Selections, obj.Scene)
 }
 func fieldContext_QRCode_scene(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("QRCode", field, false, false, errors.New("field of type Identifier does not have child fields"))
 }
 
-func _QRCode_kind(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_QRCode_kind(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Kind, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.QRCodeKind) graphql.Marshaler {
-			return marshalNQRCodeKind2clienteleᚋmodelsᚐQRCodeKind(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _QRCode_kind(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) graphql.Marshaler {
+	return marshalNQRCodeKind2clienteleᚋmodelsᚐQRCodeKind(ctx, ec, field.Selections, obj.Kind)
 }
 func fieldContext_QRCode_kind(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("QRCode", field, false, false, errors.New("field of type QRCodeKind does not have child fields"))

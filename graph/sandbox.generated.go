@@ -228,24 +228,8 @@ func fieldContext_SimulateScanPayload_outcome(_ context.Context, ec *executionCo
 	return graphql.NewScalarFieldContext("SimulateScanPayload", field, false, false, errors.New("field of type ScanOutcome does not have child fields"))
 }
 
-func _SimulateSendingPayload_sending(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *SimulateSendingPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_SimulateSendingPayload_sending(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Sending, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.SandboxSending) graphql.Marshaler {
-			return marshalNSandboxSending2clienteleᚋmodelsᚐSandboxSending(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _SimulateSendingPayload_sending(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *SimulateSendingPayload) graphql.Marshaler {
+	return marshalNSandboxSending2clienteleᚋmodelsᚐSandboxSending(ctx, ec, field.Selections, obj.Sending)
 }
 func fieldContext_SimulateSendingPayload_sending(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SimulateSendingPayload", field, false, false, errors.New("field of type SandboxSending does not have child fields"))

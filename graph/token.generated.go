@@ -3,7 +3,6 @@
 package graph
 
 import (
-	"clientele/models"
 	"context"
 	"errors"
 	"strconv"
@@ -22,70 +21,22 @@ import (
 
 // region    **************************** field.gotpl *****************************
 
-func _RevokeTokenPayload_rememberedUntil(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RevokeTokenPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_RevokeTokenPayload_rememberedUntil(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.RememberedUntil, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _RevokeTokenPayload_rememberedUntil(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RevokeTokenPayload) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.RememberedUntil)
 }
 func fieldContext_RevokeTokenPayload_rememberedUntil(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RevokeTokenPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _RevokeTokensIssuedBeforePayload_issuedBefore(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RevokeTokensIssuedBeforePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_RevokeTokensIssuedBeforePayload_issuedBefore(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.IssuedBefore, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _RevokeTokensIssuedBeforePayload_issuedBefore(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RevokeTokensIssuedBeforePayload) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.IssuedBefore)
 }
 func fieldContext_RevokeTokensIssuedBeforePayload_issuedBefore(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RevokeTokensIssuedBeforePayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func _RevokeTokensIssuedBeforePayload_rememberedUntil(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RevokeTokensIssuedBeforePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_RevokeTokensIssuedBeforePayload_rememberedUntil(ctx, ec, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.RememberedUntil, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
-			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
-		},
-		true,
-		true,
-	)
+func _RevokeTokensIssuedBeforePayload_rememberedUntil(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RevokeTokensIssuedBeforePayload) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.RememberedUntil)
 }
 func fieldContext_RevokeTokensIssuedBeforePayload_rememberedUntil(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RevokeTokensIssuedBeforePayload", field, false, false, errors.New("field of type DateTime does not have child fields"))

@@ -11,6 +11,8 @@ type EventMeta struct {
 	Primed *Primed
 	// Scope is the services' scope under which the event was made visible; it is opaque here.
 	Scope any
+	// Same is nil, or equal for all viewers to whom this very event looks the same; comparable.
+	Same any
 }
 
 // PushedEvent is an event as a subscription shows it.

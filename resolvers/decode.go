@@ -150,7 +150,8 @@ func (s source) Take(ctx context.Context, most int) ([]transport.Event, error) {
 	}
 	taken := make([]transport.Event, len(pushed))
 	for i, e := range pushed {
-		taken[i] = transport.Event{Value: e, Cursor: e.Meta().Cursor}
+		meta := e.Meta()
+		taken[i] = transport.Event{Value: e, Cursor: meta.Cursor, Same: meta.Same}
 	}
 	return slices.Clip(taken), err
 }

@@ -231,6 +231,9 @@ func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
 			if p.Customer == nil || w.scope.sees(p.Customer) {
 				meta.Primed = p
 			}
+			if p == e.Primed {
+				meta.Same = w.same(e)
+			}
 			return models.NotificationMade{EventMeta: meta, Notification: p.Notification}
 		}
 	}
@@ -238,6 +241,9 @@ func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
 		return models.Withdrawn{EventMeta: meta}
 	}
 	meta.Primed = p
+	if p == e.Primed {
+		meta.Same = w.same(e)
+	}
 	switch {
 	case e.Kind == models.EventConversationChanged:
 		return models.ConversationChanged{EventMeta: meta, Conversation: p.Conversation}
@@ -247,8 +253,29 @@ func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
 	case e.Kind == models.EventMessageStatus:
 		return models.MessageStatusChanged{EventMeta: meta, Message: p.Message}
 	}
-	meta.Primed = nil
+	meta.Primed, meta.Same = nil, nil
 	return models.Withdrawn{EventMeta: meta}
+}
+
+// sameEvent is what an event looks like for all devices of one advisor: the rows that came with it,
+// shown under equal scopes. What else an answer depends on is the time, and rows are handed out with
+// an event for limits.PrimedFor.
+type sameEvent struct {
+	rows    *models.Primed
+	what    Watched
+	seq     int64
+	advisor models.Key
+	// account is when what the scope knows of it was written. Of the advisor's row only what serves
+	// says decides anything here; fields of the advisor are read anew.
+	account models.Time
+	serves  bool
+}
+
+func (w *Watch) same(e *models.Event) any {
+	return sameEvent{
+		rows: e.Primed, what: w.what, seq: e.Seq, advisor: w.advisor,
+		account: w.scope.Account.UpdatedAt, serves: w.scope.refusal == nil,
+	}
 }
 
 // EventCursor is the cursor that continues the state that ctx's snapshot shows (rule N4); see

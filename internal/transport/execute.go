@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -98,8 +99,9 @@ func isRequestError(resp *graphql.Response) bool {
 // appendResponse appends resp as JSON. Data is copied as it is: it was written by the executor, and having encoding/json check and compact
 // it again costs more than everything else here.
 func appendResponse(b []byte, resp *graphql.Response) []byte {
+	const rest = 128 // for cursor and names
 	start := len(b)
-	b = append(b, '{')
+	b = append(slices.Grow(b, len(resp.Data)+rest), '{')
 	if len(resp.Errors) > 0 {
 		errs, err := json.Marshal(resp.Errors)
 		if err != nil {

@@ -266,6 +266,8 @@ func (f *fixture) numbers(ctx context.Context, name string, args map[string]any)
 
 // stream is a log of numbered events.
 type stream struct {
+	same bool // everybody's results of an event are the same
+
 	mu          sync.Mutex
 	head        int
 	end         error // what Take returns at the head
@@ -358,7 +360,11 @@ func (p *position) Take(_ context.Context, limit int) ([]transport.Event, error)
 	for p.at < p.stream.head && len(events) < limit {
 		p.at++
 		cursor := strconv.Itoa(p.at)
-		events = append(events, transport.Event{Value: cursor + strings.Repeat(".", p.size), Cursor: cursor})
+		event := transport.Event{Value: cursor + strings.Repeat(".", p.size), Cursor: cursor}
+		if p.stream.same {
+			event.Same = p.at
+		}
+		events = append(events, event)
 	}
 	if p.at >= p.stream.head {
 		return events, p.stream.end

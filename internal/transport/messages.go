@@ -250,11 +250,11 @@ func appendHead(b []byte, id, kind string) []byte {
 	return append(b, '"')
 }
 
-// next appends a `next` message.
-func (b *buffer) next(id string, resp *graphql.Response) {
+// next appends a `next` message with a response as JSON.
+func (b *buffer) next(id string, payload []byte) {
 	b.begin()
 	b.bytes = append(appendHead(b.bytes, id, "next"), `,"payload":`...)
-	b.bytes = append(appendResponse(b.bytes, resp), '}')
+	b.bytes = append(append(b.bytes, payload...), '}')
 	b.end(ws.OpText)
 }
 

@@ -31,7 +31,6 @@ type operation struct {
 	// The rest belongs to the goroutine that works on it.
 	source     Source
 	template   *template
-	variables  map[string]any
 	extensions map[string]any
 }
 
@@ -202,7 +201,7 @@ func (c *Conn) runSingle(ctx context.Context, o *operation, opCtx *graphql.Opera
 		c.sendResponseError(o, o.id, resp)
 	default:
 		out := takeBuffer()
-		out.next(o.id, resp)
+		out.next(o.id, appendResponse(nil, resp))
 		out.complete(o.id)
 		c.send(o, true, out.bytes)
 		out.free()
@@ -253,7 +252,7 @@ func (c *Conn) runStream(o *operation, opCtx *graphql.OperationContext) {
 		return
 	}
 	if source != nil {
-		(&template{recover: opCtx.RecoverFunc}).safely(c.ctx, source.Close)
+		(&template{opCtx: opCtx}).safely(c.ctx, source.Close)
 	}
 	c.end(o)
 }
@@ -281,7 +280,7 @@ func (c *Conn) relay(ctx context.Context, o *operation, opCtx *graphql.Operation
 			c.sendResponseError(o, o.id, resp)
 			return
 		}
-		out.next(o.id, resp)
+		out.next(o.id, appendResponse(nil, resp))
 		sent := c.send(o, false, out.bytes)
 		out.free()
 		if !sent {

@@ -12,6 +12,11 @@ type Event struct {
 	Value any
 	// Cursor is what the client may resume from after this event; sent as extensions.cursor unless it is empty.
 	Cursor string
+	// Same is nil, or a comparable value that only events have whose results are the same, for everybody to whom they are pushed by the same
+	// document: then one of them executes the subscription, and others who are pushed the event about then send what came of it. Of the
+	// variables only those in the arguments of the root field may differ, so those must not matter for it, nor may who the viewer is. A
+	// result with errors is not shared. Hooks and interceptors that count events see the executions alone; [Hooks.EventPushed] sees all.
+	Same any
 }
 
 // Source is a parked subscription's position in its stream.
@@ -47,6 +52,24 @@ type (
 	turnKey  struct{}
 )
 
+// turnContext is the context of an execution for an event.
+type turnContext struct {
+	context.Context
+	turn  *turn
+	event *Event
+}
+
+// Value implements context.Context.
+func (c *turnContext) Value(key any) any {
+	switch key.(type) {
+	case eventKey:
+		return c.event
+	case turnKey:
+		return c.turn
+	}
+	return c.Context.Value(key)
+}
+
 // turn is what [Stream] and the transport tell one another about the events of one execution.
 type turn struct {
 	events []Event
@@ -61,13 +84,14 @@ type parker interface {
 }
 
 // Park hands src to the transport, which from then on executes the subscription anew for each event of src. In between it keeps src and the
-// variables, and one copy of the document for all that sent the same text; no goroutine and no operation context. So an extension that
+// one operation context for all that sent the same text and the same variables, but for those of the root field; no goroutine. So an extension that
 // rewrites a subscription's document must do it by the text alone.
 //
 // A resolver calls it once it has checked all there is to check, and then returns a closed channel; [Stream] does both. For each event the
 // same resolver is called with a context from which [EventFromContext] has the event, and returns a channel with that one value; where it
 // is [Stream]'s, one call serves the events that are pushed together. An operation interceptor runs for the opening and for each call, and
-// can tell them apart in the same way; a response interceptor runs for each event, which [EventFromContext] gives it.
+// can tell them apart in the same way; a response interceptor runs for each event, which [EventFromContext] gives it. The arguments of the
+// root field were for the opening: at an event they may be those of another subscription of the same document.
 //
 // ctx ends when the opening is over: src must not keep it. Where Park returns an error (a transport that cannot park, [ErrCannotPark], or
 // a second call) src is the caller's to close; otherwise the transport closes it, also when the opening fails after all.
@@ -81,8 +105,10 @@ func Park(ctx context.Context, src Source) error {
 
 // EventFromContext returns the event that is being pushed. ok is false at the opening of a subscription and everywhere else.
 func EventFromContext(ctx context.Context) (event Event, ok bool) {
-	event, ok = ctx.Value(eventKey{}).(Event)
-	return event, ok
+	if e, ok := ctx.Value(eventKey{}).(*Event); ok {
+		return *e, true
+	}
+	return Event{}, false
 }
 
 // Stream is the body of a resolver whose subscription is parked. While events are pushed it returns a channel with their values, which

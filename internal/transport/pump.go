@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
@@ -47,9 +46,6 @@ func (p *place) seal() Source {
 func (c *Conn) park(o *operation, opCtx *graphql.OperationContext, source Source) {
 	o.source = source
 	o.template = c.transport.templates.acquire(c.exec, opCtx)
-	if len(opCtx.Variables) > 0 {
-		o.variables = opCtx.Variables
-	}
 	o.extensions = opCtx.Extensions
 	c.announce(o)
 	ok := o.template.safely(c.ctx, func() { source.Attach(o.wake) })
@@ -133,8 +129,10 @@ func (c *Conn) pump() {
 
 // push takes a turn's events and sends them. It reports whether there may be more.
 func (c *Conn) push(o *operation) bool {
-	events, err := c.take(o)
-	if !c.pushEvents(o, events) {
+	ctx, cancel := withTimeout(c.viewer, c.transport.options.Timeout)
+	defer cancel()
+	events, err := c.take(ctx, o)
+	if !c.pushEvents(ctx, o, events) {
 		return false
 	}
 	if err == nil {
@@ -162,9 +160,9 @@ type outbox struct {
 	waiting   int
 }
 
-// add takes the result of one event, and reports whether to go on.
-func (b *outbox) add(resp *graphql.Response) bool {
-	b.next(b.operation.id, resp)
+// add takes the result of one event, as JSON, and reports whether to go on.
+func (b *outbox) add(payload []byte) bool {
+	b.next(b.operation.id, payload)
 	b.waiting++
 	return len(b.bytes) < pooledBuffer/2 || b.flush()
 }
@@ -182,12 +180,28 @@ func (b *outbox) flush() bool {
 	return true
 }
 
-// pushEvents executes the subscription for a turn's events and sends the results. It reports whether to go on.
-func (c *Conn) pushEvents(o *operation, events []Event) bool {
+// pushEvents executes the subscription for a turn's events, unless somebody else's result will do, and sends the results. It reports
+// whether to go on.
+func (c *Conn) pushEvents(ctx context.Context, o *operation, events []Event) bool {
 	out := outbox{buffer: takeBuffer(), operation: o}
 	defer out.free()
-	for len(events) > 0 {
-		done, ok := c.execute(o, events, &out)
+	for first := true; len(events) > 0; first = false {
+		payload, mine := c.transport.shares.claim(ctx, o, events[0])
+		if payload != nil {
+			if !out.add(payload) {
+				return false
+			}
+			events = events[1:]
+			continue
+		}
+		if !first {
+			// The time was for the events that were done before.
+			var cancel context.CancelFunc
+			ctx, cancel = withTimeout(c.viewer, c.transport.options.Timeout)
+			defer cancel()
+		}
+		done, ok := c.execute(ctx, o, events, &out)
+		mine.abandon()
 		if !ok {
 			return false
 		}
@@ -196,9 +210,7 @@ func (c *Conn) pushEvents(o *operation, events []Event) bool {
 	return out.flush()
 }
 
-func (c *Conn) take(o *operation) (events []Event, err error) {
-	ctx, cancel := withTimeout(c.viewer, c.transport.options.Timeout)
-	defer cancel()
+func (c *Conn) take(ctx context.Context, o *operation) (events []Event, err error) {
 	if !o.template.safely(ctx, func() { events, err = o.source.Take(ctx, eventsPerTurn) }) {
 		return nil, newError("INTERNAL", "internal system error")
 	}
@@ -207,22 +219,18 @@ func (c *Conn) take(o *operation) (events []Event, err error) {
 
 // execute executes the subscription once, for the first event and as many behind it as the resolver takes with it, and answers for how
 // many. It reports whether to go on.
-func (c *Conn) execute(o *operation, events []Event, out *outbox) (done int, ok bool) {
-	ctx, cancel := withTimeout(graphql.StartOperationTrace(c.viewer), c.transport.options.Timeout)
-	defer cancel()
+func (c *Conn) execute(ctx context.Context, o *operation, events []Event, out *outbox) (done int, ok bool) {
 	t := &turn{events: events}
-	ctx = context.WithValue(context.WithValue(ctx, turnKey{}, t), eventKey{}, events[0])
 	opCtx := o.operationContext()
-	opCtx.Stats.OperationStart = graphql.GetStartTime(ctx)
 	var handler graphql.ResponseHandler
 	var handlerCtx context.Context
 	for {
 		resp, panicked := guard(ctx, c.exec, opCtx, func() *graphql.Response {
 			if done == 0 {
-				handler, handlerCtx = c.exec.DispatchOperation(ctx, opCtx)
+				handler, handlerCtx = c.exec.DispatchOperation(&turnContext{ctx, t, &events[0]}, opCtx)
 				return handler(handlerCtx)
 			}
-			return handler(context.WithValue(handlerCtx, eventKey{}, events[done]))
+			return handler(&turnContext{handlerCtx, t, &events[done]})
 		})
 		if resp == nil && ctx.Err() != nil {
 			// Going on would be a gap that the client cannot see. It has the cursor before this event.
@@ -231,8 +239,14 @@ func (c *Conn) execute(o *operation, events []Event, out *outbox) (done int, ok 
 			return done, false
 		}
 		// A nil response: the resolver has nothing to say about this event.
-		if resp != nil && !out.add(withCursor(resp, events[done].Cursor)) {
-			return done, false
+		if resp != nil {
+			payload := appendResponse(nil, withCursor(resp, events[done].Cursor))
+			if len(resp.Errors) == 0 {
+				c.transport.shares.offer(o, events[done], payload)
+			}
+			if !out.add(payload) {
+				return done, false
+			}
 		}
 		done++
 		// Only as long as what is in the channel are the events that follow: an interceptor may have answered without looking into it.
@@ -255,89 +269,4 @@ func withCursor(resp *graphql.Response, cursor string) *graphql.Response {
 		resp.Extensions = extensions
 	}
 	return resp
-}
-
-// operationContext builds what the executor wants for one execution. It is new each time: an operation context has a cache of its own, which
-// holds what depends on variables.
-func (o *operation) operationContext() *graphql.OperationContext {
-	t := o.template
-	return &graphql.OperationContext{
-		RawQuery:               t.key.query,
-		OperationName:          t.key.name,
-		Variables:              o.variables,
-		Extensions:             o.extensions,
-		Doc:                    t.doc,
-		Operation:              t.operation,
-		DisableIntrospection:   t.key.disableIntrospection,
-		RecoverFunc:            t.recover,
-		ResolverMiddleware:     t.resolverMiddleware,
-		RootResolverMiddleware: t.rootResolverMiddleware,
-	}
-}
-
-// templateKey is what makes two subscriptions the same but for their variables and viewers.
-type templateKey struct {
-	exec                 graphql.GraphExecutor
-	query                string
-	name                 string
-	disableIntrospection bool
-}
-
-// template is what parked subscriptions share.
-type template struct {
-	key                    templateKey
-	doc                    *ast.QueryDocument
-	operation              *ast.OperationDefinition
-	recover                graphql.RecoverFunc
-	resolverMiddleware     graphql.FieldMiddleware
-	rootResolverMiddleware graphql.RootFieldMiddleware
-	uses                   int // guarded by the mu of templates
-}
-
-// safely runs f, which is the application's, outside of an execution. It reports false where f panicked, after telling the recover function.
-func (t *template) safely(ctx context.Context, f func()) (ok bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			recovered(ctx, &graphql.OperationContext{RecoverFunc: t.recover}, p)
-		}
-	}()
-	f()
-	return true
-}
-
-// templates holds one template for each document and operation that is parked anywhere. The zero value is empty.
-type templates struct {
-	mu    sync.Mutex
-	byKey map[templateKey]*template
-}
-
-func (t *templates) acquire(exec graphql.GraphExecutor, opCtx *graphql.OperationContext) *template {
-	key := templateKey{exec, opCtx.RawQuery, opCtx.OperationName, opCtx.DisableIntrospection}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	shared := t.byKey[key]
-	if shared == nil {
-		shared = &template{
-			key:                    key,
-			doc:                    opCtx.Doc,
-			operation:              opCtx.Operation,
-			recover:                opCtx.RecoverFunc,
-			resolverMiddleware:     opCtx.ResolverMiddleware,
-			rootResolverMiddleware: opCtx.RootResolverMiddleware,
-		}
-		if t.byKey == nil {
-			t.byKey = make(map[templateKey]*template)
-		}
-		t.byKey[key] = shared
-	}
-	shared.uses++
-	return shared
-}
-
-func (t *templates) release(shared *template) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if shared.uses--; shared.uses == 0 {
-		delete(t.byKey, shared.key)
-	}
 }

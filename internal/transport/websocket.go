@@ -83,6 +83,7 @@ type WebSocketOptions struct {
 type WebSocket struct {
 	options   WebSocketOptions
 	templates templates
+	shares    shares
 	// openings holds a token for each subscription whose resolver opens.
 	openings chan struct{}
 	// running counts the goroutines of all connections.
