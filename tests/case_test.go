@@ -177,6 +177,10 @@ func (p *play) run(s step) string {
 		return p.sweeps(s.Run)
 	case s.Wait == "delivered":
 		p.delivered()
+	case s.Wait == "paused":
+		p.await("the channel was found away", func() bool {
+			return p.count("SELECT COUNT(*) FROM outbound_gate WHERE paused_until > 0") == 1 && p.count("SELECT COUNT(*) FROM delivery WHERE state <> 'WAITING'") == 0
+		})
 	default:
 		return "the step says nothing to do"
 	}
