@@ -2,7 +2,6 @@ package services
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -166,91 +165,4 @@ func (a *apps) write(ctx context.Context, leases []*models.AppLease) {
 			a.s.log.WarnContext(ctx, "app leases not written", "account", account.String(), "advisors", len(rows), "error", store.Describe(err))
 		}
 	}
-}
-
-// SweepApps makes the inquiry notifications for what came to apps after they were last heard of
-// (rule N3), and deletes their leases. It answers how many leases it dealt with; one that fails
-// does not keep the others waiting.
-func (s *Services) SweepApps(ctx context.Context) (int, error) {
-	lapsed, err := s.store.View(ctx).LapsedApps(s.Now(), limits.BatchRows)
-	if err != nil {
-		return 0, err
-	}
-	var failed []error
-	for _, l := range lapsed {
-		if err := s.sweepApp(ctx, l); err != nil {
-			failed = append(failed, err)
-		}
-	}
-	return len(lapsed) - len(failed), errors.Join(failed...)
-}
-
-func (s *Services) sweepApp(ctx context.Context, l *models.AppLease) error {
-	since := l.RenewedAt
-	if l.ExpiresAt > l.RenewedAt { // not a clean close: another node's clock may have written it
-		since = since.Add(-limits.ClockSkew)
-	}
-	unread, err := s.store.View(ctx).UnreadSince(l.AccountID, l.AdvisorID, since)
-	if err != nil {
-		return err
-	}
-	for len(unread) > 0 {
-		n := min(len(unread), limits.BatchRows)
-		if err := s.inquireFor(ctx, l, unread[:n]); err != nil {
-			return err
-		}
-		unread = unread[n:]
-	}
-	return s.store.Write(ctx, store.System(), l.AccountID, func(tx *store.Tx) error {
-		now, err := tx.LockApp(l.AdvisorID, l.NodeID)
-		if errors.Is(err, store.ErrNotFound) || err == nil && now.ExpiresAt > tx.Now {
-			return nil // closed or renewed meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		return tx.CloseApp(l.AdvisorID, l.NodeID)
-	})
-}
-
-// inquireFor makes inquiries for conversations that are still unread and that nobody was told of.
-func (s *Services) inquireFor(ctx context.Context, l *models.AppLease, customers []models.Key) error {
-	return s.store.Write(ctx, store.System(), l.AccountID, func(tx *store.Tx) error {
-		rows, conversations, err := tx.LockCustomers(customers)
-		if err != nil {
-			return err
-		}
-		advisors, err := tx.LockAdvisors([]models.Key{l.AdvisorID})
-		if err != nil || len(advisors) == 0 {
-			return err
-		}
-		open, err := tx.OpenApps(tx.Account, []models.Key{l.AdvisorID}, tx.Now)
-		if err != nil {
-			return err
-		}
-		account, err := tx.Reader.Account(tx.Account)
-		if err != nil || !account.IsOpen() {
-			return err
-		}
-		a := advisors[0]
-		if open[a.Key] || a.Presence != models.PresenceOnline || a.StateAt(tx.Now) != models.AdvisorActive {
-			return nil // the app came back, or nobody is to be told
-		}
-		b := &inboundBatch{s: s, tx: tx, inquiries: map[models.Key]*models.Notification{}}
-		var changed []*models.Conversation
-		for i, conv := range conversations {
-			c := rows[i]
-			if c.BoundTo() != a.Key || conv.Unread == 0 || !conv.InquiryID.IsZero() {
-				continue
-			}
-			n := &models.Notification{Kind: models.NotifyCustomerInquiry, Count: conv.Unread}
-			b.notify(c, conv, n)
-			conv.InquiryID = n.Key
-			changed = append(changed, conv)
-		}
-		if err := tx.UpdateConversations(changed); err != nil {
-			return err
-		}
-		return tx.InsertNotifications(b.notifications)
-	})
 }

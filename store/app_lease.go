@@ -3,9 +3,9 @@ package store
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"clientele/models"
 )
@@ -40,27 +40,35 @@ func (tx *Tx) WriteApps(leases []*models.AppLease) error {
 	return upsert(tx, leases, "renewed_at", "expires_at")
 }
 
-// CloseApp deletes the lease of an advisor on a node.
-func (tx *Tx) CloseApp(advisor, node models.Key) error {
+// CloseApps deletes these leases, but for those that were renewed meanwhile.
+func (tx *Tx) CloseApps(leases []*models.AppLease) error {
 	tx.enter(phaseRows)
-	return translate(tx.db.Where("account_id = ? AND advisor_id = ? AND node_id = ?", tx.Account, advisor, node).
-		Delete(&models.AppLease{}).Error)
+	byNode := map[models.Key][]models.Key{}
+	for _, l := range leases {
+		byNode[l.NodeID] = append(byNode[l.NodeID], l.AdvisorID)
+	}
+	for node, advisors := range byNode {
+		if err := translate(tx.db.Where("account_id = ? AND advisor_id IN ? AND node_id = ? AND expires_at <= ?", tx.Account, sorted(advisors), node, tx.Now).
+			Delete(&models.AppLease{}).Error); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// LockApp reads and locks one lease; ErrNotFound when it is gone.
-func (tx *Tx) LockApp(advisor, node models.Key) (*models.AppLease, error) {
-	tx.enter(phaseQueues)
-	return first[models.AppLease](&tx.Reader, func(db *gorm.DB) *gorm.DB {
-		return db.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
-			Where("account_id = ? AND advisor_id = ? AND node_id = ?", tx.Account, advisor, node)
-	})
-}
-
-// UnreadSince reads an advisor's conversations with unread messages that came at an instant or
-// after it and that no inquiry gathers yet.
-func (r *Reader) UnreadSince(account, advisor models.Key, after models.Time) ([]models.Key, error) {
+// UnreadSince reads conversations of advisors, named with an instant each, that have unread messages
+// which came then or after it, and that no inquiry gathers yet.
+func (r *Reader) UnreadSince(account models.Key, since map[models.Key]models.Time) ([]models.Key, error) {
+	if len(since) == 0 {
+		return nil, nil
+	}
+	of := strings.TrimSuffix(strings.Repeat("advisor_id = ? AND active_at >= ? OR ", len(since)), " OR ")
+	args := make([]any, 0, 2*len(since))
+	for advisor, from := range since {
+		args = append(args, advisor, from)
+	}
 	return scan[models.Key](r, func(db *gorm.DB) *gorm.DB {
-		return db.Model(&models.Conversation{}).Select("customer_id").
-			Where("account_id = ? AND advisor_id = ? AND unread > 0 AND active_at >= ? AND inquiry_id IS NULL", account, advisor, after)
+		return db.Model(&models.Conversation{}).Select("customer_id").Where("account_id = ?", account).Where("("+of+")", args...).
+			Where("unread > 0 AND inquiry_id IS NULL")
 	})
 }
