@@ -35,6 +35,7 @@ type fakeLog struct {
 	down    bool
 	latency *rand.Rand // nil: none
 	before  func(events.Op)
+	after   func(events.Op) // of Heads, when its rows were read
 	calls   map[events.Op]int
 	asked   int // ranges asked for by Read
 }
@@ -84,12 +85,16 @@ func (l *fakeLog) Heads(ctx context.Context, ids []models.StreamID) ([]models.St
 		return nil, errors.New("too many streams")
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	var heads []models.StreamHead
 	for _, id := range ids {
 		if rows, ok := l.rows[id]; ok {
 			heads = append(heads, models.StreamHead{ID: id, Head: int64(len(rows)), Floor: l.floors[id]})
 		}
+	}
+	after := l.after
+	l.mu.Unlock()
+	if after != nil {
+		after(events.OpHeads)
 	}
 	return heads, nil
 }

@@ -231,27 +231,48 @@ func TestPoll(t *testing.T) {
 			t.Error("the lost event came")
 		}
 	})
-	bubble(t, "a restart that another barrier reported", func(t *testing.T, l *fakeLog, h *events.Hub) {
+	bubble(t, "many streams, some at a time until the next look", func(t *testing.T, l *fakeLog, h *events.Hub) {
+		const parts = 4
 		var list []*listener
-		for range limits.StreamsPerRead + 1 {
+		for range (parts-1)*limits.StreamsPerRead + 1 {
 			list = append(list, mustOpen(t, h, l, newStream(), nil))
 		}
 		for _, w := range list {
 			l.write(w.id)
 		}
-		// The crash and an opening come between the two statements that read the heads.
-		heads := l.count(events.OpHeads)
+		before := l.count(events.OpHeads)
+		time.Sleep(limits.StreamPoll)
+		synctest.Wait()
+		if n := l.count(events.OpHeads) - before; n != 1 {
+			t.Errorf("%d statements at once", n)
+		}
+		time.Sleep(limits.StreamPoll)
+		synctest.Wait()
+		if n := l.count(events.OpHeads) - before; n != parts+1 {
+			t.Errorf("%d statements for %d streams and the next look's first", n, len(list))
+		}
+		for _, w := range list {
+			w.mustGet(1)
+		}
+	})
+	bubble(t, "a restart that another barrier reported", func(t *testing.T, l *fakeLog, h *events.Hub) {
+		var list []*listener
+		for range 2 {
+			list = append(list, mustOpen(t, h, l, newStream(), nil))
+		}
+		for _, w := range list {
+			l.write(w.id)
+		}
+		// The crash and an opening come between the reading of the heads and its barrier.
 		l.set(func(l *fakeLog) {
-			l.before = func(op events.Op) {
-				if op == events.OpHeads && l.count(op) == heads+2 {
-					l.set(func(l *fakeLog) { l.before = nil })
-					l.crash()
-					if _, err := h.Open(t.Context(), list[0].id, nil); models.CodeOf(err) != models.CodeUnavailable {
-						t.Errorf("Open after the restart: %v", err)
-					}
-					for _, w := range list {
-						l.write(w.id)
-					}
+			l.after = func(events.Op) {
+				l.set(func(l *fakeLog) { l.after = nil })
+				l.crash()
+				if _, err := h.Open(t.Context(), list[0].id, nil); models.CodeOf(err) != models.CodeUnavailable {
+					t.Errorf("Open after the restart: %v", err)
+				}
+				for _, w := range list {
+					l.write(w.id)
 				}
 			}
 		})

@@ -36,6 +36,8 @@ type seen struct {
 	inHand int64
 }
 
+// pollOnce looks at some streams at a time, spread over the time until the next look: thousands at
+// once would hold up for a moment whoever else uses the database.
 func (h *Hub) pollOnce(ctx context.Context) {
 	known := h.sweep()
 	if len(known) == 0 {
@@ -51,16 +53,34 @@ func (h *Hub) pollOnce(ctx context.Context) {
 			h.kill(k.stream, expired("the cursor is from before the event log was restored"))
 			return true
 		})
-		err = h.pollHeads(ctx, known)
 	}
-	// Also what an earlier failure has left, and even when the log fails again just now: the
-	// catch-up worker finds out for itself.
-	for _, k := range known {
-		k.stream.mu.Lock()
-		if k.stream.wants() {
-			h.queue.fill(k.stream)
+	parts := (len(known) + limits.StreamsPerRead - 1) / limits.StreamsPerRead
+	for part := range slices.Chunk(known, limits.StreamsPerRead) {
+		if err == nil {
+			err = h.pollHeads(ctx, part)
 		}
-		k.stream.mu.Unlock()
+		// Also what an earlier failure has left, and even when the log fails again just now: the
+		// catch-up worker finds out for itself.
+		for _, k := range part {
+			k.stream.mu.Lock()
+			if k.stream.wants() {
+				h.queue.fill(k.stream)
+			}
+			k.stream.mu.Unlock()
+		}
+		if err == nil && parts > 1 {
+			rest(ctx, limits.StreamPoll/time.Duration(parts+1))
+		}
+	}
+}
+
+// rest waits, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -82,7 +102,8 @@ func (h *Hub) sweep() []seen {
 	return known
 }
 
-// pollHeads raises the durable numbers of the streams to what their heads were before a barrier.
+// pollHeads raises the durable numbers of at most limits.StreamsPerRead streams to what their heads
+// were before a barrier.
 func (h *Hub) pollHeads(ctx context.Context, known []seen) error {
 	ids := make([]models.StreamID, len(known))
 	for i, k := range known {

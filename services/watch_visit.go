@@ -14,6 +14,10 @@ import (
 // visitEvery leaves half of limits.PolicyRecheck for the visit itself.
 const visitEvery = limits.PolicyRecheck / 2
 
+// visitSpread is how long the visit of an account with many open watches is spread out: thousands of
+// rows at once would hold up for a moment whoever else uses the database.
+const visitSpread = visitEvery / 2
+
 // visitAccounts is how many accounts a round looks at together.
 const visitAccounts = 8
 
@@ -100,6 +104,7 @@ func (s *Services) visitAccount(ctx context.Context, key models.Key, watches []*
 		return err
 	}
 	slices.SortFunc(watches, func(a, b *Watch) int { return slices.Compare(a.advisor[:], b.advisor[:]) })
+	pause := visitSpread / time.Duration(len(watches)/limits.StreamsPerRead+1)
 	for len(watches) > 0 {
 		var keys []models.Key
 		n := 0
@@ -126,9 +131,21 @@ func (s *Services) visitAccount(ctx context.Context, key models.Key, watches []*
 				}
 			}
 		}
-		watches = watches[n:]
+		if watches = watches[n:]; len(watches) > 0 {
+			rest(ctx, pause)
+		}
 	}
 	return nil
+}
+
+// rest waits, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // ended says why a watch may not go on; nil: it may.

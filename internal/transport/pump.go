@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -82,7 +83,43 @@ func (c *Conn) enqueue(o *operation) {
 	o.state = stateReady
 	if !c.pumping {
 		c.pumping = true
-		c.spawn(c.pump)
+		c.transport.pump(c)
+	}
+}
+
+const (
+	// idlePumps is how many goroutines wait for a connection that has something to push: one that has pushed before has the stack it needs,
+	// and letting that grow is a fifth of what a push costs.
+	idlePumps = 64
+	// idlePump is how long it waits.
+	idlePump = time.Second
+)
+
+// pump gives a connection that has something to push a goroutine. It does not block.
+func (t *WebSocket) pump(c *Conn) {
+	select {
+	case t.pumps <- c:
+	default:
+		t.running.Go(func() { t.pumpOn(c) })
+	}
+}
+
+// pumpOn pumps a connection, and then whichever has something.
+func (t *WebSocket) pumpOn(c *Conn) {
+	timer := time.NewTimer(idlePump)
+	defer timer.Stop()
+	for c != nil {
+		c.pump()
+		c = nil
+		timer.Reset(idlePump)
+		if t.idle.Add(1) <= idlePumps {
+			select {
+			case c = <-t.pumps:
+			case <-timer.C:
+			case <-t.closing:
+			}
+		}
+		t.idle.Add(-1)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -86,6 +87,11 @@ type WebSocket struct {
 	shares    shares
 	// openings holds a token for each subscription whose resolver opens.
 	openings chan struct{}
+	// pumps hands a connection that has something to push to one of the idle goroutines that wait for it.
+	pumps chan *Conn
+	idle  atomic.Int32
+	// closing is closed by Close.
+	closing chan struct{}
 	// running counts the goroutines of all connections.
 	running sync.WaitGroup
 
@@ -106,7 +112,7 @@ func NewWebSocket(options WebSocketOptions) *WebSocket {
 	options.MaxOperations = positiveOr(options.MaxOperations, DefaultMaxOperations)
 	options.MaxMessage = positiveOr(options.MaxMessage, DefaultMaxBody)
 	options.MaxOpenings = positiveOr(options.MaxOpenings, DefaultMaxOpenings)
-	return &WebSocket{options: options, openings: make(chan struct{}, options.MaxOpenings), conns: make(map[*Conn]struct{})}
+	return &WebSocket{options: options, openings: make(chan struct{}, options.MaxOpenings), pumps: make(chan *Conn), closing: make(chan struct{}), conns: make(map[*Conn]struct{})}
 }
 
 // Supports implements [graphql.Transport]: requests for an upgrade to WebSocket.
@@ -153,7 +159,10 @@ func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 // ends first, the connections that are left are cut, and its error is returned.
 func (t *WebSocket) Close(ctx context.Context) error {
 	t.mu.Lock()
-	t.closed = true
+	if !t.closed {
+		t.closed = true
+		close(t.closing)
+	}
 	conns := t.snapshot()
 	t.mu.Unlock()
 	for _, c := range conns {
