@@ -211,7 +211,14 @@ func readBody(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]by
 		_ = control.SetReadDeadline(deadline)
 		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limits.CallbackBodyBytes))
+	var body []byte
+	var err error
+	if length := r.ContentLength; length >= 0 {
+		body = make([]byte, length)
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limits.CallbackBodyBytes))
+	}
 	var over *http.MaxBytesError
 	switch {
 	case err == nil:

@@ -14,3 +14,9 @@ const (
 	XMLElements = xmlElements
 	CutMark     = cutMark
 )
+
+// The two ways to read a callback.
+var (
+	ScanMessage = scanMessage
+	ParseXML    = parseXML
+)

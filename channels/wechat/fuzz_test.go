@@ -13,14 +13,8 @@ import (
 // FuzzParseMessage: no body makes a panic, an error without a code, or an Inbound that breaks its
 // contract.
 func FuzzParseMessage(f *testing.F) {
-	files, err := os.ReadDir("testdata")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		if name, ok := strings.CutSuffix(file.Name(), ".xml"); ok {
-			f.Add(mustRead(f, name))
-		}
+	for name := range documents(f) {
+		f.Add(mustRead(f, name))
 	}
 	f.Add([]byte("<xml><Content>a\xff\x00</Content></xml>"))
 	f.Add([]byte(`<!DOCTYPE xml [<!ENTITY a "b">]><xml><Content>&a;</Content></xml>`))
@@ -42,6 +36,47 @@ func FuzzParseMessage(f *testing.F) {
 		}
 		checkInbound(t, in)
 	})
+}
+
+// FuzzScanMessage: what the quick way reads, the XML decoder reads as the same.
+func FuzzScanMessage(f *testing.F) {
+	for name := range documents(f) {
+		f.Add(mustRead(f, name))
+	}
+	for _, body := range []string{
+		"<xml><a></a><Content>a]]&gt;b</Content></xml>", "<xml><Content>]]></Content></xml>", "<xml ><Content/></xml>", "<xml><Content><![CDATA[]]]]></Content></xml>",
+		"<xml><Content><![CDATA[a]]>b</Content></xml>", "<xml><0></0></xml>", "<xml>\u0085<Content>a</Content></xml>", "<xml><MsgId>1</MsgId><MsgId>2</MsgId></xml>",
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		quick, ok := wechat.ScanMessage(body)
+		if !ok {
+			if quick != (wechat.Message{}) {
+				t.Errorf("gave up with %+v", quick)
+			}
+			return
+		}
+		if m, err := wechat.ParseXML(body); err != nil || m != quick {
+			t.Errorf("read %+v\nXML  %+v, %v", quick, m, err)
+		}
+	})
+}
+
+// documents are the names of the documents in testdata.
+func documents(tb testing.TB) map[string]bool {
+	tb.Helper()
+	files, err := os.ReadDir("testdata")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, file := range files {
+		if name, ok := strings.CutSuffix(file.Name(), ".xml"); ok {
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // FuzzDecrypt: no ciphertext makes a panic or an error of its own, and no plaintext that we did not

@@ -49,11 +49,8 @@ type Message struct {
 
 // field is where the element of that name goes; nil if we do not read it. Names are
 // case-sensitive, as the platform writes them.
-func (m *Message) field(name xml.Name) *string {
-	if name.Space != "" {
-		return nil
-	}
-	switch name.Local {
+func (m *Message) field(name string) *string {
+	switch name {
 	case "ToUserName":
 		return &m.ToUserName
 	case "FromUserName":
@@ -109,6 +106,14 @@ func ParseMessage(body []byte) (Message, error) {
 	if len(body) > limits.CallbackBodyBytes {
 		return Message{}, models.TooMany("body", limits.CallbackBodyBytes, "the callback is too large")
 	}
+	if m, ok := scanMessage(body); ok {
+		return m, nil
+	}
+	return parseXML(body)
+}
+
+// parseXML is ParseMessage for whatever XML there may be.
+func parseXML(body []byte) (Message, error) {
 	p := parser{seen: make(map[*string]bool)}
 	d := xml.NewDecoder(bytes.NewReader(cleanXML(body)))
 	for {
@@ -177,8 +182,10 @@ func (p *parser) start(name xml.Name) error {
 		}
 		p.root = true
 	case p.depth == 2: //nolint:mnd // directly below <xml>
-		p.field = p.m.field(name)
-		if p.field == nil {
+		if name.Space != "" {
+			return nil
+		}
+		if p.field = p.m.field(name.Local); p.field == nil {
 			return nil
 		}
 		if p.seen[p.field] {

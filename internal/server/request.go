@@ -53,6 +53,18 @@ func (s *Server) identify(next http.Handler) http.Handler {
 	})
 }
 
+// named keeps the id that a proxy gave a request. One of the platform's has no viewer, and its account
+// and digest name it better than an id that nobody else knows.
+func named(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id := r.Header.Get(requestIDHeader); sane(id) {
+			w.Header().Set(requestIDHeader, id)
+			r = r.WithContext(context.WithValue(r.Context(), requestKey{}, &request{id: id}))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func sane(id string) bool {
 	if id == "" || len(id) > requestIDBytes {
 		return false

@@ -86,7 +86,7 @@ func New(o Options) *Server {
 	}
 	s.ws = transport.NewWebSocket(sockets)
 	s.mux.Handle("/graphql", s.cors(s.identify(s.graphql())))
-	s.mux.Handle("/wechat/{callback}", s.identify(wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log)))
+	s.mux.Handle("/wechat/{callback}", named(wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log)))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	s.mux.HandleFunc("GET /readyz", s.readiness)
 	s.mux.Handle("GET /metrics", s.metrics.handler())
