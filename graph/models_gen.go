@@ -101,6 +101,22 @@ type AnswerInvitationPayload struct {
 	Advisor *models.Advisor `json:"advisor"`
 }
 
+// Which entries of the audit log: those that all given fields hold for.
+type AuditFilter struct {
+	// By a viewer of this role.
+	Role *models.Role `json:"role,omitempty"`
+	// By this `sub` exactly, as the token had it: 1 to 255 bytes; LIMIT_EXCEEDED beyond.
+	Subject *string `json:"subject,omitempty"`
+	// Of this action: the name of the mutation, or `readConversation`. 1 to 64 bytes; LIMIT_EXCEEDED beyond.
+	Action *string `json:"action,omitempty"`
+	// About the thing with this id; an id of anything the account never had finds nothing.
+	TargetID *relay.ID `json:"targetId,omitempty"`
+	// At this instant or later.
+	From *models.Time `json:"from,omitempty"`
+	// Before this instant. INVALID unless it is later than `from`.
+	Until *models.Time `json:"until,omitempty"`
+}
+
 // The intention to close.
 type CloseAccountInput struct {
 	// Must be true: closing stops all advisors at once.

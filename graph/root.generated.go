@@ -56,6 +56,7 @@ type QueryResolver interface {
 	Account(ctx context.Context, accountID *relay.ID) (*models.Account, error)
 	Advisors(ctx context.Context, first *int, after *string, state *models.AdvisorState) (*models.AdvisorConnection, error)
 	Advisor(ctx context.Context, by AdvisorRef) (*models.Advisor, error)
+	AuditLog(ctx context.Context, first *int, after *string, filter *AuditFilter) (*models.AuditEntryConnection, error)
 	Inbox(ctx context.Context, first *int, after *string, filter *InboxFilter) (*models.ConversationConnection, error)
 	Conversation(ctx context.Context, customer CustomerRef) (*models.Conversation, error)
 	Contactability(ctx context.Context, customer CustomerRef) (*models.Contactability, error)
@@ -549,6 +550,36 @@ func field_Query_advisors_args(ctx context.Context, ec *executionContext, rawArg
 		return nil, err
 	}
 	args["state"] = arg2
+	return args, nil
+}
+
+func field_Query_auditLog_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return unmarshalOInt2ᚖint(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return unmarshalOString2ᚖstring(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*AuditFilter, error) {
+			return unmarshalOAuditFilter2ᚖclienteleᚋgraphᚐAuditFilter(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
 	return args, nil
 }
 
@@ -2346,6 +2377,50 @@ func fieldContext_Query_advisor(ctx context.Context, ec *executionContext, field
 	return fc, nil
 }
 
+func _Query_auditLog(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Query_auditLog(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AuditLog(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*AuditFilter))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.AuditEntryConnection) graphql.Marshaler {
+			return marshalOAuditEntryConnection2ᚖclienteleᚋmodelsᚐAuditEntryConnection(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Query_auditLog(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_AuditEntryConnection(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Query_auditLog_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func _Query_inbox(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2956,6 +3031,11 @@ func _Node(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj 
 			return graphql.Null
 		}
 		return _Conversation(ctx, ec, sel, obj)
+	case *models.Audit:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _AuditEntry(ctx, ec, sel, obj)
 	case *models.Advisor:
 		if obj == nil {
 			return graphql.Null
@@ -3404,6 +3484,28 @@ func _Query(ctx context.Context, ec *executionContext, sel ast.SelectionSet) gra
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "auditLog":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = _Query_auditLog(ctx, ec, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "inbox":
 			field := field
 
@@ -3746,6 +3848,25 @@ func marshalONode2clienteleᚋmodelsᚐNode(ctx context.Context, ec *executionCo
 		return graphql.Null
 	}
 	return _Node(ctx, ec, sel, v)
+}
+
+func unmarshalORole2ᚖclienteleᚋmodelsᚐRole(ctx context.Context, ec *executionContext, v any) (*models.Role, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.Role(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalORole2ᚖclienteleᚋmodelsᚐRole(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Role) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func marshalOViewer2ᚖclienteleᚋmodelsᚐViewer(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Viewer) graphql.Marshaler {

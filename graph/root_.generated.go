@@ -66,6 +66,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputAdvisorRef,
 		unmarshalInputAllowanceOverrideInput,
 		unmarshalInputAnswerInvitationInput,
+		unmarshalInputAuditFilter,
 		unmarshalInputCloseAccountInput,
 		unmarshalInputConfirmOutreachInput,
 		unmarshalInputCreateAccountInput,
@@ -741,6 +742,84 @@ type IssueAdvisorTokenPayload {
   expiresAt: DateTime!
   "Its claim ` + "`" + `jti` + "`" + `, by which ` + "`" + `revokeToken` + "`" + ` ends it before."
   tokenId: String!
+}
+`, BuiltIn: false},
+	{Name: "../schema/audit.graphql", Input: `extend type Query {
+  """
+  The account's audit log (rule R5), newest first: every change that a viewer made, and every privileged
+  reading (a conversation read by ADMIN or INTEGRATION). A call for many is an entry for the call and one
+  for each thing it changed. What is its own record is not among it: sends, read marks, presence.
+  """
+  auditLog(
+    "How many, 1 to 200; the default is 50."
+    first: Int
+    "The cursor of the entry before the page."
+    after: String
+    "Which entries; all without it."
+    filter: AuditFilter
+  ): AuditEntryConnection @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"Which entries of the audit log: those that all given fields hold for."
+input AuditFilter {
+  "By a viewer of this role."
+  role: Role
+  "By this ` + "`" + `sub` + "`" + ` exactly, as the token had it: 1 to 255 bytes; LIMIT_EXCEEDED beyond."
+  subject: String
+  "Of this action: the name of the mutation, or ` + "`" + `readConversation` + "`" + `. 1 to 64 bytes; LIMIT_EXCEEDED beyond."
+  action: String
+  "About the thing with this id; an id of anything the account never had finds nothing."
+  targetId: ID
+  "At this instant or later."
+  from: DateTime
+  "Before this instant. INVALID unless it is later than ` + "`" + `from` + "`" + `."
+  until: DateTime
+}
+
+"What a viewer changed, or read by privilege (rule R5). Entries are never changed, but that an erasure blanks personal values."
+type AuditEntry implements Node {
+  "The opaque global id."
+  id: ID!
+  "When: the instant of the transaction that made the change."
+  at: DateTime!
+  "The role of the viewer's token."
+  role: Role!
+  "The ` + "`" + `sub` + "`" + ` of the viewer's token."
+  subject: String!
+  "The ` + "`" + `jti` + "`" + ` of the viewer's token; null when it had none."
+  tokenId: String
+  "The request's id, as the answer carried it in ` + "`" + `X-Request-Id` + "`" + `."
+  requestId: String!
+  "The network address that the request came from; null where it is not known."
+  address: String
+  "The name of the mutation, or ` + "`" + `readConversation` + "`" + `."
+  action: String!
+  "What kind of thing it was about, such as ` + "`" + `Advisor` + "`" + `; null when it was about none."
+  targetKind: String
+  "The global id of that thing, whether or not it is still there; null for what has none."
+  targetId: ID
+  "What was, as JSON; null where nothing was."
+  before: String
+  "What is since, as JSON; null where there is nothing to tell. Neither texts nor credentials are in it."
+  after: String
+}
+
+"A page of the audit log."
+type AuditEntryConnection {
+  "The entries with their cursors."
+  edges: [AuditEntryEdge!]!
+  "The entries."
+  nodes: [AuditEntry!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"An entry of the audit log and its cursor."
+type AuditEntryEdge {
+  "Where the entry stands in the log."
+  cursor: String!
+  "The entry."
+  node: AuditEntry!
 }
 `, BuiltIn: false},
 	{Name: "../schema/conversation.graphql", Input: `extend type Query {
@@ -2131,6 +2210,58 @@ func childFields_AnswerInvitationPayload(ctx context.Context, ec *executionConte
 		return fieldContext_AnswerInvitationPayload_advisor(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AnswerInvitationPayload", field.Name)
+}
+
+func childFields_AuditEntry(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_AuditEntry_id(ctx, ec, field)
+	case "at":
+		return fieldContext_AuditEntry_at(ctx, ec, field)
+	case "role":
+		return fieldContext_AuditEntry_role(ctx, ec, field)
+	case "subject":
+		return fieldContext_AuditEntry_subject(ctx, ec, field)
+	case "tokenId":
+		return fieldContext_AuditEntry_tokenId(ctx, ec, field)
+	case "requestId":
+		return fieldContext_AuditEntry_requestId(ctx, ec, field)
+	case "address":
+		return fieldContext_AuditEntry_address(ctx, ec, field)
+	case "action":
+		return fieldContext_AuditEntry_action(ctx, ec, field)
+	case "targetKind":
+		return fieldContext_AuditEntry_targetKind(ctx, ec, field)
+	case "targetId":
+		return fieldContext_AuditEntry_targetId(ctx, ec, field)
+	case "before":
+		return fieldContext_AuditEntry_before(ctx, ec, field)
+	case "after":
+		return fieldContext_AuditEntry_after(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditEntry", field.Name)
+}
+
+func childFields_AuditEntryConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_AuditEntryConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_AuditEntryConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_AuditEntryConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditEntryConnection", field.Name)
+}
+
+func childFields_AuditEntryEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_AuditEntryEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_AuditEntryEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditEntryEdge", field.Name)
 }
 
 func childFields_CloseAccountPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -232,6 +232,9 @@ const (
 
 // The write path and the jobs.
 const (
+	// AuditActionBytes and AuditSubjectBytes are what the columns of the audit log hold. Source: rule R5.
+	AuditActionBytes  = 64
+	AuditSubjectBytes = 255
 	// QuietTime is how often the product looks whether it may give memory back: nothing was
 	// collected in that time. Source: ADR 0020.
 	QuietTime = 10 * time.Second

@@ -9,6 +9,7 @@ type (
 	CustomerConnection     = relay.Connection[*Customer, CustomerEdge]
 	ConversationConnection = relay.Connection[*Conversation, ConversationEdge]
 	MessageConnection      = relay.Connection[*Message, MessageEdge]
+	AuditEntryConnection   = relay.Connection[*Audit, AuditEntryEdge]
 	NotificationConnection = relay.Connection[*Notification, NotificationEdge]
 )
 
@@ -18,6 +19,10 @@ type (
 	AdvisorEdge struct {
 		Cursor string
 		Node   *Advisor
+	}
+	AuditEntryEdge struct {
+		Cursor string
+		Node   *Audit
 	}
 	GroupEdge struct {
 		Cursor string

@@ -32,26 +32,6 @@ type Idempotency struct {
 // TableName names the table for the mapper.
 func (Idempotency) TableName() string { return "idempotency" }
 
-// Audit is a row of the audit log (rule R5): written in the transaction of the change, never
-// changed. Before and After are JSON of what changed, without texts and credentials.
-type Audit struct {
-	AccountID  Key    `gorm:"column:account_id;primaryKey"`
-	Key        Key    `gorm:"column:id;primaryKey"`
-	At         Time   `gorm:"column:at"`
-	Role       string `gorm:"column:role"`
-	Subject    string `gorm:"column:subject"`
-	TokenID    string `gorm:"column:token_id"`
-	RequestID  string `gorm:"column:request_id"`
-	Action     string `gorm:"column:action"`
-	TargetKind string `gorm:"column:target_kind"`
-	TargetID   Key    `gorm:"column:target_id"`
-	Before     string `gorm:"column:before_json"`
-	After      string `gorm:"column:after_json"`
-}
-
-// TableName names the table for the mapper.
-func (Audit) TableName() string { return "audit" }
-
 // AppLease says that an advisor's app is open on a node (rule N3): a live message subscription
 // renews it; it lapses limits.AppLease after the last renewal.
 type AppLease struct {

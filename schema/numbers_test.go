@@ -83,6 +83,8 @@ var said = map[string][]int{
 	"Mutation.recordMassSend":                         {limits.MassSendOpenIDs},
 	"RecordMassSendInput.key":                         {limits.IdempotencyKeyBytes},
 	"MassSendAudience.openids":                        {limits.MassSendOpenIDs},
+	"AuditFilter.action":                              {limits.AuditActionBytes},
+	"AuditFilter.subject":                             {limits.AuditSubjectBytes},
 }
 
 // fixed is the numbers that are no limits of the product, by coordinate, with what they are.

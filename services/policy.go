@@ -44,6 +44,7 @@ var (
 	mayInbox          = Permission{Field: "inbox", Roles: advisors, Serving: true}
 	mayConversation   = Permission{Field: "conversation", Roles: []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAdvisor}, Serving: true}
 	mayContactability = Permission{Field: "contactability", Roles: advisors, Serving: true}
+	mayAuditLog       = Permission{Field: "auditLog", Roles: staff}
 	mayNotifications  = Permission{Field: "notifications", Roles: advisors}
 	mayEventCursor    = Permission{Field: "eventCursor", Roles: advisors}
 	mayMessages       = Permission{Field: "messages", Roles: advisors, Serving: true}
@@ -84,7 +85,7 @@ var (
 func Permissions() []Permission {
 	return []Permission{
 		mayView, mayNode, mayNodes, mayAccount, mayAdvisors, mayAdvisor, mayGroups, mayCustomers, mayCustomer,
-		mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
+		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
 		mayCreateGroup, mayAddToGroup,
@@ -145,6 +146,9 @@ func (c *Scope) shown(customer *models.Customer) *models.Customer {
 	blank.OpenID, blank.UnionID, blank.Nickname = "", "", ""
 	return &blank
 }
+
+// isStaff reports whether the viewer is ADMIN or INTEGRATION.
+func (c *Scope) isStaff() bool { return slices.Contains(staff, c.Viewer.Role) }
 
 // readsMessages reports whether the viewer may read a customer's messages (rules V2, V8, G12).
 func (c *Scope) readsMessages(customer *models.Customer) bool {

@@ -15,6 +15,8 @@ import (
 type Scope struct {
 	Viewer    *auth.Viewer
 	RequestID string
+	// Address is where the request came from, for the audit log; empty: not known.
+	Address string
 	// Account is nil for PLATFORM.
 	Account *models.Account
 	// Advisor is nil for every role but ADVISOR.
@@ -57,13 +59,16 @@ func (c *Scope) ledger(r *store.Reader, customer *models.Customer, conv *models.
 
 // actor is the scope as the audit log names it.
 func (c *Scope) actor() store.Actor {
-	return store.Actor{Role: string(c.Viewer.Role), Subject: c.Viewer.Subject, TokenID: c.Viewer.TokenID, RequestID: c.RequestID}
+	return store.Actor{Role: string(c.Viewer.Role), Subject: c.Viewer.Subject, TokenID: c.Viewer.TokenID, RequestID: c.RequestID, Address: c.Address}
 }
 
 // by is the scope as a row names who made it.
 func (c *Scope) by() string { return string(c.Viewer.Role) + ":" + c.Viewer.Subject }
 
-type scopeKey struct{}
+type (
+	scopeKey   struct{}
+	addressKey struct{}
+)
 
 type scopeHolder struct {
 	viewer    *auth.Viewer
@@ -77,6 +82,11 @@ type scopeHolder struct {
 // account and the advisor are read once, when first asked for.
 func WithViewer(ctx context.Context, v *auth.Viewer, requestID string) context.Context {
 	return context.WithValue(ctx, scopeKey{}, &scopeHolder{viewer: v, requestID: requestID})
+}
+
+// WithAddress gives a context whose operations came from a network address, for the audit log.
+func WithAddress(ctx context.Context, address string) context.Context {
+	return context.WithValue(ctx, addressKey{}, address)
 }
 
 // WithScope gives a context for what is done under a scope that is known already: a pushed event.
@@ -99,6 +109,7 @@ func (s *Services) scope(ctx context.Context) (*Scope, error) {
 
 func (s *Services) resolve(ctx context.Context, v *auth.Viewer, requestID string) (*Scope, error) {
 	c := &Scope{Viewer: v, RequestID: requestID}
+	c.Address, _ = ctx.Value(addressKey{}).(string)
 	if v.Role == auth.RolePlatform {
 		return c, nil
 	}

@@ -69,7 +69,7 @@ func (tx *Tx) Audit(changes ...Change) error {
 		}
 		rows[i] = &models.Audit{
 			AccountID: tx.Account, Key: models.NewKey(), At: tx.Now,
-			Role: tx.actor.Role, Subject: tx.actor.Subject, TokenID: tx.actor.TokenID, RequestID: tx.actor.RequestID,
+			Role: models.Role(tx.actor.Role), Subject: tx.actor.Subject, TokenID: tx.actor.TokenID, RequestID: tx.actor.RequestID, Address: tx.actor.Address,
 			Action: c.Action, TargetKind: c.TargetKind, TargetID: c.Target, Before: before, After: after,
 		}
 	}

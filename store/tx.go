@@ -24,6 +24,8 @@ type Actor struct {
 	Subject   string
 	TokenID   string
 	RequestID string
+	// Address is where the request came from; empty: not known.
+	Address string
 }
 
 // System is the actor of callbacks and jobs.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -54,11 +55,12 @@ type Log struct {
 type Server struct {
 	Config File `name:"config" group:"File" env:"CLIENTELE_CONFIG" default:"" placeholder:"FILE" help:"YAML file of settings, a flat mapping of flag names to values."`
 
-	Addr           string        `name:"addr" group:"Network" env:"CLIENTELE_ADDR" default:"${addr}" placeholder:"HOST:PORT" help:"Address to listen on; without HOST on every interface, port 0 for a free one."`
-	AllowedOrigins []string      `name:"allowed-origins" group:"Network" env:"CLIENTELE_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of other sites whose pages may call the API, such as https://console.example.com; * for all. Without any, pages of this server alone."`
-	GraphiQL       bool          `name:"graphiql" group:"Network" env:"CLIENTELE_GRAPHIQL" default:"${graphiql}" negatable:"" help:"Serve GraphiQL."`
-	MaxConnections int           `name:"max-connections" group:"Network" env:"CLIENTELE_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"N" help:"Most open WebSocket connections of this node; further ones are refused."`
-	ShutdownGrace  time.Duration `name:"shutdown-grace" group:"Network" env:"CLIENTELE_SHUTDOWN_GRACE" default:"${shutdown_grace}" placeholder:"TIME" help:"How long a stop waits for what is under way."`
+	Addr           string         `name:"addr" group:"Network" env:"CLIENTELE_ADDR" default:"${addr}" placeholder:"HOST:PORT" help:"Address to listen on; without HOST on every interface, port 0 for a free one."`
+	TrustedProxies []netip.Prefix `name:"trusted-proxies" group:"Network" env:"CLIENTELE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8: the audit log then names the address before them."`
+	AllowedOrigins []string       `name:"allowed-origins" group:"Network" env:"CLIENTELE_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of other sites whose pages may call the API, such as https://console.example.com; * for all. Without any, pages of this server alone."`
+	GraphiQL       bool           `name:"graphiql" group:"Network" env:"CLIENTELE_GRAPHIQL" default:"${graphiql}" negatable:"" help:"Serve GraphiQL."`
+	MaxConnections int            `name:"max-connections" group:"Network" env:"CLIENTELE_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"N" help:"Most open WebSocket connections of this node; further ones are refused."`
+	ShutdownGrace  time.Duration  `name:"shutdown-grace" group:"Network" env:"CLIENTELE_SHUTDOWN_GRACE" default:"${shutdown_grace}" placeholder:"TIME" help:"How long a stop waits for what is under way."`
 
 	Storage
 	Tokens

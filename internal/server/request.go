@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,9 +18,11 @@ type requestKey struct{}
 
 // request is what a request brought with it: its id, and the viewer or why there is none.
 type request struct {
-	id     string
-	viewer *auth.Viewer
-	err    error
+	id string
+	// address is where it came from; empty: not known.
+	address string
+	viewer  *auth.Viewer
+	err     error
 }
 
 func requestOf(ctx context.Context) *request {
@@ -38,7 +43,7 @@ const (
 // and the viewer of its token.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		req := &request{id: r.Header.Get(requestIDHeader)}
+		req := &request{id: r.Header.Get(requestIDHeader), address: s.addressOf(r.RemoteAddr, r.Header)}
 		if !sane(req.id) {
 			req.id = uuid.NewString()
 		}
@@ -65,6 +70,30 @@ func named(next http.Handler) http.Handler {
 	})
 }
 
+// addressOf is where a request came from: the peer, or, where that is a proxy that the settings trust,
+// the last of the addresses in X-Forwarded-For that is no such proxy. Whoever is not trusted may have
+// written anything there.
+func (s *Server) addressOf(peer string, header http.Header) string {
+	at, err := netip.ParseAddrPort(peer)
+	if err != nil {
+		return ""
+	}
+	address := at.Addr().Unmap()
+	hops := strings.Split(strings.Join(header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && s.trusts(address); i-- {
+		before, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		address = before.Unmap().WithZone("")
+	}
+	return address.String()
+}
+
+func (s *Server) trusts(address netip.Addr) bool {
+	return slices.ContainsFunc(s.settings.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
 func sane(id string) bool {
 	if id == "" || len(id) > requestIDBytes {
 		return false
@@ -80,8 +109,8 @@ func sane(id string) bool {
 
 // initialise decides about a connection_init (rules V1, V6): the token is in its payload, or
 // in the header of the upgrade. The connection ends when the token does.
-func (s *Server) initialise(ctx context.Context, _ *transport.Conn, payload map[string]any, header http.Header) (context.Context, time.Time, error) {
-	req := &request{id: header.Get(requestIDHeader)}
+func (s *Server) initialise(ctx context.Context, conn *transport.Conn, payload map[string]any, header http.Header) (context.Context, time.Time, error) {
+	req := &request{id: header.Get(requestIDHeader), address: s.addressOf(conn.RemoteAddr().String(), header)}
 	if !sane(req.id) {
 		req.id = uuid.NewString()
 	}

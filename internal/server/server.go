@@ -155,7 +155,7 @@ func (s *Server) operation(ctx context.Context, next graphql.OperationHandler) g
 	started := time.Now()
 	op := graphql.GetOperationContext(ctx)
 	req := requestOf(ctx)
-	ctx = services.WithViewer(ctx, req.viewer, req.id)
+	ctx = services.WithViewer(services.WithAddress(ctx, req.address), req.viewer, req.id)
 	respond := next(ctx)
 	if op.Operation.Operation == ast.Query && selects(op, "eventCursor") {
 		respond = s.inSnapshot(respond)

@@ -97,6 +97,9 @@ func ConnFromContext(ctx context.Context) (conn *Conn, ok bool) {
 	return conn, ok
 }
 
+// RemoteAddr is the network address of who connected: the client, or a proxy before it.
+func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
+
 // Close ends the connection: its operations are cancelled, nothing more is said to them, and the client is sent code and reason. It returns
 // at once, and does nothing where the connection is ending already. A code that may not be sent becomes [CloseInternal].
 func (c *Conn) Close(code uint16, reason string) {
