@@ -240,9 +240,9 @@ const (
 	QuietTime = 10 * time.Second
 	// QuietGarbage is the least that is worth a collection then, in bytes. Source: ADR 0020.
 	QuietGarbage = 8 << 20
-	// Ballast is how many bytes the collector is made to count beside what is in use: a process that
-	// holds little may have as much garbage before it is collected. Source: ADR 0020.
-	Ballast = 32 << 20
+	// Ballast is how many bytes the collector is made to count beside what is in use, while that is no
+	// more: a process that holds little may have as much garbage before it is collected. Source: ADR 0020.
+	Ballast = 16 << 20
 	// BatchRows is the most rows of one statement and of one lane's transaction.
 	BatchRows = 100
 	// Lanes is how many transactions of inbound items a node has under way at most.

@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"clientele/auth"
-	"clientele/limits"
 )
 
 // Server is the product under test.
@@ -202,5 +201,5 @@ func (r *Rig) Metrics(ctx context.Context) (map[string]float64, error) {
 // LiveHeap is how many bytes of the heap were live when the collector last ended, as its next goal
 // tells: with GOGC at 100 that is twice them and the stacks. The ballast is not among them.
 func LiveHeap(figures map[string]float64) float64 {
-	return (figures["go_memstats_next_gc_bytes"]-figures["go_memstats_stack_inuse_bytes"])/2 - limits.Ballast
+	return (figures["go_memstats_next_gc_bytes"]-figures["go_memstats_stack_inuse_bytes"])/2 - figures["clientele_heap_ballast_bytes"]
 }

@@ -53,6 +53,7 @@ type App struct {
 	runner   *jobs.Runner
 	settings config.Server
 	log      *slog.Logger
+	ballast  ballast
 }
 
 // Open opens the database and joins the parts. Close it.
@@ -124,7 +125,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.Server = server.New(server.Options{
 		Settings: set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
-		Sockets: o.Sockets,
+		Sockets: o.Sockets, Ballast: a.ballast.held.Load,
 	})
 	a.runner.Delivered = a.Server.Delivered
 	return a, nil
@@ -165,7 +166,7 @@ func (a *App) Serve(ctx context.Context, l net.Listener, ready func()) error {
 	tidyDone := make(chan struct{})
 	go func() {
 		defer close(tidyDone)
-		tidy(working)
+		tidy(working, &a.ballast)
 	}()
 	if ready != nil {
 		ready()

@@ -24,7 +24,7 @@ type metrics struct {
 	pauses        prometheus.Counter
 }
 
-func newMetrics(r *prometheus.Registry, hub *events.Hub) *metrics {
+func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) *metrics {
 	if r == nil {
 		r = prometheus.NewRegistry()
 	}
@@ -49,6 +49,11 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub) *metrics {
 	})
 	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed, m.deliveries, m.pauses,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if ballast != nil {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "clientele_heap_ballast_bytes", Help: "Bytes that go_memstats counts as heap and nobody uses.",
+		}, func() float64 { return float64(ballast()) }))
+	}
 	gauge := func(name, help string, of func(events.Stats) int64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(of(hub.Stats())) }))
 	}

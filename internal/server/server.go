@@ -48,6 +48,8 @@ type Options struct {
 	Log   *slog.Logger
 	// Registry takes the metrics; nil: a registry of its own.
 	Registry *prometheus.Registry
+	// Ballast is how many bytes of the heap are ballast (ADR 0020); nil: none ever.
+	Ballast func() uint64
 	// Sockets changes how WebSockets are served; tests shorten its times. nil: as it is.
 	Sockets func(*transport.WebSocketOptions)
 }
@@ -71,7 +73,7 @@ const queriesKept = 1_000
 func New(o Options) *Server {
 	s := &Server{
 		services: o.Services, verifier: o.Verifier, ready: o.Ready, log: o.Log, settings: o.Settings,
-		metrics: newMetrics(o.Registry, o.Hub), mux: http.NewServeMux(),
+		metrics: newMetrics(o.Registry, o.Hub, o.Ballast), mux: http.NewServeMux(),
 	}
 	set := o.Settings
 	sockets := transport.WebSocketOptions{
