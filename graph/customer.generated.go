@@ -794,4 +794,21 @@ func unmarshalOCustomerFilter2ᚖclienteleᚋgraphᚐCustomerFilter(ctx context.
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalOCustomerRef2ᚕᚖclienteleᚋgraphᚐCustomerRefᚄ(ctx context.Context, ec *executionContext, v any) ([]*CustomerRef, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*CustomerRef, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = unmarshalNCustomerRef2ᚖclienteleᚋgraphᚐCustomerRef(ctx, ec, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 // endregion ***************************** type.gotpl *****************************

@@ -101,6 +101,32 @@ type AnswerInvitationPayload struct {
 	Advisor *models.Advisor `json:"advisor"`
 }
 
+// Customers to assign.
+type AssignCustomersInput struct {
+	// Whom.
+	Customers *CustomerSelection `json:"customers"`
+	// To whom.
+	To *BindingTarget `json:"to"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What came of it.
+type AssignCustomersPayload struct {
+	// A result per item, in the order given.
+	Results []*CustomerResult `json:"results"`
+	// Whether the idempotency key was used before: these are the first results, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
+}
+
+// Who gets customers, by exactly one of its fields.
+type BindingTarget struct {
+	// This advisor.
+	Advisor *AdvisorRef `json:"advisor,omitempty"`
+	// The members of this group who are ACTIVE and have room; each customer a random one.
+	GroupID *relay.ID `json:"groupId,omitempty"`
+}
+
 // The intention to close.
 type CloseAccountInput struct {
 	// Must be true: closing stops all advisors at once.
@@ -173,6 +199,22 @@ type CustomerRef struct {
 	Openid *models.Ident `json:"openid,omitempty"`
 	// By unionid.
 	Unionid *models.Ident `json:"unionid,omitempty"`
+}
+
+// What came of one customer of a bulk call.
+type CustomerResult struct {
+	// The customer as they are now; null when they are not found.
+	Customer *models.Customer `json:"customer,omitempty"`
+	// Whether the call changed something; false, without an error, when all was so already.
+	IsChanged bool `json:"isChanged"`
+	// Why it failed; null when it did not.
+	Error *models.Error `json:"error,omitempty"`
+}
+
+// Whom a bulk call is for, by exactly one of its fields.
+type CustomerSelection struct {
+	// These, 1 to 500. Who stands twice is DUPLICATE the second time.
+	These []*CustomerRef `json:"these,omitempty"`
 }
 
 // What came of one item.
@@ -297,6 +339,34 @@ type PolicyOverridesInput struct {
 	OutreachSessionSeconds *int `json:"outreachSessionSeconds,omitempty"`
 	// How many messages a confirmed outreach carries, 1 to 100.
 	OutreachMessages *int `json:"outreachMessages,omitempty"`
+}
+
+// Customers to rebind.
+type RebindCustomersInput struct {
+	// Whom.
+	Customers *CustomerSelection `json:"customers"`
+	// To whom.
+	To *BindingTarget `json:"to"`
+	// What goes with them; all of it when absent.
+	Keep *RebindKeepInput `json:"keep,omitempty"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What came of it.
+type RebindCustomersPayload struct {
+	// A result per item, in the order given.
+	Results []*CustomerResult `json:"results"`
+	// Whether the idempotency key was used before: these are the first results, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
+}
+
+// What goes with a customer to a new advisor (rule E6).
+type RebindKeepInput struct {
+	// false clears the customer's nickname.
+	Nickname *bool `json:"nickname,omitempty"`
+	// false hides from the new advisor what was written before. The merchant reads it all the same.
+	History *bool `json:"history,omitempty"`
 }
 
 // What the operator knows of an account.
@@ -555,6 +625,22 @@ type TokenBearerRef struct {
 	Advisor *AdvisorRef `json:"advisor,omitempty"`
 	// The claim `sub` as it stands in the tokens, of any role, 1 to 255 bytes.
 	Subject *string `json:"subject,omitempty"`
+}
+
+// Customers to unbind.
+type UnbindCustomersInput struct {
+	// Whom.
+	Customers *CustomerSelection `json:"customers"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What came of it.
+type UnbindCustomersPayload struct {
+	// A result per item, in the order given.
+	Results []*CustomerResult `json:"results"`
+	// Whether the idempotency key was used before: these are the first results, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
 }
 
 // Settings to change (rule A2); what is absent stays.

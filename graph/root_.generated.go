@@ -66,12 +66,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputAdvisorRef,
 		unmarshalInputAllowanceOverrideInput,
 		unmarshalInputAnswerInvitationInput,
+		unmarshalInputAssignCustomersInput,
+		unmarshalInputBindingTarget,
 		unmarshalInputCloseAccountInput,
 		unmarshalInputConfirmOutreachInput,
 		unmarshalInputCreateAccountInput,
 		unmarshalInputCreateGroupInput,
 		unmarshalInputCustomerFilter,
 		unmarshalInputCustomerRef,
+		unmarshalInputCustomerSelection,
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
 		unmarshalInputIssueAdvisorTokenInput,
@@ -81,6 +84,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputNotifyOnInput,
 		unmarshalInputPaymentInput,
 		unmarshalInputPolicyOverridesInput,
+		unmarshalInputRebindCustomersInput,
+		unmarshalInputRebindKeepInput,
 		unmarshalInputRecordAccountFactsInput,
 		unmarshalInputRecordMassSendInput,
 		unmarshalInputRecordPaymentInput,
@@ -98,6 +103,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputSimulateSendingInput,
 		unmarshalInputSimulateUnfollowInput,
 		unmarshalInputTokenBearerRef,
+		unmarshalInputUnbindCustomersInput,
 		unmarshalInputUpdateAccountSettingsInput,
 		unmarshalInputViolationInput,
 	)
@@ -743,6 +749,119 @@ type IssueAdvisorTokenPayload {
   tokenId: String!
 }
 `, BuiltIn: false},
+	{Name: "../schema/binding.graphql", Input: `extend type Mutation {
+  """
+  Assigns up to 500 customers who have no advisor, to one advisor or spread at random over the free
+  members of a group, with a result per item in the order given (rule E5). One who is there already
+  is a success that changes nothing; for a group, one who is any member's. Errors of items:
+  NOT_FOUND, DUPLICATE, NOT_FOLLOWING, BOUND_TO_ANOTHER_ADVISOR, SELF, ADVISOR_FULL,
+  GROUP_HAS_NO_FREE_ADVISOR. STATE when the advisor is not ACTIVE. The advisor is pushed a
+  ConversationChanged for each, and notified of nothing (rule N2). The source is CONSOLE for ADMIN,
+  API for INTEGRATION.
+  """
+  assignCustomers("Whom, and to whom." input: AssignCustomersInput!): AssignCustomersPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Like ` + "`" + `assignCustomers` + "`" + `, for customers whoever has them now (rules E5, E6). The former advisor loses
+  access at once and is pushed a CustomerLeft. Messages of theirs that still wait to leave are FAILED
+  with NOT_BOUND. What may still be written to the customer, and at whose cost, stays as it is.
+  """
+  rebindCustomers("Whom, and to whom." input: RebindCustomersInput!): RebindCustomersPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Leaves up to 500 customers without an advisor, with a result per item in the order given (rule E5).
+  One who has none is a success that changes nothing; a suspended binding ends too. Errors of items:
+  NOT_FOUND, DUPLICATE. Nickname and conversation stay (rule E6).
+  """
+  unbindCustomers("Whom." input: UnbindCustomersInput!): UnbindCustomersPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"Whom a bulk call is for, by exactly one of its fields."
+input CustomerSelection @oneOf {
+  "These, 1 to 500. Who stands twice is DUPLICATE the second time."
+  these: [CustomerRef!]
+}
+
+"Who gets customers, by exactly one of its fields."
+input BindingTarget @oneOf {
+  "This advisor."
+  advisor: AdvisorRef
+  "The members of this group who are ACTIVE and have room; each customer a random one."
+  groupId: ID
+}
+
+"Customers to assign."
+input AssignCustomersInput {
+  "Whom."
+  customers: CustomerSelection!
+  "To whom."
+  to: BindingTarget!
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
+}
+
+"Customers to rebind."
+input RebindCustomersInput {
+  "Whom."
+  customers: CustomerSelection!
+  "To whom."
+  to: BindingTarget!
+  "What goes with them; all of it when absent."
+  keep: RebindKeepInput
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
+}
+
+"What goes with a customer to a new advisor (rule E6)."
+input RebindKeepInput {
+  "false clears the customer's nickname."
+  nickname: Boolean = true
+  "false hides from the new advisor what was written before. The merchant reads it all the same."
+  history: Boolean = true
+}
+
+"Customers to unbind."
+input UnbindCustomersInput {
+  "Whom."
+  customers: CustomerSelection!
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
+}
+
+"What came of it."
+type AssignCustomersPayload {
+  "A result per item, in the order given."
+  results: [CustomerResult!]!
+  "Whether the idempotency key was used before: these are the first results, and nothing changed."
+  isRepeated: Boolean!
+}
+
+"What came of it."
+type RebindCustomersPayload {
+  "A result per item, in the order given."
+  results: [CustomerResult!]!
+  "Whether the idempotency key was used before: these are the first results, and nothing changed."
+  isRepeated: Boolean!
+}
+
+"What came of it."
+type UnbindCustomersPayload {
+  "A result per item, in the order given."
+  results: [CustomerResult!]!
+  "Whether the idempotency key was used before: these are the first results, and nothing changed."
+  isRepeated: Boolean!
+}
+
+"What came of one customer of a bulk call."
+type CustomerResult {
+  "The customer as they are now; null when they are not found."
+  customer: Customer
+  "Whether the call changed something; false, without an error, when all was so already."
+  isChanged: Boolean!
+  "Why it failed; null when it did not."
+  error: ItemError
+}
+`, BuiltIn: false},
 	{Name: "../schema/conversation.graphql", Input: `extend type Query {
   """
   The viewer's conversations, the latest activity first (rule G9). Select ` + "`" + `eventCursor` + "`" + ` in the
@@ -1038,6 +1157,14 @@ enum ErrorCode {
   CURSOR_EXPIRED
   "Another group of the account has this name."
   NAME_TAKEN
+  "The customer has another advisor; only rebinding takes them away."
+  BOUND_TO_ANOTHER_ADVISOR
+  "The advisor has as many customers as one may have."
+  ADVISOR_FULL
+  "No member of the group is ACTIVE and has room."
+  GROUP_HAS_NO_FREE_ADVISOR
+  "The customer and the advisor are one person."
+  SELF
 }
 
 "Why one item of a batch failed; the other items are not touched by it."
@@ -2133,6 +2260,16 @@ func childFields_AnswerInvitationPayload(ctx context.Context, ec *executionConte
 	return nil, fmt.Errorf("no field named %q was found under type AnswerInvitationPayload", field.Name)
 }
 
+func childFields_AssignCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_AssignCustomersPayload_results(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_AssignCustomersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AssignCustomersPayload", field.Name)
+}
+
 func childFields_CloseAccountPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "account":
@@ -2303,6 +2440,18 @@ func childFields_CustomerEdge(ctx context.Context, ec *executionContext, field g
 		return fieldContext_CustomerEdge_node(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CustomerEdge", field.Name)
+}
+
+func childFields_CustomerResult(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return fieldContext_CustomerResult_customer(ctx, ec, field)
+	case "isChanged":
+		return fieldContext_CustomerResult_isChanged(ctx, ec, field)
+	case "error":
+		return fieldContext_CustomerResult_error(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerResult", field.Name)
 }
 
 func childFields_Group(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2555,6 +2704,16 @@ func childFields_QRCode(ctx context.Context, ec *executionContext, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type QRCode", field.Name)
 }
 
+func childFields_RebindCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_RebindCustomersPayload_results(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_RebindCustomersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RebindCustomersPayload", field.Name)
+}
+
 func childFields_RecordAccountFactsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "account":
@@ -2701,6 +2860,16 @@ func childFields_SimulateUnfollowPayload(ctx context.Context, ec *executionConte
 		return fieldContext_SimulateUnfollowPayload_customer(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SimulateUnfollowPayload", field.Name)
+}
+
+func childFields_UnbindCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_UnbindCustomersPayload_results(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_UnbindCustomersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnbindCustomersPayload", field.Name)
 }
 
 func childFields_UpdateAccountSettingsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

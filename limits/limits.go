@@ -70,6 +70,9 @@ const (
 	CustomerNicknameRunes = 64
 	// NewCustomers is how many customers the list of the newest holds. Source: rule E10.
 	NewCustomers = 200
+	// BindBatch is the most customers that one call assigns, rebinds or unbinds, and one
+	// transaction of a job that does. Source: rule E5.
+	BindBatch = 500
 )
 
 // Conversations and messages.
@@ -237,8 +240,16 @@ const (
 	QuietTime = 10 * time.Second
 	// QuietGarbage is the least that is worth a collection then, in bytes. Source: ADR 0020.
 	QuietGarbage = 8 << 20
-	// BatchRows is the most rows of one statement and of one lane's transaction.
+	// BatchRows is the most rows of one lane's transaction, and of one look of a sweep.
 	BatchRows = 100
+	// StatementRows is the most rows that one statement writes: what a bulk call of BindBatch
+	// changes, two events for each.
+	StatementRows = 1_000
+	// StatementValues is the most values that one statement carries; SQLite takes 32,766, MySQL
+	// 65,535.
+	StatementValues = 30_000
+	// StatementBytes is at how many bytes of texts no more rows join a statement; servers take 16 MiB.
+	StatementBytes = 4 << 20
 	// Lanes is how many transactions of inbound items a node has under way at most.
 	Lanes = 4
 	// LaneBatch is how many items must wait for another transaction to begin beside one that is

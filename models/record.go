@@ -26,6 +26,8 @@ type Idempotency struct {
 	IdemKey   Ident  `gorm:"column:idem_key;primaryKey"`
 	BodyHash  []byte `gorm:"column:body_hash"`
 	ResultID  Key    `gorm:"column:result_id"`
+	// Results is what came of each item of a bulk call: JSON of []ItemResult. Nil for other calls.
+	Results   []byte `gorm:"column:results"`
 	CreatedAt Time   `gorm:"column:created_at;autoCreateTime:false"`
 }
 
@@ -51,6 +53,18 @@ type Audit struct {
 
 // TableName names the table for the mapper.
 func (Audit) TableName() string { return "audit" }
+
+// AuditItem is one item of a batch call that is in the audit log: the whole call is one row of Audit.
+type AuditItem struct {
+	AccountID Key    `gorm:"column:account_id;primaryKey"`
+	AuditID   Key    `gorm:"column:audit_id;primaryKey"`
+	No        int    `gorm:"column:no;primaryKey;autoIncrement:false"` // its place in the call, from 0
+	TargetID  Key    `gorm:"column:target_id"`
+	Outcome   string `gorm:"column:outcome"` // see ItemResult.Outcome
+}
+
+// TableName names the table for the mapper.
+func (AuditItem) TableName() string { return "audit_item" }
 
 // AppLease says that an advisor's app is open on a node (rule N3): a live message subscription
 // renews it; it lapses limits.AppLease after the last renewal.

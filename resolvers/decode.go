@@ -3,6 +3,7 @@ package resolvers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -94,6 +95,66 @@ func advisorRef(in graph.AdvisorRef, field string) (ref services.AdvisorRef, err
 	}
 	return ref, err
 }
+
+// selection decodes whom a bulk call is for.
+func selection(in *graph.CustomerSelection, field string) (sel services.CustomerSelection, err error) {
+	if err := oneOf(field, in.These != nil); err != nil {
+		return sel, err
+	}
+	sel.These = make([]services.CustomerRef, len(in.These))
+	for i, ref := range in.These {
+		if sel.These[i], err = customerRef(*ref, fmt.Sprintf("%s.these.%d", field, i)); err != nil {
+			return sel, err
+		}
+	}
+	return sel, nil
+}
+
+// bind decodes the rest of a call on bindings, makes it, and encodes its results; to is nil where
+// nobody gets the customers.
+func (r *Resolver) bind(ctx context.Context, in services.BindCustomers, customers *graph.CustomerSelection, to *graph.BindingTarget,
+) (_ []*graph.CustomerResult, repeated bool, err error) {
+	if in.Customers, err = selection(customers, "input.customers"); err != nil {
+		return nil, false, err
+	}
+	if to != nil {
+		if err = oneOf("input.to", to.Advisor != nil, to.GroupID != nil); err != nil {
+			return nil, false, err
+		}
+		if to.Advisor != nil {
+			var ref services.AdvisorRef
+			ref, err = advisorRef(*to.Advisor, "input.to.advisor")
+			in.Advisor = &ref
+		} else {
+			in.Group, err = key(*to.GroupID, models.KindGroup, "input.to.groupId")
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	results, repeated, err := r.Services.Bind(ctx, in)
+	if err != nil {
+		return nil, false, err
+	}
+	shown, err := r.customerResults(ctx, results)
+	return shown, repeated, err
+}
+
+// customerResults encodes what came of customers, and reads what they will show.
+func (r *Resolver) customerResults(ctx context.Context, results []services.CustomerResult) ([]*graph.CustomerResult, error) {
+	all := make([]*graph.CustomerResult, len(results))
+	var customers []*models.Customer
+	for i, res := range results {
+		all[i] = &graph.CustomerResult{Customer: res.Customer, IsChanged: res.Changed, Error: models.AsItemError(res.Err)}
+		if res.Customer != nil {
+			customers = append(customers, res.Customer)
+		}
+	}
+	return all, r.ofCustomers(ctx, customers)
+}
+
+// unlessFalse is a switch that is on when absent.
+func unlessFalse(p *bool) bool { return p == nil || *p }
 
 // policyOverrides decodes an account's own numbers; null: none.
 func policyOverrides(in *graph.PolicyOverridesInput) *models.PolicyOverrides {

@@ -77,6 +77,10 @@ var (
 	maySimulatePayment = Permission{Field: "simulatePayment", Roles: staff}
 	maySimulateSending = Permission{Field: "simulateSending", Roles: staff}
 
+	mayAssign = Permission{Field: "assignCustomers", Roles: staff, Open: true}
+	mayRebind = Permission{Field: "rebindCustomers", Roles: staff, Open: true}
+	mayUnbind = Permission{Field: "unbindCustomers", Roles: staff, Open: true}
+
 	mayRevokeIssuedBefore = Permission{Field: "revokeTokensIssuedBefore", Roles: staff}
 )
 
@@ -87,7 +91,7 @@ func Permissions() []Permission {
 		mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
-		mayCreateGroup, mayAddToGroup,
+		mayCreateGroup, mayAddToGroup, mayAssign, mayRebind, mayUnbind,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,
 	}

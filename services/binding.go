@@ -1,0 +1,182 @@
+package services
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"clientele/auth"
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// BindCustomers is a bulk call that assigns, rebinds or unbinds customers (rule E5).
+type BindCustomers struct {
+	Operation models.BindingOperation
+	Customers CustomerSelection
+	// Advisor is who gets them; nil: the free members of Group do, each customer a random one. Neither
+	// for OperationUnbind.
+	Advisor *AdvisorRef
+	Group   models.Key
+	// Keep is what goes with them; for OperationRebind alone.
+	Keep           models.BindingKeep
+	IdempotencyKey string
+}
+
+// CustomerSelection says whom a bulk call is for.
+type CustomerSelection struct {
+	// These are 1 to limits.BindBatch customers.
+	These []CustomerRef
+}
+
+// CustomerResult is what came of one customer of a bulk call.
+type CustomerResult struct {
+	// Customer is as they are after the call; nil when unknown.
+	Customer *models.Customer
+	// Changed: the call changed something; without it, and without an error, all was so already.
+	Changed bool
+	Err     error
+}
+
+// Bind assigns, rebinds or unbinds customers in one transaction, with a result per item in the order
+// given (rules E5, E6). repeated says that the idempotency key was used before with the same call:
+// the results are the first ones, and nothing changes. Errors of items: NOT_FOUND, DUPLICATE, and
+// those of models.BindTarget.Bind. Errors of the call: INVALID, LIMIT_EXCEEDED, NOT_FOUND or STATE
+// of whom they are to go to, IDEMPOTENCY_CONFLICT. The number of statements does not depend on the
+// number of customers.
+func (s *Services) Bind(ctx context.Context, in BindCustomers) (results []CustomerResult, repeated bool, err error) {
+	c, err := s.begin(ctx, bindingPermission(in.Operation))
+	if err != nil {
+		return nil, false, err
+	}
+	if err := in.Customers.check(); err != nil {
+		return nil, false, err
+	}
+	once, err := onceOf(c, in.IdempotencyKey, bindingPermission(in.Operation).Field, in)
+	if err != nil {
+		return nil, false, err
+	}
+	r := s.store.View(ctx)
+	order, err := s.bindingOrder(r, c, in)
+	if err != nil {
+		return nil, false, err
+	}
+	found, err := s.customerRefs(r, c, in.Customers.These)
+	if err != nil {
+		return nil, false, err
+	}
+	var b *bindBatch
+	items, repeated, err := s.bulk(ctx, c, once, func(tx *store.Tx, again func() (bool, error)) ([]models.ItemResult, error) {
+		b = &bindBatch{tx: tx, order: order, by: c.by()}
+		if err := b.lock(keysOf(found)); err != nil {
+			return nil, err
+		}
+		if repeated, err := again(); repeated || err != nil {
+			return nil, err
+		}
+		items := make([]models.ItemResult, len(found))
+		for i, row := range found {
+			items[i] = b.item(row)
+			if e := items[i].Err; e != nil {
+				e.Field = fmt.Sprintf("input.customers.these.%d", i)
+			}
+		}
+		if err := b.save(); err != nil {
+			return nil, err
+		}
+		return items, tx.Audit(b.change(items))
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	var rows map[models.Key]*models.Customer
+	if repeated {
+		if rows, err = s.CustomersByKeys(ctx, targetsOf(items)); err != nil {
+			return nil, false, err
+		}
+	} else {
+		rows = b.customers
+	}
+	results = make([]CustomerResult, len(items))
+	for i, item := range items {
+		results[i] = CustomerResult{Customer: rows[item.Target], Changed: item.Changed}
+		if item.Err != nil {
+			results[i].Err = item.Err
+		}
+	}
+	return results, repeated, nil
+}
+
+func bindingPermission(op models.BindingOperation) Permission {
+	switch op {
+	case models.OperationRebind:
+		return mayRebind
+	case models.OperationUnbind:
+		return mayUnbind
+	case models.OperationAssign:
+	}
+	return mayAssign
+}
+
+func (n CustomerSelection) check() error {
+	const field = "input.customers.these"
+	if len(n.These) == 0 {
+		return models.Invalid(field, "is empty")
+	}
+	if len(n.These) > limits.BindBatch {
+		return models.TooMany(field, limits.BindBatch, "at most %d in a call", limits.BindBatch)
+	}
+	return nil
+}
+
+// bindingOrder is what is asked for, with keys for names. Who the customers go to is looked at again
+// under the locks.
+func (s *Services) bindingOrder(r *store.Reader, c *Scope, in BindCustomers) (models.BindingOrder, error) {
+	order := models.BindingOrder{Operation: in.Operation, Group: in.Group, Source: models.SourceConsole}
+	if c.Viewer.Role == auth.RoleIntegration {
+		order.Source = models.SourceAPI
+	}
+	if in.Operation == models.OperationUnbind {
+		return order, nil
+	}
+	if in.Operation == models.OperationRebind {
+		order.Keep = in.Keep
+	}
+	if in.Advisor == nil {
+		groups, err := r.Groups(c.Account.Key, []models.Key{in.Group})
+		if err == nil && len(groups) == 0 {
+			err = models.NotFound("group", "input.to.groupId")
+		}
+		return order, err
+	}
+	a, err := s.advisorRef(r, c.Account.Key, *in.Advisor, "input.to.advisor")
+	if err != nil {
+		return order, err
+	}
+	order.Advisor = a.Key
+	return order, nil
+}
+
+// keysOf is the keys of those customers that were found.
+func keysOf(found []*models.Customer) []models.Key {
+	keys := make([]models.Key, 0, len(found))
+	for _, row := range found {
+		if row != nil {
+			keys = append(keys, row.Key)
+		}
+	}
+	return keys
+}
+
+// targetsOf is the keys that items name.
+func targetsOf(items []models.ItemResult) []models.Key {
+	keys := make([]models.Key, 0, len(items))
+	for _, item := range items {
+		if !item.Target.IsZero() {
+			keys = append(keys, item.Target)
+		}
+	}
+	slices.SortFunc(keys, func(a, b models.Key) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(keys)
+}
