@@ -3,6 +3,7 @@
 package graph
 
 import (
+	"clientele/internal/relay"
 	"clientele/models"
 	"context"
 	"errors"
@@ -13,6 +14,12 @@ import (
 )
 
 // region    ************************** generated!.gotpl **************************
+
+type BindingResolver interface {
+	Customer(ctx context.Context, obj *models.Binding) (*models.Customer, error)
+	Advisor(ctx context.Context, obj *models.Binding) (*models.Advisor, error)
+	FormerAdvisor(ctx context.Context, obj *models.Binding) (*models.Advisor, error)
+}
 
 // endregion ************************** generated!.gotpl **************************
 
@@ -75,6 +82,345 @@ func _AssignCustomersPayload_isRepeated(ctx context.Context, ec *executionContex
 }
 func fieldContext_AssignCustomersPayload_isRepeated(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AssignCustomersPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _Binding_change(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Binding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Binding_change(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Change, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.BindingChange) graphql.Marshaler {
+			return marshalNBindingChange2clienteleᚋmodelsᚐBindingChange(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Binding_change(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Binding", field, false, false, errors.New("field of type BindingChange does not have child fields"))
+}
+
+func _Binding_customer(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Binding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Binding_customer(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Binding().Customer(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Customer) graphql.Marshaler {
+			return marshalOCustomer2ᚖclienteleᚋmodelsᚐCustomer(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Binding_customer(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Binding",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Customer(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _Binding_advisor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Binding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Binding_advisor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Binding().Advisor(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Advisor) graphql.Marshaler {
+			return marshalOAdvisor2ᚖclienteleᚋmodelsᚐAdvisor(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Binding_advisor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Binding",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Advisor(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _Binding_formerAdvisor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Binding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Binding_formerAdvisor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Binding().FormerAdvisor(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Advisor) graphql.Marshaler {
+			return marshalOAdvisor2ᚖclienteleᚋmodelsᚐAdvisor(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Binding_formerAdvisor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Binding",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Advisor(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _Binding_source(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Binding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Binding_source(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.BindingSource) graphql.Marshaler {
+			return marshalNBindingSource2clienteleᚋmodelsᚐBindingSource(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Binding_source(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Binding", field, false, false, errors.New("field of type BindingSource does not have child fields"))
+}
+
+func _Binding_madeBy(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Binding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Binding_madeBy(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MadeBy(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Binding_madeBy(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Binding", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Binding_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Binding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Binding_at(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.Time) graphql.Marshaler {
+			return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Binding_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Binding", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func _BindingConnection_edges(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.BindingConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_BindingConnection_edges(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.BindingEdge) graphql.Marshaler {
+			return marshalNBindingEdge2ᚕclienteleᚋmodelsᚐBindingEdgeᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_BindingConnection_edges(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BindingConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_BindingEdge(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _BindingConnection_nodes(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.BindingConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_BindingConnection_nodes(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Binding) graphql.Marshaler {
+			return marshalNBinding2ᚕᚖclienteleᚋmodelsᚐBindingᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_BindingConnection_nodes(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BindingConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Binding(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _BindingConnection_pageInfo(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.BindingConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_BindingConnection_pageInfo(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.PageInfo) graphql.Marshaler {
+			return marshalNPageInfo2ᚖclienteleᚋinternalᚋrelayᚐPageInfo(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_BindingConnection_pageInfo(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BindingConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_PageInfo(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _BindingEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.BindingEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_BindingEdge_cursor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return marshalNString2string(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_BindingEdge_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BindingEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _BindingEdge_node(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.BindingEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_BindingEdge_node(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Binding) graphql.Marshaler {
+			return marshalNBinding2ᚖclienteleᚋmodelsᚐBinding(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_BindingEdge_node(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BindingEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Binding(ctx, ec, field)
+		},
+	}
+	return fc, nil
 }
 
 func _CustomerResult_customer(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *CustomerResult) (ret graphql.Marshaler) {
@@ -322,6 +668,43 @@ func unmarshalInputAssignCustomersInput(ctx context.Context, ec *executionContex
 	return it, nil
 }
 
+func unmarshalInputBindingFilter(ctx context.Context, ec *executionContext, obj any) (BindingFilter, error) {
+	var it BindingFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"customer", "advisor"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "customer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
+			data, err := unmarshalOCustomerRef2ᚖclienteleᚋgraphᚐCustomerRef(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customer = data
+		case "advisor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("advisor"))
+			data, err := unmarshalOAdvisorRef2ᚖclienteleᚋgraphᚐAdvisorRef(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Advisor = data
+		}
+	}
+	return it, nil
+}
+
 func unmarshalInputBindingTarget(ctx context.Context, ec *executionContext, obj any) (BindingTarget, error) {
 	var it BindingTarget
 	if obj == nil {
@@ -560,6 +943,129 @@ func _AssignCustomersPayload(ctx context.Context, ec *executionContext, sel ast.
 	return out
 }
 
+var bindingImplementors = []string{"Binding"}
+
+func _Binding(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.Binding) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, bindingImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Binding")
+		case "change":
+			out.Values[i] = _Binding_change(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "customer":
+			out.Values[i] = _Binding_customer(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "advisor":
+			out.Values[i] = _Binding_advisor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "formerAdvisor":
+			out.Values[i] = _Binding_formerAdvisor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "source":
+			out.Values[i] = _Binding_source(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "madeBy":
+			out.Values[i] = _Binding_madeBy(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = _Binding_at(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var bindingConnectionImplementors = []string{"BindingConnection"}
+
+func _BindingConnection(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.BindingConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, bindingConnectionImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BindingConnection")
+		case "edges":
+			out.Values[i] = _BindingConnection_edges(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nodes":
+			out.Values[i] = _BindingConnection_nodes(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = _BindingConnection_pageInfo(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var bindingEdgeImplementors = []string{"BindingEdge"}
+
+func _BindingEdge(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.BindingEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, bindingEdgeImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BindingEdge")
+		case "cursor":
+			out.Values[i] = _BindingEdge_cursor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = _BindingEdge_node(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 var customerResultImplementors = []string{"CustomerResult"}
 
 func _CustomerResult(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *CustomerResult) graphql.Marshaler {
@@ -667,6 +1173,69 @@ func unmarshalNAssignCustomersInput2clienteleᚋgraphᚐAssignCustomersInput(ctx
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func marshalNBinding2ᚕᚖclienteleᚋmodelsᚐBindingᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*models.Binding) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNBinding2ᚖclienteleᚋmodelsᚐBinding(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func marshalNBinding2ᚖclienteleᚋmodelsᚐBinding(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Binding) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _Binding(ctx, ec, sel, v)
+}
+
+func unmarshalNBindingChange2clienteleᚋmodelsᚐBindingChange(ctx context.Context, ec *executionContext, v any) (models.BindingChange, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.BindingChange(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalNBindingChange2clienteleᚋmodelsᚐBindingChange(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.BindingChange) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func marshalNBindingEdge2clienteleᚋmodelsᚐBindingEdge(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.BindingEdge) graphql.Marshaler {
+	return _BindingEdge(ctx, ec, sel, &v)
+}
+
+func marshalNBindingEdge2ᚕclienteleᚋmodelsᚐBindingEdgeᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []models.BindingEdge) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNBindingEdge2clienteleᚋmodelsᚐBindingEdge(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func unmarshalNBindingTarget2ᚖclienteleᚋgraphᚐBindingTarget(ctx context.Context, ec *executionContext, v any) (*BindingTarget, error) {
 	res, err := unmarshalInputBindingTarget(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
@@ -718,6 +1287,21 @@ func marshalOAssignCustomersPayload2ᚖclienteleᚋgraphᚐAssignCustomersPayloa
 		return graphql.Null
 	}
 	return _AssignCustomersPayload(ctx, ec, sel, v)
+}
+
+func marshalOBindingConnection2ᚖclienteleᚋmodelsᚐBindingConnection(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.BindingConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _BindingConnection(ctx, ec, sel, v)
+}
+
+func unmarshalOBindingFilter2ᚖclienteleᚋgraphᚐBindingFilter(ctx context.Context, ec *executionContext, v any) (*BindingFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := unmarshalInputBindingFilter(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func marshalORebindCustomersPayload2ᚖclienteleᚋgraphᚐRebindCustomersPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *RebindCustomersPayload) graphql.Marshaler {

@@ -119,6 +119,14 @@ type AssignCustomersPayload struct {
 	IsRepeated bool `json:"isRepeated"`
 }
 
+// Which changes of bindings.
+type BindingFilter struct {
+	// Only of this customer. An ANALYST names them by id.
+	Customer *CustomerRef `json:"customer,omitempty"`
+	// Only those by which this advisor got or lost a customer.
+	Advisor *AdvisorRef `json:"advisor,omitempty"`
+}
+
 // Who gets customers, by exactly one of its fields.
 type BindingTarget struct {
 	// This advisor.

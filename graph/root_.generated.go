@@ -23,6 +23,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Account() AccountResolver
 	Advisor() AdvisorResolver
+	Binding() BindingResolver
 	Contactability() ContactabilityResolver
 	Conversation() ConversationResolver
 	Customer() CustomerResolver
@@ -67,6 +68,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputAllowanceOverrideInput,
 		unmarshalInputAnswerInvitationInput,
 		unmarshalInputAssignCustomersInput,
+		unmarshalInputBindingFilter,
 		unmarshalInputBindingTarget,
 		unmarshalInputCloseAccountInput,
 		unmarshalInputConfirmOutreachInput,
@@ -749,7 +751,33 @@ type IssueAdvisorTokenPayload {
   tokenId: String!
 }
 `, BuiltIn: false},
-	{Name: "../schema/binding.graphql", Input: `extend type Mutation {
+	{Name: "../schema/binding.graphql", Input: `extend type Query {
+  """
+  The history of bindings of the account, latest first (rule E2): every bind, rebind, unbind,
+  suspension and restoration.
+  """
+  bindings(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+    "Which ones."
+    filter: BindingFilter
+  ): BindingConnection @allow(roles: [ADMIN, INTEGRATION, ANALYST])
+
+  """
+  The customers most recently bound to an advisor, latest first, with their source (rule E10): up to
+  200. An ADVISOR's own; others name the advisor.
+  """
+  newCustomers(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "Whose. INVALID when absent, but for an ADVISOR; NOT_FOUND for an ADVISOR who names another."
+    advisor: AdvisorRef
+  ): [Customer!] @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
+}
+
+extend type Mutation {
   """
   Assigns up to 500 customers who have no advisor, to one advisor or spread at random over the free
   members of a group, with a result per item in the order given (rule E5). One who is there already
@@ -860,6 +888,64 @@ type CustomerResult {
   isChanged: Boolean!
   "Why it failed; null when it did not."
   error: ItemError
+}
+
+"One change of the binding of one customer (绑定关系)."
+type Binding {
+  "What happened."
+  change: BindingChange!
+  "The customer."
+  customer: Customer
+  "Who has the customer by it; of UNBOUND and SUSPENDED, who had them."
+  advisor: Advisor
+  "Of REBOUND: who had the customer before. null otherwise."
+  formerAdvisor: Advisor
+  "How it was made; of SUSPENDED and RESTORED, how the binding was."
+  source: BindingSource!
+  "Role and subject of the token it was made with, e.g. ` + "`" + `ADMIN:console` + "`" + `; null when a customer's action or the product made it."
+  madeBy: String
+  "When."
+  at: DateTime!
+}
+
+"What happened to a binding (rule E2)."
+enum BindingChange {
+  "A customer without an advisor was bound."
+  BOUND
+  "A customer went from one advisor to another."
+  REBOUND
+  "A customer was left without an advisor."
+  UNBOUND
+  "The customer stopped following: the binding is kept and not counted (rule E12)."
+  SUSPENDED
+  "The customer came back to the advisor they had."
+  RESTORED
+}
+
+"Which changes of bindings."
+input BindingFilter {
+  "Only of this customer. An ANALYST names them by id."
+  customer: CustomerRef
+  "Only those by which this advisor got or lost a customer."
+  advisor: AdvisorRef
+}
+
+"One page of changes of bindings."
+type BindingConnection {
+  "The items with their cursors."
+  edges: [BindingEdge!]!
+  "The items alone."
+  nodes: [Binding!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One change of a page."
+type BindingEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: Binding!
 }
 `, BuiltIn: false},
 	{Name: "../schema/conversation.graphql", Input: `extend type Query {
@@ -2268,6 +2354,48 @@ func childFields_AssignCustomersPayload(ctx context.Context, ec *executionContex
 		return fieldContext_AssignCustomersPayload_isRepeated(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AssignCustomersPayload", field.Name)
+}
+
+func childFields_Binding(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "change":
+		return fieldContext_Binding_change(ctx, ec, field)
+	case "customer":
+		return fieldContext_Binding_customer(ctx, ec, field)
+	case "advisor":
+		return fieldContext_Binding_advisor(ctx, ec, field)
+	case "formerAdvisor":
+		return fieldContext_Binding_formerAdvisor(ctx, ec, field)
+	case "source":
+		return fieldContext_Binding_source(ctx, ec, field)
+	case "madeBy":
+		return fieldContext_Binding_madeBy(ctx, ec, field)
+	case "at":
+		return fieldContext_Binding_at(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Binding", field.Name)
+}
+
+func childFields_BindingConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_BindingConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_BindingConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_BindingConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BindingConnection", field.Name)
+}
+
+func childFields_BindingEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_BindingEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_BindingEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BindingEdge", field.Name)
 }
 
 func childFields_CloseAccountPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -6,6 +6,7 @@ import "clientele/internal/relay"
 type (
 	AdvisorConnection      = relay.Connection[*Advisor, AdvisorEdge]
 	GroupConnection        = relay.Connection[*Group, GroupEdge]
+	BindingConnection      = relay.Connection[*Binding, BindingEdge]
 	CustomerConnection     = relay.Connection[*Customer, CustomerEdge]
 	ConversationConnection = relay.Connection[*Conversation, ConversationEdge]
 	MessageConnection      = relay.Connection[*Message, MessageEdge]
@@ -22,6 +23,10 @@ type (
 	GroupEdge struct {
 		Cursor string
 		Node   *Group
+	}
+	BindingEdge struct {
+		Cursor string
+		Node   *Binding
 	}
 	CustomerEdge struct {
 		Cursor string

@@ -120,5 +120,8 @@ type Binding struct {
 // TableName names the table for the mapper.
 func (Binding) TableName() string { return "binding" }
 
+// MadeBy is the role and subject of who made the change; nil when a customer's action did.
+func (b *Binding) MadeBy() *string { return optional(b.By) }
+
 // ShownNickname is the nickname; nil until one is set.
 func (c *Customer) ShownNickname() *string { return optional(c.Nickname) }

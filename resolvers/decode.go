@@ -96,6 +96,28 @@ func advisorRef(in graph.AdvisorRef, field string) (ref services.AdvisorRef, err
 	return ref, err
 }
 
+// bindingFilter decodes which changes of bindings are asked for; null: all.
+func bindingFilter(in *graph.BindingFilter) (f services.BindingFilter, err error) {
+	if in == nil {
+		return f, nil
+	}
+	if in.Customer != nil {
+		ref, err := customerRef(*in.Customer, "filter.customer")
+		if err != nil {
+			return f, err
+		}
+		f.Customer = &ref
+	}
+	if in.Advisor != nil {
+		ref, err := advisorRef(*in.Advisor, "filter.advisor")
+		if err != nil {
+			return f, err
+		}
+		f.Advisor = &ref
+	}
+	return f, nil
+}
+
 // selection decodes whom a bulk call is for.
 func selection(in *graph.CustomerSelection, field string) (sel services.CustomerSelection, err error) {
 	if err := oneOf(field, in.These != nil); err != nil {

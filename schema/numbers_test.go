@@ -81,6 +81,8 @@ var said = map[string][]int{
 	"RecordPaymentInput.payments":                     {limits.PaymentBatch},
 	"Mutation.assignCustomers":                        {limits.BindBatch},
 	"Mutation.unbindCustomers":                        {limits.BindBatch},
+	"Query.newCustomers":                              {limits.NewCustomers},
+	"Query.newCustomers(first)":                       {limits.NewCustomers, limits.PageDefault},
 	"CustomerSelection.these":                         {limits.BindBatch},
 	"AssignCustomersInput.idempotencyKey":             {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
 	"RebindCustomersInput.idempotencyKey":             {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"clientele/auth"
+	"clientele/internal/relay"
 	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
@@ -106,6 +107,70 @@ func (s *Services) Bind(ctx context.Context, in BindCustomers) (results []Custom
 		}
 	}
 	return results, repeated, nil
+}
+
+// BindingFilter says which changes of bindings a page holds; nil fields say nothing.
+type BindingFilter struct {
+	Customer *CustomerRef
+	Advisor  *AdvisorRef
+}
+
+// BindingPage reads a page of the history of bindings, latest first (rule E2).
+func (s *Services) BindingPage(ctx context.Context, f BindingFilter, p relay.Page) ([]*models.Binding, error) {
+	c, err := s.begin(ctx, mayBindings)
+	if err != nil {
+		return nil, err
+	}
+	r := s.store.View(ctx)
+	var q store.BindingFilter
+	if f.Customer != nil {
+		customer, err := s.customerRef(r, c, *f.Customer, "filter.customer")
+		if err != nil {
+			return nil, err
+		}
+		q.Customer = customer.Key
+	}
+	if f.Advisor != nil {
+		a, err := s.advisorRef(r, c.Account.Key, *f.Advisor, "filter.advisor")
+		if err != nil {
+			return nil, err
+		}
+		q.Advisor = a.Key
+	}
+	return r.BindingPage(c.Account.Key, q, p)
+}
+
+// NewCustomers reads the customers most recently bound to an advisor, at most limits.NewCustomers
+// (rule E10); ref is nil for the viewer's own.
+func (s *Services) NewCustomers(ctx context.Context, ref *AdvisorRef, first int) ([]*models.Customer, error) {
+	c, err := s.begin(ctx, mayNewCustomers)
+	if err != nil {
+		return nil, err
+	}
+	r := s.store.View(ctx)
+	q := store.CustomerFilter{Advisor: c.owner()}
+	switch {
+	case ref != nil:
+		a, err := s.advisorRef(r, c.Account.Key, *ref, "advisor")
+		if err != nil {
+			return nil, err
+		}
+		if c.Advisor != nil && c.Advisor.Key != a.Key {
+			return nil, models.NotFound("advisor", "advisor")
+		}
+		q.Advisor = a.Key
+	case c.Advisor == nil:
+		return nil, models.Invalid("advisor", "names nobody")
+	}
+	rows, err := r.CustomerPage(c.Account.Key, q, relay.Page{First: min(first, limits.NewCustomers)})
+	if err != nil {
+		return nil, err
+	}
+	rows = rows[:min(len(rows), first)]
+	for i := range rows {
+		rows[i] = c.shown(rows[i])
+	}
+	return rows, nil
 }
 
 func bindingPermission(op models.BindingOperation) Permission {

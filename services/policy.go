@@ -77,6 +77,9 @@ var (
 	maySimulatePayment = Permission{Field: "simulatePayment", Roles: staff}
 	maySimulateSending = Permission{Field: "simulateSending", Roles: staff}
 
+	mayBindings     = Permission{Field: "bindings", Roles: readers}
+	mayNewCustomers = Permission{Field: "newCustomers", Roles: tenants, Serving: true}
+
 	mayAssign = Permission{Field: "assignCustomers", Roles: staff, Open: true}
 	mayRebind = Permission{Field: "rebindCustomers", Roles: staff, Open: true}
 	mayUnbind = Permission{Field: "unbindCustomers", Roles: staff, Open: true}
@@ -91,7 +94,7 @@ func Permissions() []Permission {
 		mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
-		mayCreateGroup, mayAddToGroup, mayAssign, mayRebind, mayUnbind,
+		mayCreateGroup, mayAddToGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,
 	}

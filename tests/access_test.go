@@ -30,6 +30,8 @@ var access = []struct{ field, roles, document string }{
 	{"Query.groups", "AIN", `{ groups { nodes { id } } }`},
 	{"Query.customers", "AINS", `{ customers { nodes { id } } }`},
 	{"Query.customer", "AINS", `{ customer(by: {id: "Y3UAAAAAAAAAAAAAAAAAAAAB"}) { id } }`},
+	{"Query.bindings", "AIN", `{ bindings { nodes { change } } }`},
+	{"Query.newCustomers", "AINS", `{ newCustomers { id } }`},
 	{"Query.inbox", "S", `{ inbox { nodes { id } } }`},
 	{"Query.conversation", "AIS", `{ conversation(customer: {openid: "nobody"}) { id } }`},
 	{"Query.contactability", "S", `{ contactability(customer: {openid: "nobody"}) { answer } }`},
