@@ -42,10 +42,10 @@ func _AssignCustomersPayload_results(ctx context.Context, ec *executionContext, 
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*CustomerResult) graphql.Marshaler {
-			return marshalNCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx, ec, selections, v)
+			return marshalOCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx, ec, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func fieldContext_AssignCustomersPayload_results(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -56,6 +56,38 @@ func fieldContext_AssignCustomersPayload_results(_ context.Context, ec *executio
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return childFields_CustomerResult(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _AssignCustomersPayload_job(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *AssignCustomersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_AssignCustomersPayload_job(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Job, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Job) graphql.Marshaler {
+			return marshalOJob2ᚖclienteleᚋmodelsᚐJob(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_AssignCustomersPayload_job(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AssignCustomersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Job(ctx, ec, field)
 		},
 	}
 	return fc, nil
@@ -523,10 +555,10 @@ func _RebindCustomersPayload_results(ctx context.Context, ec *executionContext, 
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*CustomerResult) graphql.Marshaler {
-			return marshalNCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx, ec, selections, v)
+			return marshalOCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx, ec, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func fieldContext_RebindCustomersPayload_results(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -537,6 +569,38 @@ func fieldContext_RebindCustomersPayload_results(_ context.Context, ec *executio
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return childFields_CustomerResult(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _RebindCustomersPayload_job(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RebindCustomersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_RebindCustomersPayload_job(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Job, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Job) graphql.Marshaler {
+			return marshalOJob2ᚖclienteleᚋmodelsᚐJob(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_RebindCustomersPayload_job(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RebindCustomersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Job(ctx, ec, field)
 		},
 	}
 	return fc, nil
@@ -578,10 +642,10 @@ func _UnbindCustomersPayload_results(ctx context.Context, ec *executionContext, 
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*CustomerResult) graphql.Marshaler {
-			return marshalNCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx, ec, selections, v)
+			return marshalOCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx, ec, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func fieldContext_UnbindCustomersPayload_results(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -592,6 +656,38 @@ func fieldContext_UnbindCustomersPayload_results(_ context.Context, ec *executio
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return childFields_CustomerResult(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _UnbindCustomersPayload_job(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *UnbindCustomersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_UnbindCustomersPayload_job(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Job, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Job) graphql.Marshaler {
+			return marshalOJob2ᚖclienteleᚋmodelsᚐJob(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_UnbindCustomersPayload_job(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UnbindCustomersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Job(ctx, ec, field)
 		},
 	}
 	return fc, nil
@@ -753,7 +849,7 @@ func unmarshalInputCustomerSelection(ctx context.Context, ec *executionContext, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"these"}
+	fieldsInOrder := [...]string{"these", "matching"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -767,6 +863,13 @@ func unmarshalInputCustomerSelection(ctx context.Context, ec *executionContext, 
 				return it, err
 			}
 			it.These = data
+		case "matching":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("matching"))
+			data, err := unmarshalOCustomerFilter2ᚖclienteleᚋgraphᚐCustomerFilter(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Matching = data
 		}
 	}
 	return it, nil
@@ -924,7 +1027,12 @@ func _AssignCustomersPayload(ctx context.Context, ec *executionContext, sel ast.
 			out.Values[i] = graphql.MarshalString("AssignCustomersPayload")
 		case "results":
 			out.Values[i] = _AssignCustomersPayload_results(ctx, ec, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "job":
+			out.Values[i] = _AssignCustomersPayload_job(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "isRepeated":
@@ -1114,7 +1222,12 @@ func _RebindCustomersPayload(ctx context.Context, ec *executionContext, sel ast.
 			out.Values[i] = graphql.MarshalString("RebindCustomersPayload")
 		case "results":
 			out.Values[i] = _RebindCustomersPayload_results(ctx, ec, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "job":
+			out.Values[i] = _RebindCustomersPayload_job(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "isRepeated":
@@ -1145,7 +1258,12 @@ func _UnbindCustomersPayload(ctx context.Context, ec *executionContext, sel ast.
 			out.Values[i] = graphql.MarshalString("UnbindCustomersPayload")
 		case "results":
 			out.Values[i] = _UnbindCustomersPayload_results(ctx, ec, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "job":
+			out.Values[i] = _UnbindCustomersPayload_job(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "isRepeated":
@@ -1241,22 +1359,6 @@ func unmarshalNBindingTarget2ᚖclienteleᚋgraphᚐBindingTarget(ctx context.Co
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func marshalNCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*CustomerResult) graphql.Marshaler {
-	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return marshalNCustomerResult2ᚖclienteleᚋgraphᚐCustomerResult(ctx, ec, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
 func marshalNCustomerResult2ᚖclienteleᚋgraphᚐCustomerResult(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *CustomerResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -1302,6 +1404,25 @@ func unmarshalOBindingFilter2ᚖclienteleᚋgraphᚐBindingFilter(ctx context.Co
 	}
 	res, err := unmarshalInputBindingFilter(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*CustomerResult) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNCustomerResult2ᚖclienteleᚋgraphᚐCustomerResult(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func marshalORebindCustomersPayload2ᚖclienteleᚋgraphᚐRebindCustomersPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *RebindCustomersPayload) graphql.Marshaler {

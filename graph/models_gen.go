@@ -113,9 +113,11 @@ type AssignCustomersInput struct {
 
 // What came of it.
 type AssignCustomersPayload struct {
-	// A result per item, in the order given.
-	Results []*CustomerResult `json:"results"`
-	// Whether the idempotency key was used before: these are the first results, and nothing changed.
+	// A result per item, in the order given; null when a job does the work.
+	Results []*CustomerResult `json:"results,omitempty"`
+	// The job that does it for all that match a filter; null for customers that were named.
+	Job *models.Job `json:"job,omitempty"`
+	// Whether the idempotency key was used before: this is the first result, and nothing changed.
 	IsRepeated bool `json:"isRepeated"`
 }
 
@@ -133,6 +135,18 @@ type BindingTarget struct {
 	Advisor *AdvisorRef `json:"advisor,omitempty"`
 	// The members of this group who are ACTIVE and have room; each customer a random one.
 	GroupID *relay.ID `json:"groupId,omitempty"`
+}
+
+// A job to end.
+type CancelJobInput struct {
+	// Which.
+	JobID relay.ID `json:"jobId"`
+}
+
+// The job as it ended.
+type CancelJobPayload struct {
+	// The job.
+	Job *models.Job `json:"job"`
 }
 
 // The intention to close.
@@ -223,6 +237,9 @@ type CustomerResult struct {
 type CustomerSelection struct {
 	// These, 1 to 500. Who stands twice is DUPLICATE the second time.
 	These []*CustomerRef `json:"these,omitempty"`
+	// All that match this filter, by a job: those who match when it is asked for, and still when their turn
+	// comes. A filter that says nothing matches every customer of the account.
+	Matching *CustomerFilter `json:"matching,omitempty"`
 }
 
 // What came of one item.
@@ -279,6 +296,14 @@ type IssueAdvisorTokenPayload struct {
 	ExpiresAt models.Time `json:"expiresAt"`
 	// Its claim `jti`, by which `revokeToken` ends it before.
 	TokenID string `json:"tokenId"`
+}
+
+// Which jobs.
+type JobFilter struct {
+	// Only in this state.
+	State *models.JobState `json:"state,omitempty"`
+	// Only of this kind.
+	Kind *models.JobKind `json:"kind,omitempty"`
 }
 
 // What was read.
@@ -363,9 +388,11 @@ type RebindCustomersInput struct {
 
 // What came of it.
 type RebindCustomersPayload struct {
-	// A result per item, in the order given.
-	Results []*CustomerResult `json:"results"`
-	// Whether the idempotency key was used before: these are the first results, and nothing changed.
+	// A result per item, in the order given; null when a job does the work.
+	Results []*CustomerResult `json:"results,omitempty"`
+	// The job that does it for all that match a filter; null for customers that were named.
+	Job *models.Job `json:"job,omitempty"`
+	// Whether the idempotency key was used before: this is the first result, and nothing changed.
 	IsRepeated bool `json:"isRepeated"`
 }
 
@@ -645,9 +672,11 @@ type UnbindCustomersInput struct {
 
 // What came of it.
 type UnbindCustomersPayload struct {
-	// A result per item, in the order given.
-	Results []*CustomerResult `json:"results"`
-	// Whether the idempotency key was used before: these are the first results, and nothing changed.
+	// A result per item, in the order given; null when a job does the work.
+	Results []*CustomerResult `json:"results,omitempty"`
+	// The job that does it for all that match a filter; null for customers that were named.
+	Job *models.Job `json:"job,omitempty"`
+	// Whether the idempotency key was used before: this is the first result, and nothing changed.
 	IsRepeated bool `json:"isRepeated"`
 }
 

@@ -28,6 +28,8 @@ type ResolverRoot interface {
 	Conversation() ConversationResolver
 	Customer() CustomerResolver
 	Group() GroupResolver
+	Job() JobResolver
+	JobItem() JobItemResolver
 	Message() MessageResolver
 	Mutation() MutationResolver
 	Notification() NotificationResolver
@@ -70,6 +72,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputAssignCustomersInput,
 		unmarshalInputBindingFilter,
 		unmarshalInputBindingTarget,
+		unmarshalInputCancelJobInput,
 		unmarshalInputCloseAccountInput,
 		unmarshalInputConfirmOutreachInput,
 		unmarshalInputCreateAccountInput,
@@ -80,6 +83,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
 		unmarshalInputIssueAdvisorTokenInput,
+		unmarshalInputJobFilter,
 		unmarshalInputMarkConversationReadInput,
 		unmarshalInputMarkNotificationsReadInput,
 		unmarshalInputMassSendAudience,
@@ -783,7 +787,8 @@ extend type Mutation {
   members of a group, with a result per item in the order given (rule E5). One who is there already
   is a success that changes nothing; for a group, one who is any member's. Errors of items:
   NOT_FOUND, DUPLICATE, NOT_FOLLOWING, BOUND_TO_ANOTHER_ADVISOR, SELF, ADVISOR_FULL,
-  GROUP_HAS_NO_FREE_ADVISOR. STATE when the advisor is not ACTIVE. The advisor is pushed a
+  GROUP_HAS_NO_FREE_ADVISOR. STATE when the advisor is not ACTIVE. For all that match a filter a job
+  does it, whose failed items carry these codes. The advisor is pushed a
   ConversationChanged for each, and notified of nothing (rule N2). The source is CONSOLE for ADMIN,
   API for INTEGRATION.
   """
@@ -808,6 +813,11 @@ extend type Mutation {
 input CustomerSelection @oneOf {
   "These, 1 to 500. Who stands twice is DUPLICATE the second time."
   these: [CustomerRef!]
+  """
+  All that match this filter, by a job: those who match when it is asked for, and still when their turn
+  comes. A filter that says nothing matches every customer of the account.
+  """
+  matching: CustomerFilter
 }
 
 "Who gets customers, by exactly one of its fields."
@@ -858,25 +868,31 @@ input UnbindCustomersInput {
 
 "What came of it."
 type AssignCustomersPayload {
-  "A result per item, in the order given."
-  results: [CustomerResult!]!
-  "Whether the idempotency key was used before: these are the first results, and nothing changed."
+  "A result per item, in the order given; null when a job does the work."
+  results: [CustomerResult!]
+  "The job that does it for all that match a filter; null for customers that were named."
+  job: Job
+  "Whether the idempotency key was used before: this is the first result, and nothing changed."
   isRepeated: Boolean!
 }
 
 "What came of it."
 type RebindCustomersPayload {
-  "A result per item, in the order given."
-  results: [CustomerResult!]!
-  "Whether the idempotency key was used before: these are the first results, and nothing changed."
+  "A result per item, in the order given; null when a job does the work."
+  results: [CustomerResult!]
+  "The job that does it for all that match a filter; null for customers that were named."
+  job: Job
+  "Whether the idempotency key was used before: this is the first result, and nothing changed."
   isRepeated: Boolean!
 }
 
 "What came of it."
 type UnbindCustomersPayload {
-  "A result per item, in the order given."
-  results: [CustomerResult!]!
-  "Whether the idempotency key was used before: these are the first results, and nothing changed."
+  "A result per item, in the order given; null when a job does the work."
+  results: [CustomerResult!]
+  "The job that does it for all that match a filter; null for customers that were named."
+  job: Job
+  "Whether the idempotency key was used before: this is the first result, and nothing changed."
   isRepeated: Boolean!
 }
 
@@ -1468,6 +1484,196 @@ type GroupAdvisorResult {
   advisor: Advisor
   "Why it failed; null when it did not."
   error: ItemError
+}
+`, BuiltIn: false},
+	{Name: "../schema/job.graphql", Input: `extend type Query {
+  "One job of the account. It can be read for 30 days after it ended."
+  job("Which." jobId: ID!): Job @allow(roles: [ADMIN, INTEGRATION])
+
+  "The jobs of the account, newest first."
+  jobs(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+    "Which ones."
+    filter: JobFilter
+  ): JobConnection @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Mutation {
+  "Ends a job at once; what it has done stays. A success for one that was cancelled before, STATE for one that ended otherwise."
+  cancelJob("Which." input: CancelJobInput!): CancelJobPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Subscription {
+  """
+  How a job gets on. Each chunk is an event of the job's own stream, numbered 1, 2, 3 …; with ` + "`" + `after` + "`" + `,
+  first everything since that cursor. It completes behind the event that the job has ended with. Read
+  the job with its ` + "`" + `eventCursor` + "`" + ` first, and pass that: one that has ended pushes nothing any more.
+  """
+  jobChanges(
+    "Which."
+    jobId: ID!
+    "The cursor of the last event that was dealt with; absent: from now on."
+    after: String
+  ): JobEvent! @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"""
+Work that goes on by itself, a chunk at a time. What a chunk changes and how far the job has come are
+committed together, so a job goes on where it was after any restart, and does nothing twice. While the
+account is closed it rests (rule A1). At most 100 jobs of an account may be QUEUED or RUNNING.
+"""
+type Job implements Node {
+  "The global id."
+  id: ID!
+  "What it does."
+  kind: JobKind!
+  "Where it stands."
+  state: JobState!
+  "Whether it waits for the account to be opened again."
+  isResting: Boolean!
+  "Role and subject of the token it was started with, e.g. ` + "`" + `ADMIN:console` + "`" + `."
+  madeBy: String!
+  "How many items there were when it began; null until then, and where they are more than 100,000."
+  totalCount: Int
+  "How many items have been dealt with. It may differ from the total in the end: what changes meanwhile counts as it is when its turn comes."
+  doneCount: Int!
+  "Of how many something was changed."
+  changedCount: Int!
+  "How many failed, by code."
+  failures: [JobFailureCount!]!
+  "The items that failed, in their order; the first 10,000 are kept."
+  failedItems(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+  ): JobItemConnection
+  "Why it FAILED as a whole; null otherwise."
+  error: ItemError
+  "When it was asked for."
+  createdAt: DateTime!
+  "When it began."
+  startedAt: DateTime
+  "When it ended, however."
+  finishedAt: DateTime
+  "In a query: the cursor that continues the state that the query shows; pass it to ` + "`" + `jobChanges` + "`" + ` as ` + "`" + `after` + "`" + ` (rule N4). null elsewhere."
+  eventCursor: String
+}
+
+"What a job does."
+enum JobKind {
+  "Assigns customers (` + "`" + `assignCustomers` + "`" + `)."
+  ASSIGN_CUSTOMERS
+  "Rebinds customers (` + "`" + `rebindCustomers` + "`" + `)."
+  REBIND_CUSTOMERS
+  "Unbinds customers (` + "`" + `unbindCustomers` + "`" + `)."
+  UNBIND_CUSTOMERS
+}
+
+"Where a job stands."
+enum JobState {
+  "Not begun."
+  QUEUED
+  "Begun."
+  RUNNING
+  "Done to the end; some items may have failed."
+  FINISHED
+  "Ended by an error; what was done before stays."
+  FAILED
+  "Ended by ` + "`" + `cancelJob` + "`" + `; what was done before stays."
+  CANCELLED
+}
+
+"How many items of a job failed with one code."
+type JobFailureCount {
+  "The code."
+  code: ErrorCode!
+  "How many."
+  count: Int!
+}
+
+"One item of a job that failed."
+type JobItem {
+  "Its place among the job's items, from 1."
+  number: Int!
+  "What it is about, of jobs on customers; null when it was not found."
+  customer: Customer
+  "Why it failed."
+  error: ItemError!
+}
+
+"Which jobs."
+input JobFilter {
+  "Only in this state."
+  state: JobState
+  "Only of this kind."
+  kind: JobKind
+}
+
+"One page of jobs."
+type JobConnection {
+  "The items with their cursors."
+  edges: [JobEdge!]!
+  "The items alone."
+  nodes: [Job!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One job of a page."
+type JobEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: Job!
+}
+
+"One page of failed items of a job."
+type JobItemConnection {
+  "The items with their cursors."
+  edges: [JobItemEdge!]!
+  "The items alone."
+  nodes: [JobItem!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One failed item of a page."
+type JobItemEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: JobItem!
+}
+
+"A job to end."
+input CancelJobInput {
+  "Which."
+  jobId: ID!
+}
+
+"The job as it ended."
+type CancelJobPayload {
+  "The job."
+  job: Job!
+}
+
+"What ` + "`" + `jobChanges` + "`" + ` pushes."
+union JobEvent = JobChanged | Withdrawn
+
+"A job was queued, begun, came further, or ended."
+type JobChanged implements Event {
+  "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
+  cursor: String!
+  "The number of the event in the job's stream."
+  sequence: Int!
+  "When it happened."
+  at: DateTime!
+  "The job as it is now."
+  job: Job!
 }
 `, BuiltIn: false},
 	{Name: "../schema/mass_send.graphql", Input: `extend type Mutation {
@@ -2350,6 +2556,8 @@ func childFields_AssignCustomersPayload(ctx context.Context, ec *executionContex
 	switch field.Name {
 	case "results":
 		return fieldContext_AssignCustomersPayload_results(ctx, ec, field)
+	case "job":
+		return fieldContext_AssignCustomersPayload_job(ctx, ec, field)
 	case "isRepeated":
 		return fieldContext_AssignCustomersPayload_isRepeated(ctx, ec, field)
 	}
@@ -2396,6 +2604,14 @@ func childFields_BindingEdge(ctx context.Context, ec *executionContext, field gr
 		return fieldContext_BindingEdge_node(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type BindingEdge", field.Name)
+}
+
+func childFields_CancelJobPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "job":
+		return fieldContext_CancelJobPayload_job(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelJobPayload", field.Name)
 }
 
 func childFields_CloseAccountPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2674,6 +2890,108 @@ func childFields_ItemError(ctx context.Context, ec *executionContext, field grap
 	return nil, fmt.Errorf("no field named %q was found under type ItemError", field.Name)
 }
 
+func childFields_Job(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_Job_id(ctx, ec, field)
+	case "kind":
+		return fieldContext_Job_kind(ctx, ec, field)
+	case "state":
+		return fieldContext_Job_state(ctx, ec, field)
+	case "isResting":
+		return fieldContext_Job_isResting(ctx, ec, field)
+	case "madeBy":
+		return fieldContext_Job_madeBy(ctx, ec, field)
+	case "totalCount":
+		return fieldContext_Job_totalCount(ctx, ec, field)
+	case "doneCount":
+		return fieldContext_Job_doneCount(ctx, ec, field)
+	case "changedCount":
+		return fieldContext_Job_changedCount(ctx, ec, field)
+	case "failures":
+		return fieldContext_Job_failures(ctx, ec, field)
+	case "failedItems":
+		return fieldContext_Job_failedItems(ctx, ec, field)
+	case "error":
+		return fieldContext_Job_error(ctx, ec, field)
+	case "createdAt":
+		return fieldContext_Job_createdAt(ctx, ec, field)
+	case "startedAt":
+		return fieldContext_Job_startedAt(ctx, ec, field)
+	case "finishedAt":
+		return fieldContext_Job_finishedAt(ctx, ec, field)
+	case "eventCursor":
+		return fieldContext_Job_eventCursor(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Job", field.Name)
+}
+
+func childFields_JobConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_JobConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_JobConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_JobConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobConnection", field.Name)
+}
+
+func childFields_JobEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_JobEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_JobEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobEdge", field.Name)
+}
+
+func childFields_JobFailureCount(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return fieldContext_JobFailureCount_code(ctx, ec, field)
+	case "count":
+		return fieldContext_JobFailureCount_count(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobFailureCount", field.Name)
+}
+
+func childFields_JobItem(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return fieldContext_JobItem_number(ctx, ec, field)
+	case "customer":
+		return fieldContext_JobItem_customer(ctx, ec, field)
+	case "error":
+		return fieldContext_JobItem_error(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobItem", field.Name)
+}
+
+func childFields_JobItemConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_JobItemConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_JobItemConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_JobItemConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobItemConnection", field.Name)
+}
+
+func childFields_JobItemEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_JobItemEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_JobItemEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobItemEdge", field.Name)
+}
+
 func childFields_MarkConversationReadPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "conversation":
@@ -2836,6 +3154,8 @@ func childFields_RebindCustomersPayload(ctx context.Context, ec *executionContex
 	switch field.Name {
 	case "results":
 		return fieldContext_RebindCustomersPayload_results(ctx, ec, field)
+	case "job":
+		return fieldContext_RebindCustomersPayload_job(ctx, ec, field)
 	case "isRepeated":
 		return fieldContext_RebindCustomersPayload_isRepeated(ctx, ec, field)
 	}
@@ -2994,6 +3314,8 @@ func childFields_UnbindCustomersPayload(ctx context.Context, ec *executionContex
 	switch field.Name {
 	case "results":
 		return fieldContext_UnbindCustomersPayload_results(ctx, ec, field)
+	case "job":
+		return fieldContext_UnbindCustomersPayload_job(ctx, ec, field)
 	case "isRepeated":
 		return fieldContext_UnbindCustomersPayload_isRepeated(ctx, ec, field)
 	}

@@ -296,6 +296,30 @@ const (
 	// DeliveryRepeat is the longest pause before what a channel answered is recorded again when the
 	// database would not take it; half of it is certain, half is chance.
 	DeliveryRepeat = 500 * time.Millisecond
+	// JobPoll is how often jobs are looked for that nobody woke the workers for.
+	JobPoll = time.Second
+	// JobWorkers is how many jobs one node works at, at the same time.
+	JobWorkers = 4
+	// JobLease is how long a worker holds a job after each chunk: more than a chunk takes
+	// (OperationTime) by clocks that differ by ClockSkew. Source: ADR 0024.
+	JobLease = 30 * time.Second
+	// JobTurn is how many chunks of a job a worker does before jobs that have waited longer go first.
+	JobTurn = 20
+	// JobScan is how many customers a chunk looks at for those that its filter selects. Source: rule E9.
+	JobScan = 20_000
+	// JobCount is up to how many items are counted when a job begins; of more the total is not known.
+	JobCount = 100_000
+	// JobCountTime is how long that may take.
+	JobCountTime = 2 * time.Second
+	// JobFaults is how often one chunk may fail in a way that may pass before its job FAILED.
+	JobFaults = 20
+	// JobItems is how many failed items of a job are kept as rows; all are counted.
+	JobItems = 10_000
+	// JobsPerAccount is how many jobs of one account may be QUEUED or RUNNING. Enforced in the
+	// transaction under the account's row lock.
+	JobsPerAccount = 100
+	// JobLife is how long a job can be read after it ended.
+	JobLife = 30 * 24 * time.Hour
 	// SweepInterval is how often expired invitations and lapsed app leases are looked for.
 	SweepInterval = 5 * time.Second
 	// ChannelTime is how long one call of a channel may take.

@@ -20,6 +20,7 @@ const (
 	KindConversation relay.Kind = "co"
 	KindMessage      relay.Kind = "me"
 	KindNotification relay.Kind = "no"
+	KindJob          relay.Kind = "jo"
 )
 
 // Ident is an identifier from outside (openid, unionid, WeChat id, scene, external id): bytes

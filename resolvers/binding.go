@@ -23,11 +23,11 @@ func (r *bindingResolver) FormerAdvisor(ctx context.Context, obj *models.Binding
 
 func (r *mutationResolver) AssignCustomers(ctx context.Context, input graph.AssignCustomersInput) (*graph.AssignCustomersPayload, error) {
 	in := services.BindCustomers{Operation: models.OperationAssign, IdempotencyKey: value(input.IdempotencyKey)}
-	results, repeated, err := r.r.bind(ctx, in, input.Customers, input.To)
+	a, err := r.r.bind(ctx, in, input.Customers, input.To)
 	if err != nil {
 		return nil, err
 	}
-	return &graph.AssignCustomersPayload{Results: results, IsRepeated: repeated}, nil
+	return &graph.AssignCustomersPayload{Results: a.results, Job: a.job, IsRepeated: a.repeated}, nil
 }
 
 func (r *mutationResolver) RebindCustomers(ctx context.Context, input graph.RebindCustomersInput) (*graph.RebindCustomersPayload, error) {
@@ -37,20 +37,20 @@ func (r *mutationResolver) RebindCustomers(ctx context.Context, input graph.Rebi
 	if k := input.Keep; k != nil {
 		in.Keep = models.BindingKeep{Nickname: unlessFalse(k.Nickname), History: unlessFalse(k.History)}
 	}
-	results, repeated, err := r.r.bind(ctx, in, input.Customers, input.To)
+	a, err := r.r.bind(ctx, in, input.Customers, input.To)
 	if err != nil {
 		return nil, err
 	}
-	return &graph.RebindCustomersPayload{Results: results, IsRepeated: repeated}, nil
+	return &graph.RebindCustomersPayload{Results: a.results, Job: a.job, IsRepeated: a.repeated}, nil
 }
 
 func (r *mutationResolver) UnbindCustomers(ctx context.Context, input graph.UnbindCustomersInput) (*graph.UnbindCustomersPayload, error) {
 	in := services.BindCustomers{Operation: models.OperationUnbind, IdempotencyKey: value(input.IdempotencyKey)}
-	results, repeated, err := r.r.bind(ctx, in, input.Customers, nil)
+	a, err := r.r.bind(ctx, in, input.Customers, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &graph.UnbindCustomersPayload{Results: results, IsRepeated: repeated}, nil
+	return &graph.UnbindCustomersPayload{Results: a.results, Job: a.job, IsRepeated: a.repeated}, nil
 }
 
 func (r *queryResolver) Bindings(ctx context.Context, first *int, after *string, filter *graph.BindingFilter) (*models.BindingConnection, error) {

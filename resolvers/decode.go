@@ -120,7 +120,12 @@ func bindingFilter(in *graph.BindingFilter) (f services.BindingFilter, err error
 
 // selection decodes whom a bulk call is for.
 func selection(in *graph.CustomerSelection, field string) (sel services.CustomerSelection, err error) {
-	if err := oneOf(field, in.These != nil); err != nil {
+	if err := oneOf(field, in.These != nil, in.Matching != nil); err != nil {
+		return sel, err
+	}
+	if in.Matching != nil {
+		f, err := customerFilter(in.Matching, field+".matching")
+		sel.Matching = &f
 		return sel, err
 	}
 	sel.These = make([]services.CustomerRef, len(in.These))
@@ -132,16 +137,38 @@ func selection(in *graph.CustomerSelection, field string) (sel services.Customer
 	return sel, nil
 }
 
-// bind decodes the rest of a call on bindings, makes it, and encodes its results; to is nil where
+// customerFilter decodes which customers are asked for; null: all.
+func customerFilter(in *graph.CustomerFilter, field string) (f services.CustomerFilter, err error) {
+	if in == nil {
+		return f, nil
+	}
+	f.Assigned = in.IsAssigned
+	if in.Advisor != nil {
+		ref, err := advisorRef(*in.Advisor, field+".advisor")
+		if err != nil {
+			return f, err
+		}
+		f.Advisor = &ref
+	}
+	return f, nil
+}
+
+// bulkAnswer is the payload of a bulk call on customers, whatever its name.
+type bulkAnswer struct {
+	results  []*graph.CustomerResult
+	job      *models.Job
+	repeated bool
+}
+
+// bind decodes the rest of a call on bindings, makes it, and encodes what came of it; to is nil where
 // nobody gets the customers.
-func (r *Resolver) bind(ctx context.Context, in services.BindCustomers, customers *graph.CustomerSelection, to *graph.BindingTarget,
-) (_ []*graph.CustomerResult, repeated bool, err error) {
+func (r *Resolver) bind(ctx context.Context, in services.BindCustomers, customers *graph.CustomerSelection, to *graph.BindingTarget) (a bulkAnswer, err error) {
 	if in.Customers, err = selection(customers, "input.customers"); err != nil {
-		return nil, false, err
+		return a, err
 	}
 	if to != nil {
 		if err = oneOf("input.to", to.Advisor != nil, to.GroupID != nil); err != nil {
-			return nil, false, err
+			return a, err
 		}
 		if to.Advisor != nil {
 			var ref services.AdvisorRef
@@ -151,15 +178,18 @@ func (r *Resolver) bind(ctx context.Context, in services.BindCustomers, customer
 			in.Group, err = key(*to.GroupID, models.KindGroup, "input.to.groupId")
 		}
 		if err != nil {
-			return nil, false, err
+			return a, err
 		}
 	}
-	results, repeated, err := r.Services.Bind(ctx, in)
+	done, err := r.Services.Bind(ctx, in)
 	if err != nil {
-		return nil, false, err
+		return a, err
 	}
-	shown, err := r.customerResults(ctx, results)
-	return shown, repeated, err
+	a.job, a.repeated = done.Job, done.Repeated
+	if done.Results != nil {
+		a.results, err = r.customerResults(ctx, done.Results)
+	}
+	return a, err
 }
 
 // customerResults encodes what came of customers, and reads what they will show.
@@ -238,10 +268,15 @@ func (s source) Take(ctx context.Context, most int) ([]transport.Event, error) {
 	return slices.Clip(taken), err
 }
 
-// watch is the body of a subscription.
+// watch is the body of a subscription of an advisor's.
 func watch[T any](ctx context.Context, s *services.Services, what services.Watched, after *string) (<-chan T, error) {
+	return stream[T](ctx, func(ctx context.Context) (*services.Watch, error) { return s.Watch(ctx, what, after) })
+}
+
+// stream is the body of a subscription.
+func stream[T any](ctx context.Context, open func(context.Context) (*services.Watch, error)) (<-chan T, error) {
 	return transport.Stream[T](ctx, func(ctx context.Context) (transport.Source, error) {
-		w, err := s.Watch(ctx, what, after)
+		w, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -29,6 +29,8 @@ type BindCustomers struct {
 type CustomerSelection struct {
 	// These are 1 to limits.BindBatch customers.
 	These []CustomerRef
+	// Matching is all customers that match a filter; nil: These.
+	Matching *CustomerFilter
 }
 
 // CustomerResult is what came of one customer of a bulk call.
@@ -40,33 +42,51 @@ type CustomerResult struct {
 	Err     error
 }
 
-// Bind assigns, rebinds or unbinds customers in one transaction, with a result per item in the order
-// given (rules E5, E6). repeated says that the idempotency key was used before with the same call:
-// the results are the first ones, and nothing changes. Errors of items: NOT_FOUND, DUPLICATE, and
-// those of models.BindTarget.Bind. Errors of the call: INVALID, LIMIT_EXCEEDED, NOT_FOUND or STATE
-// of whom they are to go to, IDEMPOTENCY_CONFLICT. The number of statements does not depend on the
-// number of customers.
-func (s *Services) Bind(ctx context.Context, in BindCustomers) (results []CustomerResult, repeated bool, err error) {
+// BulkResult is what came of a bulk call on customers.
+type BulkResult struct {
+	// Results is what came of each customer, in the order given; nil when a job does the work.
+	Results []CustomerResult
+	// Job does the work for all that match a filter; nil otherwise.
+	Job *models.Job
+	// Repeated: the idempotency key was used before with the same call. This is what came of it then,
+	// and nothing changed.
+	Repeated bool
+}
+
+// Bind assigns, rebinds or unbinds customers (rules E5, E6): those that are named in one transaction,
+// with a result per item; all that match a filter by a job. Errors of items: NOT_FOUND, DUPLICATE, and
+// those of models.BindTarget.Bind. Errors of the call: INVALID, LIMIT_EXCEEDED, NOT_FOUND or STATE of
+// whom they are to go to, IDEMPOTENCY_CONFLICT. The number of statements does not depend on the number
+// of customers.
+func (s *Services) Bind(ctx context.Context, in BindCustomers) (BulkResult, error) {
 	c, err := s.begin(ctx, bindingPermission(in.Operation))
 	if err != nil {
-		return nil, false, err
+		return BulkResult{}, err
 	}
 	if err := in.Customers.check(); err != nil {
-		return nil, false, err
+		return BulkResult{}, err
 	}
 	once, err := onceOf(c, in.IdempotencyKey, bindingPermission(in.Operation).Field, in)
 	if err != nil {
-		return nil, false, err
+		return BulkResult{}, err
 	}
 	r := s.store.View(ctx)
 	order, err := s.bindingOrder(r, c, in)
 	if err != nil {
-		return nil, false, err
+		return BulkResult{}, err
+	}
+	if in.Customers.Matching != nil {
+		return s.bindMatching(ctx, c, once, order, *in.Customers.Matching)
 	}
 	found, err := s.customerRefs(r, c, in.Customers.These)
 	if err != nil {
-		return nil, false, err
+		return BulkResult{}, err
 	}
+	return s.bindThese(ctx, c, once, order, found)
+}
+
+// bindThese binds the customers that were found; nil is one who was not.
+func (s *Services) bindThese(ctx context.Context, c *Scope, once *models.Idempotency, order models.BindingOrder, found []*models.Customer) (BulkResult, error) {
 	var b *bindBatch
 	items, repeated, err := s.bulk(ctx, c, once, func(tx *store.Tx, again func() (bool, error)) ([]models.ItemResult, error) {
 		b = &bindBatch{tx: tx, order: order, by: c.by()}
@@ -89,24 +109,64 @@ func (s *Services) Bind(ctx context.Context, in BindCustomers) (results []Custom
 		return items, tx.Audit(b.change(items))
 	})
 	if err != nil {
-		return nil, false, err
+		return BulkResult{}, err
 	}
-	var rows map[models.Key]*models.Customer
+	rows := b.customers
 	if repeated {
 		if rows, err = s.CustomersByKeys(ctx, targetsOf(items)); err != nil {
-			return nil, false, err
+			return BulkResult{}, err
 		}
-	} else {
-		rows = b.customers
 	}
-	results = make([]CustomerResult, len(items))
+	results := make([]CustomerResult, len(items))
 	for i, item := range items {
 		results[i] = CustomerResult{Customer: rows[item.Target], Changed: item.Changed}
 		if item.Err != nil {
 			results[i].Err = item.Err
 		}
 	}
-	return results, repeated, nil
+	return BulkResult{Results: results, Repeated: repeated}, nil
+}
+
+// bindMatching makes the job that binds all who match a filter.
+func (s *Services) bindMatching(ctx context.Context, c *Scope, once *models.Idempotency, order models.BindingOrder, f CustomerFilter) (BulkResult, error) {
+	work := bindingWork{Order: order, Filter: store.CustomerFilter{Assigned: f.Assigned}}
+	if f.Advisor != nil {
+		a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, *f.Advisor, "input.customers.matching.advisor")
+		if err != nil {
+			return BulkResult{}, err
+		}
+		work.Filter.Advisor = a.Key
+	}
+	var job *models.Job
+	items, repeated, err := s.bulk(ctx, c, once, func(tx *store.Tx, again func() (bool, error)) ([]models.ItemResult, error) {
+		account, err := tx.LockAccount()
+		if err != nil {
+			return nil, err
+		}
+		if repeated, err := again(); repeated || err != nil {
+			return nil, err
+		}
+		if !account.IsOpen() {
+			return nil, models.Errorf(models.CodeCapabilityNotEnabled, "the account's capability is not open")
+		}
+		work.Until = tx.Now
+		if job, err = startJob(tx, kindOfBinding(order.Operation), c.by(), work); err != nil {
+			return nil, err
+		}
+		return []models.ItemResult{{Target: job.Key, Changed: true}}, tx.Audit(store.Change{
+			Action: bindingPermission(order.Operation).Field, TargetKind: "Job", Target: job.Key, After: work,
+		})
+	})
+	if err != nil {
+		return BulkResult{}, err
+	}
+	if repeated {
+		if job, err = s.Job(ctx, items[0].Target); err != nil {
+			return BulkResult{}, err
+		}
+	}
+	s.wakeJobs()
+	return BulkResult{Job: job, Repeated: repeated}, nil
 }
 
 // BindingFilter says which changes of bindings a page holds; nil fields say nothing.
@@ -184,7 +244,11 @@ func bindingPermission(op models.BindingOperation) Permission {
 	return mayAssign
 }
 
+// check reports a selection that is none, or of too many.
 func (n CustomerSelection) check() error {
+	if n.Matching != nil {
+		return nil
+	}
 	const field = "input.customers.these"
 	if len(n.These) == 0 {
 		return models.Invalid(field, "is empty")

@@ -77,6 +77,8 @@ func (s *Services) nodesOf(ctx context.Context, c *Scope, kind relay.Kind, keys 
 			found[g.ID()] = g
 		}
 		return err
+	case models.KindJob:
+		return collect(found, keys, s.JobsByKeys, ctx)
 	case models.KindCustomer:
 		if serves {
 			return collect(found, keys, s.CustomersByKeys, ctx)

@@ -84,6 +84,11 @@ var (
 	mayRebind = Permission{Field: "rebindCustomers", Roles: staff, Open: true}
 	mayUnbind = Permission{Field: "unbindCustomers", Roles: staff, Open: true}
 
+	mayJob       = Permission{Field: "job", Roles: staff}
+	mayJobs      = Permission{Field: "jobs", Roles: staff}
+	mayCancelJob = Permission{Field: "cancelJob", Roles: staff}
+	mayWatchJob  = Permission{Field: "jobChanges", Roles: staff}
+
 	mayRevokeIssuedBefore = Permission{Field: "revokeTokensIssuedBefore", Roles: staff}
 )
 
@@ -95,6 +100,7 @@ func Permissions() []Permission {
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
 		mayCreateGroup, mayAddToGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
+		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,
 	}
@@ -142,6 +148,9 @@ func (c *Scope) sees(customer *models.Customer) bool {
 	}
 	return false
 }
+
+// seesJobs reports whether the viewer may see the account's jobs.
+func (c *Scope) seesJobs() bool { return slices.Contains(mayJob.Roles, c.Viewer.Role) }
 
 // shown is the customer as the viewer may see them: an ANALYST reads no free text (rule V8).
 func (c *Scope) shown(customer *models.Customer) *models.Customer {

@@ -67,12 +67,12 @@ func (r *Reader) CustomersByUnionID(account models.Key, unionids []models.Ident)
 	})
 }
 
-// CustomerFilter says which customers a page holds.
+// CustomerFilter says which customers a page holds, or a job is for; jobs keep it as JSON.
 type CustomerFilter struct {
 	// Advisor: only those bound to them; zero: of the whole account.
-	Advisor models.Key
+	Advisor models.Key `json:"advisor,omitzero"`
 	// Assigned: only bound, or only unassigned ones; nil: both.
-	Assigned *bool
+	Assigned *bool `json:"assigned,omitempty"`
 }
 
 // CustomerPage reads a page: an advisor's customers by their binding, the account's by when

@@ -30,6 +30,8 @@ var access = []struct{ field, roles, document string }{
 	{"Query.groups", "AIN", `{ groups { nodes { id } } }`},
 	{"Query.customers", "AINS", `{ customers { nodes { id } } }`},
 	{"Query.customer", "AINS", `{ customer(by: {id: "Y3UAAAAAAAAAAAAAAAAAAAAB"}) { id } }`},
+	{"Query.job", "AI", `{ job(jobId: "am8AAAAAAAAAAAAAAAAAAAAB") { id } }`},
+	{"Query.jobs", "AI", `{ jobs { nodes { id } } }`},
 	{"Query.bindings", "AIN", `{ bindings { nodes { change } } }`},
 	{"Query.newCustomers", "AINS", `{ newCustomers { id } }`},
 	{"Query.inbox", "S", `{ inbox { nodes { id } } }`},
@@ -55,6 +57,7 @@ var access = []struct{ field, roles, document string }{
 	{"Mutation.assignCustomers", "AI", `mutation { assignCustomers(input: {customers: {these: []}, to: {advisor: {openid: "nobody"}}}) { isRepeated } }`},
 	{"Mutation.rebindCustomers", "AI", `mutation { rebindCustomers(input: {customers: {these: []}, to: {advisor: {openid: "nobody"}}}) { isRepeated } }`},
 	{"Mutation.unbindCustomers", "AI", `mutation { unbindCustomers(input: {customers: {these: []}}) { isRepeated } }`},
+	{"Mutation.cancelJob", "AI", `mutation { cancelJob(input: {jobId: "am8AAAAAAAAAAAAAAAAAAAAB"}) { job { id } } }`},
 	{"Mutation.sendMessage", "S", `mutation { sendMessage(input: {customer: {openid: "nobody"}, text: "x", idempotencyKey: "k"}) { message { id } } }`},
 	{"Mutation.resendMessage", "S", `mutation { resendMessage(input: {messageId: "bWUAAAAAAAAAAAAAAAAAAAAB", idempotencyKey: "k"}) { message { id } } }`},
 	{"Mutation.confirmOutreach", "S", `mutation { confirmOutreach(input: {customer: {openid: "nobody"}}) { isConsumed } }`},
@@ -70,6 +73,7 @@ var access = []struct{ field, roles, document string }{
 	{"Mutation.simulatePayment", "AI", `mutation { simulatePayment(input: {openid: "f"}) { customer { id } } }`},
 	{"Mutation.simulateSending", "AI", `mutation { simulateSending(input: {sending: ACCEPT}) { sending } }`},
 	{"Subscription.notifications", "S", `subscription { notifications { __typename } }`},
+	{"Subscription.jobChanges", "AI", `subscription { jobChanges(jobId: "am8AAAAAAAAAAAAAAAAAAAAB") { __typename } }`},
 	{"Subscription.messages", "S", `subscription { messages { __typename } }`},
 }
 

@@ -61,7 +61,7 @@ type step struct {
 
 	Advance string `yaml:"advance"`
 	Run     string `yaml:"run"`  // a sweep, now: expire, sweep
-	Wait    string `yaml:"wait"` // until: delivered
+	Wait    string `yaml:"wait"` // until: delivered, worked
 }
 
 // TestCases runs every case on every engine, beside its twin.
@@ -177,6 +177,8 @@ func (p *play) run(s step) string {
 		return p.sweeps(s.Run)
 	case s.Wait == "delivered":
 		p.delivered()
+	case s.Wait == "worked":
+		p.worked()
 	default:
 		return "the step says nothing to do"
 	}
