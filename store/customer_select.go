@@ -12,6 +12,10 @@ import (
 type Selection struct {
 	BoundAt models.Time `json:"boundAt,omitempty"`
 	Key     models.Key  `json:"key,omitzero"`
+	// WindowEnd is up to where customers are looked at before it is asked again how far that may be;
+	// zero: it has to be asked. Rest: there are no more than may be looked at.
+	WindowEnd models.Key `json:"windowEnd,omitzero"`
+	Rest      bool       `json:"rest,omitempty"`
 }
 
 // conditions is the filter as conditions on the table customer, each with AND before it. Customers who
@@ -40,17 +44,21 @@ func (r *Reader) SelectCustomers(account models.Key, f CustomerFilter, until mod
 	where, args := f.conditions(until)
 	args = append([]any{account[:]}, args...)
 	next = after
-	var end models.Key // of the window that is looked at, when the selection may go on behind it
 	if f.isAlongBindings() {
-		where += " AND (bound_at > ? OR bound_at = ? AND id > ?) ORDER BY bound_at, id"
-		args = append(args, int64(after.BoundAt), int64(after.BoundAt), after.Key[:])
+		next.Rest = true
+		// Each engine finds its place in an index by one of these and not by the other.
+		behind, place := " AND (bound_at > ? OR bound_at = ? AND id > ?)", []any{int64(after.BoundAt), int64(after.BoundAt), after.Key[:]}
+		if r.store.IsEmbedded() {
+			behind, place = " AND (bound_at, id) > (?, ?)", place[1:]
+		}
+		where, args = where+behind+" ORDER BY bound_at, id", append(args, place...)
 	} else {
-		if end, err = r.windowEnd(account, after.Key); err != nil {
+		if err := r.look(account, &next); err != nil {
 			return nil, next, false, err
 		}
 		where, args = where+" AND id > ?", append(args, after.Key[:])
-		if !end.IsZero() {
-			where, args = where+" AND id <= ?", append(args, end[:])
+		if !next.Rest {
+			where, args = where+" AND id <= ?", append(args, next.WindowEnd[:])
 		}
 		where += " ORDER BY id"
 	}
@@ -61,20 +69,21 @@ func (r *Reader) SelectCustomers(account models.Key, f CustomerFilter, until mod
 		keys = append(keys, next.Key)
 		return nil
 	}, "SELECT id, bound_at FROM customer WHERE account_id = ?"+where+" LIMIT ?", append(args, most)...)
-	switch {
-	case len(keys) == most:
-	case end.IsZero():
-		last = true
-	default:
-		next = Selection{Key: end}
+	if len(keys) < most && !next.Rest { // the window is behind us
+		next = Selection{Key: next.WindowEnd}
 	}
-	return keys, next, last, err
+	return keys, next, len(keys) < most && next.Rest, err
 }
 
-// windowEnd is the customer limits.JobScan behind one; zero when there are not so many.
-func (r *Reader) windowEnd(account, after models.Key) (end models.Key, err error) {
-	return end, r.query(func(rows *sql.Rows) error { return rows.Scan(&end) },
-		"SELECT id FROM customer WHERE account_id = ? AND id > ? ORDER BY id LIMIT 1 OFFSET ?", account[:], after[:], limits.JobScan-1)
+// look sets how far a selection may look from where it is: limits.JobScan customers, or all the rest.
+func (r *Reader) look(account models.Key, at *Selection) error {
+	if at.Rest || !at.WindowEnd.IsZero() {
+		return nil
+	}
+	err := r.query(func(rows *sql.Rows) error { return rows.Scan(&at.WindowEnd) },
+		"SELECT id FROM customer WHERE account_id = ? AND id > ? ORDER BY id LIMIT 1 OFFSET ?", account[:], at.Key[:], limits.JobScan-1)
+	at.Rest = at.WindowEnd.IsZero()
+	return err
 }
 
 // MatchingCustomers reads which of these customers a filter selects. Asked of customers that are
