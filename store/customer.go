@@ -200,7 +200,8 @@ func (tx *Tx) UpdateCustomers(rows []*models.Customer, columns ...string) error 
 	for _, c := range rows {
 		c.UpdatedAt = tx.Now
 	}
-	return upsert(tx, rows, append(columns, "updated_at")...)
+	// The openid stays what it is; it has no default that the statement could do without.
+	return upsertFew(tx, rows, append(columns, "openid", "updated_at")...)
 }
 
 // InsertBindings appends to the history of bindings.
