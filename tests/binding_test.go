@@ -392,13 +392,15 @@ func TestBulkKeyAtOnce(t *testing.T) {
 		w := start(t, dsn, options{})
 		a := w.found(setup{Advisors: []string{"anna"}, Followers: []string{"wei"}}, "main")
 		admin := w.bearer("admin", a.account)
-		for name, who := range map[string]string{"known": "wei", "unknown": "nobody"} {
-			got := together(10, func(int) string {
-				return a.told(admin, assignText, map[string]any{"c": theseOf(who), "to": toAdvisor("anna"), "key": name}, "assignCustomers.isRepeated")
-			})
-			wantCounts(t, name, got, map[string]int{"false": 1, "true": 9})
+		wantCounts(t, "calls that lock", together(10, func(int) string {
+			return a.told(admin, assignText, map[string]any{"c": theseOf("wei"), "to": toAdvisor("anna"), "key": "one"}, "assignCustomers.isRepeated")
+		}), map[string]int{"false": 1, "true": 9})
+		for round := range 5 {
+			wantCounts(t, "calls that lock nothing", together(20, func(int) string {
+				return a.told(admin, unbindText, map[string]any{"c": theseOf("nobody"), "key": fmt.Sprint("none", round)}, "unbindCustomers.isRepeated")
+			}), map[string]int{"false": 1, "true": 19})
 		}
-		if n := w.count("SELECT COUNT(*) FROM audit WHERE action = 'assignCustomers'"); n != 2 {
+		if n := w.count("SELECT COUNT(*) FROM audit WHERE action IN ('assignCustomers', 'unbindCustomers')"); n != 6 {
 			t.Errorf("%d calls are in the audit log", n)
 		}
 	})
