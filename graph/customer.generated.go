@@ -536,6 +536,23 @@ func _CustomerEdge(ctx context.Context, ec *executionContext, sel ast.SelectionS
 
 // region    ***************************** type.gotpl *****************************
 
+func unmarshalNBindingSource2clienteleᚋmodelsᚐBindingSource(ctx context.Context, ec *executionContext, v any) (models.BindingSource, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.BindingSource(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalNBindingSource2clienteleᚋmodelsᚐBindingSource(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.BindingSource) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func marshalNCustomer2ᚕᚖclienteleᚋmodelsᚐCustomerᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*models.Customer) graphql.Marshaler {
 	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -628,6 +645,25 @@ func marshalOBindingSource2ᚖclienteleᚋmodelsᚐBindingSource(ctx context.Con
 	return res
 }
 
+func marshalOCustomer2ᚕᚖclienteleᚋmodelsᚐCustomerᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*models.Customer) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNCustomer2ᚖclienteleᚋmodelsᚐCustomer(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func marshalOCustomer2ᚖclienteleᚋmodelsᚐCustomer(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Customer) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -647,6 +683,31 @@ func unmarshalOCustomerFilter2ᚖclienteleᚋgraphᚐCustomerFilter(ctx context.
 		return nil, nil
 	}
 	res, err := unmarshalInputCustomerFilter(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func unmarshalOCustomerRef2ᚕᚖclienteleᚋgraphᚐCustomerRefᚄ(ctx context.Context, ec *executionContext, v any) ([]*CustomerRef, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*CustomerRef, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = unmarshalNCustomerRef2ᚖclienteleᚋgraphᚐCustomerRef(ctx, ec, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func unmarshalOCustomerRef2ᚖclienteleᚋgraphᚐCustomerRef(ctx context.Context, ec *executionContext, v any) (*CustomerRef, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := unmarshalInputCustomerRef(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

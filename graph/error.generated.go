@@ -156,6 +156,16 @@ func marshalNErrorCode2clienteleᚋmodelsᚐCode(ctx context.Context, ec *execut
 	return res
 }
 
+func marshalNItemError2ᚖclienteleᚋmodelsᚐError(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Error) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _ItemError(ctx, ec, sel, v)
+}
+
 func marshalOItemError2ᚖclienteleᚋmodelsᚐError(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Error) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null

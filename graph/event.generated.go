@@ -356,6 +356,13 @@ func _Event(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return _MessageReceived(ctx, ec, sel, obj)
+	case models.JobChanged:
+		return _JobChanged(ctx, ec, sel, &obj)
+	case *models.JobChanged:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _JobChanged(ctx, ec, sel, obj)
 	case models.CustomerLeft:
 		return _CustomerLeft(ctx, ec, sel, &obj)
 	case *models.CustomerLeft:
@@ -668,7 +675,7 @@ func _NotificationMade(ctx context.Context, ec *executionContext, sel ast.Select
 	return out
 }
 
-var withdrawnImplementors = []string{"Withdrawn", "NotificationEvent", "MessageEvent", "Event"}
+var withdrawnImplementors = []string{"Withdrawn", "NotificationEvent", "MessageEvent", "Event", "JobEvent"}
 
 func _Withdrawn(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.Withdrawn) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, withdrawnImplementors)

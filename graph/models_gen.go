@@ -101,6 +101,26 @@ type AnswerInvitationPayload struct {
 	Advisor *models.Advisor `json:"advisor"`
 }
 
+// Customers to assign.
+type AssignCustomersInput struct {
+	// Whom.
+	Customers *CustomerSelection `json:"customers"`
+	// To whom.
+	To *BindingTarget `json:"to"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What came of it.
+type AssignCustomersPayload struct {
+	// A result per item, in the order given; null when a job does the work.
+	Results []*CustomerResult `json:"results,omitempty"`
+	// The job that does it for all that match a filter; null for customers that were named.
+	Job *models.Job `json:"job,omitempty"`
+	// Whether the idempotency key was used before: this is the first result, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
+}
+
 // Which entries of the audit log: those that all given fields hold for.
 type AuditFilter struct {
 	// By a viewer of this role.
@@ -115,6 +135,34 @@ type AuditFilter struct {
 	From *models.Time `json:"from,omitempty"`
 	// Before this instant. INVALID unless it is later than `from`.
 	Until *models.Time `json:"until,omitempty"`
+}
+
+// Which changes of bindings.
+type BindingFilter struct {
+	// Only of this customer. An ANALYST names them by id.
+	Customer *CustomerRef `json:"customer,omitempty"`
+	// Only those by which this advisor got or lost a customer.
+	Advisor *AdvisorRef `json:"advisor,omitempty"`
+}
+
+// Who gets customers, by exactly one of its fields.
+type BindingTarget struct {
+	// This advisor.
+	Advisor *AdvisorRef `json:"advisor,omitempty"`
+	// The members of this group who are ACTIVE and have room; each customer a random one.
+	GroupID *relay.ID `json:"groupId,omitempty"`
+}
+
+// A job to end.
+type CancelJobInput struct {
+	// Which.
+	JobID relay.ID `json:"jobId"`
+}
+
+// The job as it ended.
+type CancelJobPayload struct {
+	// The job.
+	Job *models.Job `json:"job"`
 }
 
 // The intention to close.
@@ -191,6 +239,25 @@ type CustomerRef struct {
 	Unionid *models.Ident `json:"unionid,omitempty"`
 }
 
+// What came of one customer of a bulk call.
+type CustomerResult struct {
+	// The customer as they are now; null when they are not found.
+	Customer *models.Customer `json:"customer,omitempty"`
+	// Whether the call changed something; false, without an error, when all was so already.
+	IsChanged bool `json:"isChanged"`
+	// Why it failed; null when it did not.
+	Error *models.Error `json:"error,omitempty"`
+}
+
+// Whom a bulk call is for, by exactly one of its fields.
+type CustomerSelection struct {
+	// These, 1 to 500. Who stands twice is DUPLICATE the second time.
+	These []*CustomerRef `json:"these,omitempty"`
+	// All that match this filter, by a job: those who match when it is asked for, and still when their turn
+	// comes. A filter that says nothing matches every customer of the account.
+	Matching *CustomerFilter `json:"matching,omitempty"`
+}
+
 // What came of one item.
 type GroupAdvisorResult struct {
 	// The advisor; null when it failed.
@@ -245,6 +312,14 @@ type IssueAdvisorTokenPayload struct {
 	ExpiresAt models.Time `json:"expiresAt"`
 	// Its claim `jti`, by which `revokeToken` ends it before.
 	TokenID string `json:"tokenId"`
+}
+
+// Which jobs.
+type JobFilter struct {
+	// Only in this state.
+	State *models.JobState `json:"state,omitempty"`
+	// Only of this kind.
+	Kind *models.JobKind `json:"kind,omitempty"`
 }
 
 // What was read.
@@ -313,6 +388,36 @@ type PolicyOverridesInput struct {
 	OutreachSessionSeconds *int `json:"outreachSessionSeconds,omitempty"`
 	// How many messages a confirmed outreach carries, 1 to 100.
 	OutreachMessages *int `json:"outreachMessages,omitempty"`
+}
+
+// Customers to rebind.
+type RebindCustomersInput struct {
+	// Whom.
+	Customers *CustomerSelection `json:"customers"`
+	// To whom.
+	To *BindingTarget `json:"to"`
+	// What goes with them; all of it when absent.
+	Keep *RebindKeepInput `json:"keep,omitempty"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What came of it.
+type RebindCustomersPayload struct {
+	// A result per item, in the order given; null when a job does the work.
+	Results []*CustomerResult `json:"results,omitempty"`
+	// The job that does it for all that match a filter; null for customers that were named.
+	Job *models.Job `json:"job,omitempty"`
+	// Whether the idempotency key was used before: this is the first result, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
+}
+
+// What goes with a customer to a new advisor (rule E6).
+type RebindKeepInput struct {
+	// false clears the customer's nickname.
+	Nickname *bool `json:"nickname,omitempty"`
+	// false hides from the new advisor what was written before. The merchant reads it all the same.
+	History *bool `json:"history,omitempty"`
 }
 
 // What the operator knows of an account.
@@ -571,6 +676,24 @@ type TokenBearerRef struct {
 	Advisor *AdvisorRef `json:"advisor,omitempty"`
 	// The claim `sub` as it stands in the tokens, of any role, 1 to 255 bytes.
 	Subject *string `json:"subject,omitempty"`
+}
+
+// Customers to unbind.
+type UnbindCustomersInput struct {
+	// Whom.
+	Customers *CustomerSelection `json:"customers"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What came of it.
+type UnbindCustomersPayload struct {
+	// A result per item, in the order given; null when a job does the work.
+	Results []*CustomerResult `json:"results,omitempty"`
+	// The job that does it for all that match a filter; null for customers that were named.
+	Job *models.Job `json:"job,omitempty"`
+	// Whether the idempotency key was used before: this is the first result, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
 }
 
 // Settings to change (rule A2); what is absent stays.

@@ -23,10 +23,13 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Account() AccountResolver
 	Advisor() AdvisorResolver
+	Binding() BindingResolver
 	Contactability() ContactabilityResolver
 	Conversation() ConversationResolver
 	Customer() CustomerResolver
 	Group() GroupResolver
+	Job() JobResolver
+	JobItem() JobItemResolver
 	Message() MessageResolver
 	Mutation() MutationResolver
 	Notification() NotificationResolver
@@ -66,22 +69,30 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputAdvisorRef,
 		unmarshalInputAllowanceOverrideInput,
 		unmarshalInputAnswerInvitationInput,
+		unmarshalInputAssignCustomersInput,
 		unmarshalInputAuditFilter,
+		unmarshalInputBindingFilter,
+		unmarshalInputBindingTarget,
+		unmarshalInputCancelJobInput,
 		unmarshalInputCloseAccountInput,
 		unmarshalInputConfirmOutreachInput,
 		unmarshalInputCreateAccountInput,
 		unmarshalInputCreateGroupInput,
 		unmarshalInputCustomerFilter,
 		unmarshalInputCustomerRef,
+		unmarshalInputCustomerSelection,
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
 		unmarshalInputIssueAdvisorTokenInput,
+		unmarshalInputJobFilter,
 		unmarshalInputMarkConversationReadInput,
 		unmarshalInputMarkNotificationsReadInput,
 		unmarshalInputMassSendAudience,
 		unmarshalInputNotifyOnInput,
 		unmarshalInputPaymentInput,
 		unmarshalInputPolicyOverridesInput,
+		unmarshalInputRebindCustomersInput,
+		unmarshalInputRebindKeepInput,
 		unmarshalInputRecordAccountFactsInput,
 		unmarshalInputRecordMassSendInput,
 		unmarshalInputRecordPaymentInput,
@@ -99,6 +110,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputSimulateSendingInput,
 		unmarshalInputSimulateUnfollowInput,
 		unmarshalInputTokenBearerRef,
+		unmarshalInputUnbindCustomersInput,
 		unmarshalInputUpdateAccountSettingsInput,
 		unmarshalInputViolationInput,
 	)
@@ -822,6 +834,215 @@ type AuditEntryEdge {
   node: AuditEntry!
 }
 `, BuiltIn: false},
+	{Name: "../schema/binding.graphql", Input: `extend type Query {
+  """
+  The history of bindings of the account, latest first (rule E2): every bind, rebind, unbind,
+  suspension and restoration.
+  """
+  bindings(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+    "Which ones."
+    filter: BindingFilter
+  ): BindingConnection @allow(roles: [ADMIN, INTEGRATION, ANALYST])
+
+  """
+  The customers most recently bound to an advisor, latest first, with their source (rule E10): up to
+  200. An ADVISOR's own; others name the advisor.
+  """
+  newCustomers(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "Whose. INVALID when absent, but for an ADVISOR; NOT_FOUND for an ADVISOR who names another."
+    advisor: AdvisorRef
+  ): [Customer!] @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
+}
+
+extend type Mutation {
+  """
+  Assigns up to 500 customers who have no advisor, to one advisor or spread at random over the free
+  members of a group, with a result per item in the order given (rule E5). One who is there already
+  is a success that changes nothing; for a group, one who is any member's. Errors of items:
+  NOT_FOUND, DUPLICATE, NOT_FOLLOWING, BOUND_TO_ANOTHER_ADVISOR, SELF, ADVISOR_FULL,
+  GROUP_HAS_NO_FREE_ADVISOR. STATE when the advisor is not ACTIVE. For all that match a filter a job
+  does it, whose failed items carry these codes. The advisor is pushed a
+  ConversationChanged for each, and notified of nothing (rule N2). The source is CONSOLE for ADMIN,
+  API for INTEGRATION.
+  """
+  assignCustomers("Whom, and to whom." input: AssignCustomersInput!): AssignCustomersPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Like ` + "`" + `assignCustomers` + "`" + `, for customers whoever has them now (rules E5, E6). The former advisor loses
+  access at once and is pushed a CustomerLeft. Messages of theirs that still wait to leave are FAILED
+  with NOT_BOUND. What may still be written to the customer, and at whose cost, stays as it is.
+  """
+  rebindCustomers("Whom, and to whom." input: RebindCustomersInput!): RebindCustomersPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Leaves up to 500 customers without an advisor, with a result per item in the order given (rule E5).
+  One who has none is a success that changes nothing; a suspended binding ends too. Errors of items:
+  NOT_FOUND, DUPLICATE. Nickname and conversation stay (rule E6).
+  """
+  unbindCustomers("Whom." input: UnbindCustomersInput!): UnbindCustomersPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"Whom a bulk call is for, by exactly one of its fields."
+input CustomerSelection @oneOf {
+  "These, 1 to 500. Who stands twice is DUPLICATE the second time."
+  these: [CustomerRef!]
+  """
+  All that match this filter, by a job: those who match when it is asked for, and still when their turn
+  comes. A filter that says nothing matches every customer of the account.
+  """
+  matching: CustomerFilter
+}
+
+"Who gets customers, by exactly one of its fields."
+input BindingTarget @oneOf {
+  "This advisor."
+  advisor: AdvisorRef
+  "The members of this group who are ACTIVE and have room; each customer a random one."
+  groupId: ID
+}
+
+"Customers to assign."
+input AssignCustomersInput {
+  "Whom."
+  customers: CustomerSelection!
+  "To whom."
+  to: BindingTarget!
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
+}
+
+"Customers to rebind."
+input RebindCustomersInput {
+  "Whom."
+  customers: CustomerSelection!
+  "To whom."
+  to: BindingTarget!
+  "What goes with them; all of it when absent."
+  keep: RebindKeepInput
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
+}
+
+"What goes with a customer to a new advisor (rule E6)."
+input RebindKeepInput {
+  "false clears the customer's nickname."
+  nickname: Boolean = true
+  "false hides from the new advisor what was written before. The merchant reads it all the same."
+  history: Boolean = true
+}
+
+"Customers to unbind."
+input UnbindCustomersInput {
+  "Whom."
+  customers: CustomerSelection!
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
+}
+
+"What came of it."
+type AssignCustomersPayload {
+  "A result per item, in the order given; null when a job does the work."
+  results: [CustomerResult!]
+  "The job that does it for all that match a filter; null for customers that were named."
+  job: Job
+  "Whether the idempotency key was used before: this is the first result, and nothing changed."
+  isRepeated: Boolean!
+}
+
+"What came of it."
+type RebindCustomersPayload {
+  "A result per item, in the order given; null when a job does the work."
+  results: [CustomerResult!]
+  "The job that does it for all that match a filter; null for customers that were named."
+  job: Job
+  "Whether the idempotency key was used before: this is the first result, and nothing changed."
+  isRepeated: Boolean!
+}
+
+"What came of it."
+type UnbindCustomersPayload {
+  "A result per item, in the order given; null when a job does the work."
+  results: [CustomerResult!]
+  "The job that does it for all that match a filter; null for customers that were named."
+  job: Job
+  "Whether the idempotency key was used before: this is the first result, and nothing changed."
+  isRepeated: Boolean!
+}
+
+"What came of one customer of a bulk call."
+type CustomerResult {
+  "The customer as they are now; null when they are not found."
+  customer: Customer
+  "Whether the call changed something; false, without an error, when all was so already."
+  isChanged: Boolean!
+  "Why it failed; null when it did not."
+  error: ItemError
+}
+
+"One change of the binding of one customer (绑定关系)."
+type Binding {
+  "What happened."
+  change: BindingChange!
+  "The customer."
+  customer: Customer
+  "Who has the customer by it; of UNBOUND and SUSPENDED, who had them."
+  advisor: Advisor
+  "Of REBOUND: who had the customer before. null otherwise."
+  formerAdvisor: Advisor
+  "How it was made; of SUSPENDED and RESTORED, how the binding was."
+  source: BindingSource!
+  "Role and subject of the token it was made with, e.g. ` + "`" + `ADMIN:console` + "`" + `; null when a customer's action or the product made it."
+  madeBy: String
+  "When."
+  at: DateTime!
+}
+
+"What happened to a binding (rule E2)."
+enum BindingChange {
+  "A customer without an advisor was bound."
+  BOUND
+  "A customer went from one advisor to another."
+  REBOUND
+  "A customer was left without an advisor."
+  UNBOUND
+  "The customer stopped following: the binding is kept and not counted (rule E12)."
+  SUSPENDED
+  "The customer came back to the advisor they had."
+  RESTORED
+}
+
+"Which changes of bindings."
+input BindingFilter {
+  "Only of this customer. An ANALYST names them by id."
+  customer: CustomerRef
+  "Only those by which this advisor got or lost a customer."
+  advisor: AdvisorRef
+}
+
+"One page of changes of bindings."
+type BindingConnection {
+  "The items with their cursors."
+  edges: [BindingEdge!]!
+  "The items alone."
+  nodes: [Binding!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One change of a page."
+type BindingEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: Binding!
+}
+`, BuiltIn: false},
 	{Name: "../schema/conversation.graphql", Input: `extend type Query {
   """
   The viewer's conversations, the latest activity first (rule G9). Select ` + "`" + `eventCursor` + "`" + ` in the
@@ -1117,6 +1338,14 @@ enum ErrorCode {
   CURSOR_EXPIRED
   "Another group of the account has this name."
   NAME_TAKEN
+  "The customer has another advisor; only rebinding takes them away."
+  BOUND_TO_ANOTHER_ADVISOR
+  "The advisor has as many customers as one may have."
+  ADVISOR_FULL
+  "No member of the group is ACTIVE and has room."
+  GROUP_HAS_NO_FREE_ADVISOR
+  "The customer and the advisor are one person."
+  SELF
 }
 
 "Why one item of a batch failed; the other items are not touched by it."
@@ -1334,6 +1563,196 @@ type GroupAdvisorResult {
   advisor: Advisor
   "Why it failed; null when it did not."
   error: ItemError
+}
+`, BuiltIn: false},
+	{Name: "../schema/job.graphql", Input: `extend type Query {
+  "One job of the account. It can be read for 30 days after it ended."
+  job("Which." jobId: ID!): Job @allow(roles: [ADMIN, INTEGRATION])
+
+  "The jobs of the account, newest first."
+  jobs(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+    "Which ones."
+    filter: JobFilter
+  ): JobConnection @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Mutation {
+  "Ends a job at once; what it has done stays. A success for one that was cancelled before, STATE for one that ended otherwise."
+  cancelJob("Which." input: CancelJobInput!): CancelJobPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Subscription {
+  """
+  How a job gets on. Each chunk is an event of the job's own stream, numbered 1, 2, 3 …; with ` + "`" + `after` + "`" + `,
+  first everything since that cursor. It completes behind the event that the job has ended with. Read
+  the job with its ` + "`" + `eventCursor` + "`" + ` first, and pass that: one that has ended pushes nothing any more.
+  """
+  jobChanges(
+    "Which."
+    jobId: ID!
+    "The cursor of the last event that was dealt with; absent: from now on."
+    after: String
+  ): JobEvent! @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"""
+Work that goes on by itself, a chunk at a time. What a chunk changes and how far the job has come are
+committed together, so a job goes on where it was after any restart, and does nothing twice. While the
+account is closed it rests (rule A1). At most 100 jobs of an account may be QUEUED or RUNNING.
+"""
+type Job implements Node {
+  "The global id."
+  id: ID!
+  "What it does."
+  kind: JobKind!
+  "Where it stands."
+  state: JobState!
+  "Whether it waits for the account to be opened again."
+  isResting: Boolean!
+  "Role and subject of the token it was started with, e.g. ` + "`" + `ADMIN:console` + "`" + `."
+  madeBy: String!
+  "How many items there were when it began; null until then, and where they are more than 100,000."
+  totalCount: Int
+  "How many items have been dealt with. It may differ from the total in the end: what changes meanwhile counts as it is when its turn comes."
+  doneCount: Int!
+  "Of how many something was changed."
+  changedCount: Int!
+  "How many failed, by code."
+  failures: [JobFailureCount!]!
+  "The items that failed, in their order; the first 10,000 are kept."
+  failedItems(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+  ): JobItemConnection
+  "Why it FAILED as a whole; null otherwise."
+  error: ItemError
+  "When it was asked for."
+  createdAt: DateTime!
+  "When it began."
+  startedAt: DateTime
+  "When it ended, however."
+  finishedAt: DateTime
+  "In a query: the cursor that continues the state that the query shows; pass it to ` + "`" + `jobChanges` + "`" + ` as ` + "`" + `after` + "`" + ` (rule N4). null elsewhere."
+  eventCursor: String
+}
+
+"What a job does."
+enum JobKind {
+  "Assigns customers (` + "`" + `assignCustomers` + "`" + `)."
+  ASSIGN_CUSTOMERS
+  "Rebinds customers (` + "`" + `rebindCustomers` + "`" + `)."
+  REBIND_CUSTOMERS
+  "Unbinds customers (` + "`" + `unbindCustomers` + "`" + `)."
+  UNBIND_CUSTOMERS
+}
+
+"Where a job stands."
+enum JobState {
+  "Not begun."
+  QUEUED
+  "Begun."
+  RUNNING
+  "Done to the end; some items may have failed."
+  FINISHED
+  "Ended by an error; what was done before stays."
+  FAILED
+  "Ended by ` + "`" + `cancelJob` + "`" + `; what was done before stays."
+  CANCELLED
+}
+
+"How many items of a job failed with one code."
+type JobFailureCount {
+  "The code."
+  code: ErrorCode!
+  "How many."
+  count: Int!
+}
+
+"One item of a job that failed."
+type JobItem {
+  "Its place among the job's items, from 1."
+  number: Int!
+  "What it is about, of jobs on customers; null when it was not found."
+  customer: Customer
+  "Why it failed."
+  error: ItemError!
+}
+
+"Which jobs."
+input JobFilter {
+  "Only in this state."
+  state: JobState
+  "Only of this kind."
+  kind: JobKind
+}
+
+"One page of jobs."
+type JobConnection {
+  "The items with their cursors."
+  edges: [JobEdge!]!
+  "The items alone."
+  nodes: [Job!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One job of a page."
+type JobEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: Job!
+}
+
+"One page of failed items of a job."
+type JobItemConnection {
+  "The items with their cursors."
+  edges: [JobItemEdge!]!
+  "The items alone."
+  nodes: [JobItem!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One failed item of a page."
+type JobItemEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: JobItem!
+}
+
+"A job to end."
+input CancelJobInput {
+  "Which."
+  jobId: ID!
+}
+
+"The job as it ended."
+type CancelJobPayload {
+  "The job."
+  job: Job!
+}
+
+"What ` + "`" + `jobChanges` + "`" + ` pushes."
+union JobEvent = JobChanged | Withdrawn
+
+"A job was queued, begun, came further, or ended."
+type JobChanged implements Event {
+  "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
+  cursor: String!
+  "The number of the event in the job's stream."
+  sequence: Int!
+  "When it happened."
+  at: DateTime!
+  "The job as it is now."
+  job: Job!
 }
 `, BuiltIn: false},
 	{Name: "../schema/mass_send.graphql", Input: `extend type Mutation {
@@ -2212,6 +2631,18 @@ func childFields_AnswerInvitationPayload(ctx context.Context, ec *executionConte
 	return nil, fmt.Errorf("no field named %q was found under type AnswerInvitationPayload", field.Name)
 }
 
+func childFields_AssignCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_AssignCustomersPayload_results(ctx, ec, field)
+	case "job":
+		return fieldContext_AssignCustomersPayload_job(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_AssignCustomersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AssignCustomersPayload", field.Name)
+}
+
 func childFields_AuditEntry(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2262,6 +2693,56 @@ func childFields_AuditEntryEdge(ctx context.Context, ec *executionContext, field
 		return fieldContext_AuditEntryEdge_node(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AuditEntryEdge", field.Name)
+}
+
+func childFields_Binding(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "change":
+		return fieldContext_Binding_change(ctx, ec, field)
+	case "customer":
+		return fieldContext_Binding_customer(ctx, ec, field)
+	case "advisor":
+		return fieldContext_Binding_advisor(ctx, ec, field)
+	case "formerAdvisor":
+		return fieldContext_Binding_formerAdvisor(ctx, ec, field)
+	case "source":
+		return fieldContext_Binding_source(ctx, ec, field)
+	case "madeBy":
+		return fieldContext_Binding_madeBy(ctx, ec, field)
+	case "at":
+		return fieldContext_Binding_at(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Binding", field.Name)
+}
+
+func childFields_BindingConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_BindingConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_BindingConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_BindingConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BindingConnection", field.Name)
+}
+
+func childFields_BindingEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_BindingEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_BindingEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BindingEdge", field.Name)
+}
+
+func childFields_CancelJobPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "job":
+		return fieldContext_CancelJobPayload_job(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelJobPayload", field.Name)
 }
 
 func childFields_CloseAccountPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2436,6 +2917,18 @@ func childFields_CustomerEdge(ctx context.Context, ec *executionContext, field g
 	return nil, fmt.Errorf("no field named %q was found under type CustomerEdge", field.Name)
 }
 
+func childFields_CustomerResult(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return fieldContext_CustomerResult_customer(ctx, ec, field)
+	case "isChanged":
+		return fieldContext_CustomerResult_isChanged(ctx, ec, field)
+	case "error":
+		return fieldContext_CustomerResult_error(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerResult", field.Name)
+}
+
 func childFields_Group(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2526,6 +3019,108 @@ func childFields_ItemError(ctx context.Context, ec *executionContext, field grap
 		return fieldContext_ItemError_limit(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ItemError", field.Name)
+}
+
+func childFields_Job(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_Job_id(ctx, ec, field)
+	case "kind":
+		return fieldContext_Job_kind(ctx, ec, field)
+	case "state":
+		return fieldContext_Job_state(ctx, ec, field)
+	case "isResting":
+		return fieldContext_Job_isResting(ctx, ec, field)
+	case "madeBy":
+		return fieldContext_Job_madeBy(ctx, ec, field)
+	case "totalCount":
+		return fieldContext_Job_totalCount(ctx, ec, field)
+	case "doneCount":
+		return fieldContext_Job_doneCount(ctx, ec, field)
+	case "changedCount":
+		return fieldContext_Job_changedCount(ctx, ec, field)
+	case "failures":
+		return fieldContext_Job_failures(ctx, ec, field)
+	case "failedItems":
+		return fieldContext_Job_failedItems(ctx, ec, field)
+	case "error":
+		return fieldContext_Job_error(ctx, ec, field)
+	case "createdAt":
+		return fieldContext_Job_createdAt(ctx, ec, field)
+	case "startedAt":
+		return fieldContext_Job_startedAt(ctx, ec, field)
+	case "finishedAt":
+		return fieldContext_Job_finishedAt(ctx, ec, field)
+	case "eventCursor":
+		return fieldContext_Job_eventCursor(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Job", field.Name)
+}
+
+func childFields_JobConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_JobConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_JobConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_JobConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobConnection", field.Name)
+}
+
+func childFields_JobEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_JobEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_JobEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobEdge", field.Name)
+}
+
+func childFields_JobFailureCount(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return fieldContext_JobFailureCount_code(ctx, ec, field)
+	case "count":
+		return fieldContext_JobFailureCount_count(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobFailureCount", field.Name)
+}
+
+func childFields_JobItem(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return fieldContext_JobItem_number(ctx, ec, field)
+	case "customer":
+		return fieldContext_JobItem_customer(ctx, ec, field)
+	case "error":
+		return fieldContext_JobItem_error(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobItem", field.Name)
+}
+
+func childFields_JobItemConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_JobItemConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_JobItemConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_JobItemConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobItemConnection", field.Name)
+}
+
+func childFields_JobItemEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_JobItemEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_JobItemEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobItemEdge", field.Name)
 }
 
 func childFields_MarkConversationReadPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2686,6 +3281,18 @@ func childFields_QRCode(ctx context.Context, ec *executionContext, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type QRCode", field.Name)
 }
 
+func childFields_RebindCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_RebindCustomersPayload_results(ctx, ec, field)
+	case "job":
+		return fieldContext_RebindCustomersPayload_job(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_RebindCustomersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RebindCustomersPayload", field.Name)
+}
+
 func childFields_RecordAccountFactsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "account":
@@ -2832,6 +3439,18 @@ func childFields_SimulateUnfollowPayload(ctx context.Context, ec *executionConte
 		return fieldContext_SimulateUnfollowPayload_customer(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SimulateUnfollowPayload", field.Name)
+}
+
+func childFields_UnbindCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_UnbindCustomersPayload_results(ctx, ec, field)
+	case "job":
+		return fieldContext_UnbindCustomersPayload_job(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_UnbindCustomersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnbindCustomersPayload", field.Name)
 }
 
 func childFields_UpdateAccountSettingsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -19,6 +19,8 @@ type Runner struct {
 	Log      *slog.Logger
 	// Workers is how many outbound queues are emptied at the same time; 0: limits.DeliveryWorkers.
 	Workers int
+	// Jobs is how many jobs are worked at, at the same time; 0: limits.JobWorkers; below 0: none.
+	Jobs int
 	// Poll is how often due queues are looked for that nobody woke it for; 0: limits.DeliveryPoll.
 	Poll time.Duration
 	// Sweep is how often what has lapsed is looked for; 0: limits.SweepInterval.
@@ -34,6 +36,7 @@ func (r *Runner) Run(ctx context.Context) {
 	wg.Go(func() { r.deliveries(ctx) })
 	wg.Go(func() { r.every(ctx, "expired invitations", r.Services.ExpireInvitations) })
 	wg.Go(func() { r.every(ctx, "lapsed apps", r.Services.SweepApps) })
+	wg.Go(func() { r.jobs(ctx) })
 	wg.Go(func() { r.retention(ctx) })
 	wg.Wait()
 }

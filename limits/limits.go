@@ -70,6 +70,9 @@ const (
 	CustomerNicknameRunes = 64
 	// NewCustomers is how many customers the list of the newest holds. Source: rule E10.
 	NewCustomers = 200
+	// BindBatch is the most customers that one call assigns, rebinds or unbinds, and one
+	// transaction of a job that does. Source: rule E5.
+	BindBatch = 500
 )
 
 // Conversations and messages.
@@ -243,8 +246,16 @@ const (
 	// Ballast is how many bytes the collector is made to count beside what is in use, while that is no
 	// more: a process that holds little may have as much garbage before it is collected. Source: ADR 0020.
 	Ballast = 16 << 20
-	// BatchRows is the most rows of one statement and of one lane's transaction.
+	// BatchRows is the most rows of one lane's transaction, and of one look of a sweep.
 	BatchRows = 100
+	// StatementRows is the most rows that one statement writes: what a bulk call of BindBatch
+	// changes, two events for each.
+	StatementRows = 1_000
+	// StatementValues is the most values that one statement carries; SQLite takes 32,766, MySQL
+	// 65,535.
+	StatementValues = 30_000
+	// StatementBytes is at how many bytes of texts no more rows join a statement; servers take 16 MiB.
+	StatementBytes = 4 << 20
 	// Lanes is how many transactions of inbound items a node has under way at most.
 	Lanes = 4
 	// LaneBatch is how many items must wait for another transaction to begin beside one that is
@@ -291,6 +302,30 @@ const (
 	// DeliveryRepeat is the longest pause before what a channel answered is recorded again when the
 	// database would not take it; half of it is certain, half is chance.
 	DeliveryRepeat = 500 * time.Millisecond
+	// JobPoll is how often jobs are looked for that nobody woke the workers for.
+	JobPoll = time.Second
+	// JobWorkers is how many jobs one node works at, at the same time.
+	JobWorkers = 4
+	// JobLease is how long a worker holds a job after each chunk: more than a chunk takes
+	// (OperationTime) by clocks that differ by ClockSkew. Source: ADR 0024.
+	JobLease = 30 * time.Second
+	// JobTurn is how many chunks of a job a worker does before jobs that have waited longer go first.
+	JobTurn = 20
+	// JobScan is how many customers a chunk looks at for those that its filter selects. Source: rule E9.
+	JobScan = 20_000
+	// JobCount is up to how many items are counted when a job begins; of more the total is not known.
+	JobCount = 100_000
+	// JobCountTime is how long that may take.
+	JobCountTime = 2 * time.Second
+	// JobFaults is how often one chunk may fail in a way that may pass before its job FAILED.
+	JobFaults = 20
+	// JobItems is how many failed items of a job are kept as rows; all are counted.
+	JobItems = 10_000
+	// JobsPerAccount is how many jobs of one account may be QUEUED or RUNNING. Enforced in the
+	// transaction under the account's row lock.
+	JobsPerAccount = 100
+	// JobLife is how long a job can be read after it ended.
+	JobLife = 30 * 24 * time.Hour
 	// SweepInterval is how often expired invitations and lapsed app leases are looked for.
 	SweepInterval = 5 * time.Second
 	// ChannelTime is how long one call of a channel may take.

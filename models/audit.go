@@ -23,6 +23,18 @@ type Audit struct {
 // TableName names the table for the mapper.
 func (Audit) TableName() string { return "audit" }
 
+// AuditItem is one item of a batch call that is in the audit log: the whole call is one row of Audit.
+type AuditItem struct {
+	AccountID Key    `gorm:"column:account_id;primaryKey"`
+	AuditID   Key    `gorm:"column:audit_id;primaryKey"`
+	No        int    `gorm:"column:no;primaryKey;autoIncrement:false"` // its place in the call, from 0
+	TargetID  Key    `gorm:"column:target_id"`
+	Outcome   string `gorm:"column:outcome"` // see ItemResult.Outcome
+}
+
+// TableName names the table for the mapper.
+func (AuditItem) TableName() string { return "audit_item" }
+
 // ID is the entry's global id.
 func (a *Audit) ID() relay.ID { return relay.ID{Kind: KindAudit, Key: a.Key} }
 

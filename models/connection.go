@@ -6,6 +6,9 @@ import "clientele/internal/relay"
 type (
 	AdvisorConnection      = relay.Connection[*Advisor, AdvisorEdge]
 	GroupConnection        = relay.Connection[*Group, GroupEdge]
+	BindingConnection      = relay.Connection[*Binding, BindingEdge]
+	JobConnection          = relay.Connection[*Job, JobEdge]
+	JobItemConnection      = relay.Connection[*JobItem, JobItemEdge]
 	CustomerConnection     = relay.Connection[*Customer, CustomerEdge]
 	ConversationConnection = relay.Connection[*Conversation, ConversationEdge]
 	MessageConnection      = relay.Connection[*Message, MessageEdge]
@@ -27,6 +30,18 @@ type (
 	GroupEdge struct {
 		Cursor string
 		Node   *Group
+	}
+	BindingEdge struct {
+		Cursor string
+		Node   *Binding
+	}
+	JobEdge struct {
+		Cursor string
+		Node   *Job
+	}
+	JobItemEdge struct {
+		Cursor string
+		Node   *JobItem
 	}
 	CustomerEdge struct {
 		Cursor string

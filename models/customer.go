@@ -98,17 +98,19 @@ type BindingChange string
 // The changes of bindings.
 const (
 	BindingBound     BindingChange = "BOUND"
+	BindingRebound   BindingChange = "REBOUND" // from one advisor to another
 	BindingUnbound   BindingChange = "UNBOUND"
 	BindingSuspended BindingChange = "SUSPENDED"
 	BindingRestored  BindingChange = "RESTORED"
 )
 
-// Binding is a row of the history of bindings.
+// Binding is a row of the history of bindings: one change of the binding of one customer.
 type Binding struct {
 	AccountID  Key           `gorm:"column:account_id;primaryKey"`
 	Key        Key           `gorm:"column:id;primaryKey"`
 	CustomerID Key           `gorm:"column:customer_id"`
 	AdvisorID  Key           `gorm:"column:advisor_id"`
+	FormerID   Key           `gorm:"column:former_id"` // of REBOUND: who had the customer before
 	Change     BindingChange `gorm:"column:change_kind"`
 	Source     BindingSource `gorm:"column:source"`
 	By         string        `gorm:"column:made_by"`
@@ -117,6 +119,9 @@ type Binding struct {
 
 // TableName names the table for the mapper.
 func (Binding) TableName() string { return "binding" }
+
+// MadeBy is the role and subject of who made the change; nil when a customer's action did.
+func (b *Binding) MadeBy() *string { return optional(b.By) }
 
 // ShownNickname is the nickname; nil until one is set.
 func (c *Customer) ShownNickname() *string { return optional(c.Nickname) }

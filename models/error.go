@@ -34,20 +34,25 @@ const (
 	CodeOutreachUnavailable  Code = "OUTREACH_UNAVAILABLE"
 	CodeCursorExpired        Code = "CURSOR_EXPIRED"
 	CodeNameTaken            Code = "NAME_TAKEN"
+
+	CodeBoundToAnother Code = "BOUND_TO_ANOTHER_ADVISOR"
+	CodeAdvisorFull    Code = "ADVISOR_FULL"
+	CodeGroupHasNoFree Code = "GROUP_HAS_NO_FREE_ADVISOR"
+	CodeSelf           Code = "SELF"
 )
 
 // Error is every failure that a caller may be told. Its Message is English, for developers, and
 // never holds a message's text, a token, a whole openid or a credential. An error of any other
 // type reaches a client only as INTERNAL with the request's id.
 type Error struct {
-	Code    Code
-	Message string
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
 	// Field is the path of the argument at fault, e.g. "input.text"; empty when none is.
-	Field string
+	Field string `json:"field,omitempty"`
 	// Limit is the number that was exceeded; meaningful with LIMIT_EXCEEDED, else 0.
-	Limit int
+	Limit int `json:"limit,omitempty"`
 	// RetryAt is when the same call may succeed; zero when it is not known.
-	RetryAt Time
+	RetryAt Time `json:"retryAt,omitempty"`
 }
 
 // Error implements error.

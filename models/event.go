@@ -13,12 +13,18 @@ const (
 	EventAdvisorChanged      EventKind = "ADVISOR_CHANGED"      // state or presence of the advisor
 )
 
+// The kinds of events on a job's stream.
+const (
+	EventJobChanged EventKind = "JOB_CHANGED" // it was queued, begun, or came further
+	EventJobEnded   EventKind = "JOB_ENDED"   // it ended; the last event of its stream
+)
+
 // Event is a row of the event log, written in the transaction of the change it tells of. It
 // holds ids and small facts, never texts. Its primary key is (Account, Stream, Seq); in one
 // stream Seq rises by exactly one from event to event, in commit order (rule N4).
 type Event struct {
 	Account Key `gorm:"column:account_id;primaryKey"`
-	// Stream is the key of the advisor whose stream this is.
+	// Stream is the key of the advisor, or of the job, whose stream this is.
 	Stream       Key       `gorm:"column:stream_id;primaryKey"`
 	Seq          int64     `gorm:"column:seq;primaryKey"`
 	Kind         EventKind `gorm:"column:kind"`

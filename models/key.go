@@ -74,6 +74,28 @@ func (k *Key) Scan(src any) error {
 	return fmt.Errorf("a key cannot be read from %T", src)
 }
 
+// MarshalText implements encoding.TextMarshaler: as String, empty for "none".
+func (k Key) MarshalText() ([]byte, error) {
+	if k.IsZero() {
+		return nil, nil
+	}
+	return []byte(k.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (k *Key) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*k = Key{}
+		return nil
+	}
+	parsed, ok := ParseKey(string(text))
+	if !ok {
+		return fmt.Errorf("%q is no key", text)
+	}
+	*k = parsed
+	return nil
+}
+
 // ParseKey reads what String wrote.
 func ParseKey(s string) (Key, bool) {
 	var k Key

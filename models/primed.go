@@ -9,4 +9,5 @@ type Primed struct {
 	Conversation *Conversation
 	Message      *Message
 	Notification *Notification
+	Job          *Job
 }

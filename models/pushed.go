@@ -36,6 +36,12 @@ type MessageEvent interface {
 	IsMessageEvent()
 }
 
+// JobEvent is a member of the union that `jobChanges` pushes.
+type JobEvent interface {
+	PushedEvent
+	IsJobEvent()
+}
+
 // The events that are pushed.
 type (
 	NotificationMade struct {
@@ -59,11 +65,15 @@ type (
 		EventMeta
 		CustomerID relay.ID
 	}
+	JobChanged struct {
+		EventMeta
+		Job *Job
+	}
 	// Withdrawn stands for an event whose subject the viewer may no longer see (rule N4).
 	Withdrawn struct{ EventMeta }
 )
 
-// IsNotificationEvent and IsMessageEvent mark the members of the unions.
+// IsNotificationEvent, IsMessageEvent and IsJobEvent mark the members of the unions.
 func (NotificationMade) IsNotificationEvent() {}
 func (Withdrawn) IsNotificationEvent()        {}
 func (MessageReceived) IsMessageEvent()       {}
@@ -71,3 +81,5 @@ func (MessageStatusChanged) IsMessageEvent()  {}
 func (ConversationChanged) IsMessageEvent()   {}
 func (CustomerLeft) IsMessageEvent()          {}
 func (Withdrawn) IsMessageEvent()             {}
+func (JobChanged) IsJobEvent()                {}
+func (Withdrawn) IsJobEvent()                 {}

@@ -26,6 +26,8 @@ type Idempotency struct {
 	IdemKey   Ident  `gorm:"column:idem_key;primaryKey"`
 	BodyHash  []byte `gorm:"column:body_hash"`
 	ResultID  Key    `gorm:"column:result_id"`
+	// Results is what came of each item of a bulk call: JSON of []ItemResult. Nil for other calls.
+	Results   []byte `gorm:"column:results"`
 	CreatedAt Time   `gorm:"column:created_at;autoCreateTime:false"`
 }
 

@@ -21,6 +21,7 @@ const (
 	KindMessage      relay.Kind = "me"
 	KindNotification relay.Kind = "no"
 	KindAudit        relay.Kind = "au"
+	KindJob          relay.Kind = "jo"
 )
 
 // Ident is an identifier from outside (openid, unionid, WeChat id, scene, external id): bytes

@@ -4,7 +4,6 @@ import (
 	"clientele/graph"
 	"clientele/internal/relay"
 	"clientele/models"
-	"clientele/services"
 	"context"
 )
 
@@ -17,16 +16,9 @@ func (r *queryResolver) Customers(ctx context.Context, first *int, after *string
 	if err != nil {
 		return nil, err
 	}
-	var f services.CustomerFilter
-	if filter != nil {
-		f.Assigned = filter.IsAssigned
-		if filter.Advisor != nil {
-			ref, err := advisorRef(*filter.Advisor, "filter.advisor")
-			if err != nil {
-				return nil, err
-			}
-			f.Advisor = &ref
-		}
+	f, err := customerFilter(filter, "filter")
+	if err != nil {
+		return nil, err
 	}
 	rows, byBinding, err := r.r.Services.CustomerPage(ctx, f, p)
 	if err == nil {

@@ -3,6 +3,7 @@ package resolvers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -95,6 +96,118 @@ func advisorRef(in graph.AdvisorRef, field string) (ref services.AdvisorRef, err
 	return ref, err
 }
 
+// bindingFilter decodes which changes of bindings are asked for; null: all.
+func bindingFilter(in *graph.BindingFilter) (f services.BindingFilter, err error) {
+	if in == nil {
+		return f, nil
+	}
+	if in.Customer != nil {
+		ref, err := customerRef(*in.Customer, "filter.customer")
+		if err != nil {
+			return f, err
+		}
+		f.Customer = &ref
+	}
+	if in.Advisor != nil {
+		ref, err := advisorRef(*in.Advisor, "filter.advisor")
+		if err != nil {
+			return f, err
+		}
+		f.Advisor = &ref
+	}
+	return f, nil
+}
+
+// selection decodes whom a bulk call is for.
+func selection(in *graph.CustomerSelection, field string) (sel services.CustomerSelection, err error) {
+	if err := oneOf(field, in.These != nil, in.Matching != nil); err != nil {
+		return sel, err
+	}
+	if in.Matching != nil {
+		f, err := customerFilter(in.Matching, field+".matching")
+		sel.Matching = &f
+		return sel, err
+	}
+	sel.These = make([]services.CustomerRef, len(in.These))
+	for i, ref := range in.These {
+		if sel.These[i], err = customerRef(*ref, fmt.Sprintf("%s.these.%d", field, i)); err != nil {
+			return sel, err
+		}
+	}
+	return sel, nil
+}
+
+// customerFilter decodes which customers are asked for; null: all.
+func customerFilter(in *graph.CustomerFilter, field string) (f services.CustomerFilter, err error) {
+	if in == nil {
+		return f, nil
+	}
+	f.Assigned = in.IsAssigned
+	if in.Advisor != nil {
+		ref, err := advisorRef(*in.Advisor, field+".advisor")
+		if err != nil {
+			return f, err
+		}
+		f.Advisor = &ref
+	}
+	return f, nil
+}
+
+// bulkAnswer is the payload of a bulk call on customers, whatever its name.
+type bulkAnswer struct {
+	results  []*graph.CustomerResult
+	job      *models.Job
+	repeated bool
+}
+
+// bind decodes the rest of a call on bindings, makes it, and encodes what came of it; to is nil where
+// nobody gets the customers.
+func (r *Resolver) bind(ctx context.Context, in services.BindCustomers, customers *graph.CustomerSelection, to *graph.BindingTarget) (a bulkAnswer, err error) {
+	if in.Customers, err = selection(customers, "input.customers"); err != nil {
+		return a, err
+	}
+	if to != nil {
+		if err = oneOf("input.to", to.Advisor != nil, to.GroupID != nil); err != nil {
+			return a, err
+		}
+		if to.Advisor != nil {
+			var ref services.AdvisorRef
+			ref, err = advisorRef(*to.Advisor, "input.to.advisor")
+			in.Advisor = &ref
+		} else {
+			in.Group, err = key(*to.GroupID, models.KindGroup, "input.to.groupId")
+		}
+		if err != nil {
+			return a, err
+		}
+	}
+	done, err := r.Services.Bind(ctx, in)
+	if err != nil {
+		return a, err
+	}
+	a.job, a.repeated = done.Job, done.Repeated
+	if done.Results != nil {
+		a.results, err = r.customerResults(ctx, done.Results)
+	}
+	return a, err
+}
+
+// customerResults encodes what came of customers, and reads what they will show.
+func (r *Resolver) customerResults(ctx context.Context, results []services.CustomerResult) ([]*graph.CustomerResult, error) {
+	all := make([]*graph.CustomerResult, len(results))
+	var customers []*models.Customer
+	for i, res := range results {
+		all[i] = &graph.CustomerResult{Customer: res.Customer, IsChanged: res.Changed, Error: models.AsItemError(res.Err)}
+		if res.Customer != nil {
+			customers = append(customers, res.Customer)
+		}
+	}
+	return all, r.ofCustomers(ctx, customers)
+}
+
+// unlessFalse is a switch that is on when absent.
+func unlessFalse(p *bool) bool { return p == nil || *p }
+
 // policyOverrides decodes an account's own numbers; null: none.
 func policyOverrides(in *graph.PolicyOverridesInput) *models.PolicyOverrides {
 	o := &models.PolicyOverrides{}
@@ -156,10 +269,15 @@ func (s source) Take(ctx context.Context, most int) ([]transport.Event, error) {
 	return slices.Clip(taken), err
 }
 
-// watch is the body of a subscription.
+// watch is the body of a subscription of an advisor's.
 func watch[T any](ctx context.Context, s *services.Services, what services.Watched, after *string) (<-chan T, error) {
+	return stream[T](ctx, func(ctx context.Context) (*services.Watch, error) { return s.Watch(ctx, what, after) })
+}
+
+// stream is the body of a subscription.
+func stream[T any](ctx context.Context, open func(context.Context) (*services.Watch, error)) (<-chan T, error) {
 	return transport.Stream[T](ctx, func(ctx context.Context) (transport.Source, error) {
-		w, err := s.Watch(ctx, what, after)
+		w, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}

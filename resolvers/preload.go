@@ -67,6 +67,25 @@ func (r *Resolver) ofCustomers(ctx context.Context, rows []*models.Customer) err
 	return r.advisorsOf(ctx, below(ctx), rows)
 }
 
+// ofBindings reads what changes of bindings show of customers and advisors.
+func (r *Resolver) ofBindings(ctx context.Context, rows []*models.Binding) error {
+	asked := below(ctx)
+	if asked["customer"] {
+		if err := r.customersOf(ctx, asked, keysOf(rows, func(b *models.Binding) models.Key { return b.CustomerID })); err != nil {
+			return err
+		}
+	}
+	if !asked["advisor"] && !asked["formerAdvisor"] {
+		return nil
+	}
+	keys := keysOf(rows, func(b *models.Binding) models.Key { return b.AdvisorID })
+	keys = append(keys, keysOf(rows, func(b *models.Binding) models.Key { return b.FormerID })...)
+	if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, keys); err != nil || !asked["qrCode"] {
+		return err
+	}
+	return loaders(ctx).PreloadQRCodes(ctx, r.Services, keys)
+}
+
 // codesOf reads the codes of advisors or groups that a list holds.
 func (r *Resolver) codesOf(ctx context.Context, owners []models.Key) error {
 	if !below(ctx)["qrCode"] {

@@ -281,7 +281,7 @@ func (b *inboundBatch) resume(c *models.Customer, conv *models.Conversation) {
 	}
 	former := c.AdvisorID
 	b.history(c, former, models.BindingUnbound, c.BoundSource)
-	c.AdvisorID, c.SuspendedAt = models.Key{}, 0
+	c.AdvisorID, c.BoundAt, c.SuspendedAt = models.Key{}, 0, 0
 	conv.AdvisorID, conv.Unread, conv.InquiryID = models.Key{}, 0, models.Key{}
 	b.emit(former, models.EventCustomerLeft, &models.Primed{}, c.Key)
 }
@@ -331,15 +331,20 @@ func (b *inboundBatch) scan(c *models.Customer, conv *models.Conversation, in mo
 // bind makes the customer the advisor's (rules E1, E2) and tells both the new advisor and,
 // where a suspended binding ends by it, the former one.
 func (b *inboundBatch) bind(c *models.Customer, conv *models.Conversation, a *models.Advisor, source models.BindingSource) {
-	now := b.tx.Now
-	if former := c.AdvisorID; !former.IsZero() && former != a.Key {
+	now, former, change := b.tx.Now, c.AdvisorID, models.BindingBound
+	if former == a.Key {
+		former = models.Key{}
+	}
+	if !former.IsZero() {
+		change = models.BindingRebound
 		b.emit(former, models.EventCustomerLeft, &models.Primed{}, c.Key)
 	}
 	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundBy, c.SuspendedAt = a.Key, now, source, "", 0
 	a.CustomerCount++
 	b.counted[a.Key] = true
-	conv.AdvisorID, conv.ActiveAt, conv.Unread, conv.InquiryID = a.Key, now, 0, models.Key{}
-	b.history(c, a.Key, models.BindingBound, source)
+	conv.AdvisorID, conv.ActiveAt, conv.Unread, conv.InquiryID = a.Key, max(conv.ActiveAt, now), 0, models.Key{}
+	b.history(c, a.Key, change, source)
+	b.bindings[len(b.bindings)-1].FormerID = former
 	b.tell(c, conv, models.EventConversationChanged)
 	if b.account.Notifies(source) {
 		b.notify(c, conv, &models.Notification{Kind: models.NotifyCustomerBound, Source: source, Count: 1})
@@ -356,15 +361,16 @@ func (b *inboundBatch) history(c *models.Customer, advisor models.Key, change mo
 // message records what the customer wrote and tells their advisor (rules G1, N3).
 func (b *inboundBatch) message(c *models.Customer, conv *models.Conversation, in models.Inbound) {
 	now := b.tx.Now
+	stored := conv.WrittenAt(now)
 	m := &models.Message{
 		AccountID: b.tx.Account, Key: models.KeyAfter(conv.LastMessageID), CustomerID: c.Key, AdvisorID: c.BoundTo(),
 		Direction: models.FromCustomer, Kind: in.Content.Kind,
 		Text: in.Content.Text, MediaRef: in.Content.MediaRef, URL: in.Content.URL, Detail: in.Content.Description,
 		Latitude: in.Content.Latitude, Longitude: in.Content.Longitude, DedupKey: models.Ident(in.DedupKey),
-		Status: models.StatusReceived, At: in.At, StatusAt: now, CreatedAt: now,
+		Status: models.StatusReceived, At: in.At, StatusAt: now, CreatedAt: stored,
 	}
 	b.messages = append(b.messages, m)
-	conv.LastMessageID, conv.ActiveAt, conv.LastCustomerAt = m.Key, now, now
+	conv.LastMessageID, conv.ActiveAt, conv.LastCustomerAt = m.Key, max(conv.ActiveAt, stored), now
 	listener, bound := b.listeners[c.BoundTo()]
 	if !bound {
 		return // rule E7: recorded for the merchant, answered by nobody

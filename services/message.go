@@ -97,7 +97,7 @@ func repeated(r *store.Reader, once *models.Idempotency) (*models.Message, error
 		return nil, err
 	}
 	if !bytes.Equal(row.BodyHash, once.BodyHash) {
-		return nil, &models.Error{Code: models.CodeIdempotencyConflict, Field: "input.idempotencyKey", Message: "the key was used with another body"}
+		return nil, errKeyConflict()
 	}
 	rows, err := r.Messages(once.AccountID, []models.Key{row.ResultID})
 	if err != nil {
@@ -128,9 +128,9 @@ func (s *Services) send(tx *store.Tx, c *Scope, key models.Key, text string, onc
 	m := &models.Message{
 		AccountID: tx.Account, Key: models.KeyAfter(conv.LastMessageID), CustomerID: key, AdvisorID: c.Advisor.Key,
 		Direction: models.FromAdvisor, Kind: models.ContentText, Text: text,
-		Status: models.StatusQueued, Slot: slot, At: tx.Now, StatusAt: tx.Now, CreatedAt: tx.Now,
+		Status: models.StatusQueued, Slot: slot, At: tx.Now, StatusAt: tx.Now, CreatedAt: conv.WrittenAt(tx.Now),
 	}
-	conv.LastMessageID, conv.ActiveAt, conv.LastAdvisorAt = m.Key, tx.Now, tx.Now
+	conv.LastMessageID, conv.ActiveAt, conv.LastAdvisorAt = m.Key, max(conv.ActiveAt, m.CreatedAt), tx.Now
 	return m, s.queue(tx, customer, conv, m, once, tx.InsertMessages)
 }
 

@@ -79,6 +79,8 @@ func (s *Services) nodesOf(ctx context.Context, c *Scope, kind relay.Kind, keys 
 		return err
 	case models.KindAudit:
 		return s.auditNodes(ctx, c, keys, found)
+	case models.KindJob:
+		return collect(found, keys, s.JobsByKeys, ctx)
 	case models.KindCustomer:
 		if serves {
 			return collect(found, keys, s.CustomersByKeys, ctx)

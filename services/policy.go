@@ -78,6 +78,18 @@ var (
 	maySimulatePayment = Permission{Field: "simulatePayment", Roles: staff}
 	maySimulateSending = Permission{Field: "simulateSending", Roles: staff}
 
+	mayBindings     = Permission{Field: "bindings", Roles: readers}
+	mayNewCustomers = Permission{Field: "newCustomers", Roles: tenants, Serving: true}
+
+	mayAssign = Permission{Field: "assignCustomers", Roles: staff, Open: true}
+	mayRebind = Permission{Field: "rebindCustomers", Roles: staff, Open: true}
+	mayUnbind = Permission{Field: "unbindCustomers", Roles: staff, Open: true}
+
+	mayJob       = Permission{Field: "job", Roles: staff}
+	mayJobs      = Permission{Field: "jobs", Roles: staff}
+	mayCancelJob = Permission{Field: "cancelJob", Roles: staff}
+	mayWatchJob  = Permission{Field: "jobChanges", Roles: staff}
+
 	mayRevokeIssuedBefore = Permission{Field: "revokeTokensIssuedBefore", Roles: staff}
 )
 
@@ -88,7 +100,8 @@ func Permissions() []Permission {
 		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
-		mayCreateGroup, mayAddToGroup,
+		mayCreateGroup, mayAddToGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
+		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,
 	}
@@ -136,6 +149,9 @@ func (c *Scope) sees(customer *models.Customer) bool {
 	}
 	return false
 }
+
+// seesJobs reports whether the viewer may see the account's jobs.
+func (c *Scope) seesJobs() bool { return slices.Contains(mayJob.Roles, c.Viewer.Role) }
 
 // shown is the customer as the viewer may see them: an ANALYST reads no free text (rule V8).
 func (c *Scope) shown(customer *models.Customer) *models.Customer {

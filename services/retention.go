@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"clientele/internal/relay"
 	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
@@ -11,7 +12,7 @@ import (
 
 // Retained counts what one pass of Retain deleted.
 type Retained struct {
-	Events, Idempotency, Inbound, Revocations int
+	Events, Idempotency, Inbound, Revocations, Jobs int
 }
 
 // IsZero reports whether nothing was deleted.
@@ -22,7 +23,7 @@ const retention = "retention"
 
 // Retain deletes what is too old to be asked for again: events (rule N4), idempotency keys (rule
 // E15), records that recognise a repeated callback (rule K1), revocations no token can meet any
-// more (rule V1), rows of nodes that are gone. It does nothing unless a pass is due, which is
+// more (rule V1), jobs that ended long ago, rows of nodes that are gone. It does nothing unless a pass is due, which is
 // each limits.RetentionInterval for all nodes together; a pass of two nodes at once would be
 // right as well. rest is called between any two transactions that delete and ends the pass with
 // its error.
@@ -36,7 +37,7 @@ func (s *Services) Retain(ctx context.Context, rest func(context.Context) error)
 		return Retained{}, err
 	}
 	p := &pass{s: s, rest: rest, now: began}
-	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.revocations, p.nodes} {
+	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.revocations, p.jobs, p.nodes} {
 		// One that fails does not keep the others from their turn.
 		err = errors.Join(err, step(ctx))
 		if errors.Is(err, errLeaseLost) || ctx.Err() != nil {
@@ -214,6 +215,49 @@ func (p *pass) revocations(ctx context.Context) error {
 	}, func(row *models.Revocation) models.Key { return row.AccountID }, func(tx *store.Tx, rows []*models.Revocation) error {
 		return tx.DeleteRevocations(rows, before)
 	})
+}
+
+// jobs deletes jobs that ended long ago: the items of each first, then the job with its stream.
+func (p *pass) jobs(ctx context.Context) error {
+	before := p.now.Add(-limits.JobLife - limits.ClockSkew)
+	for {
+		old, err := p.s.store.View(ctx).OldJobs(before, limits.BatchRows)
+		if err != nil {
+			return err
+		}
+		for _, j := range old {
+			if err := p.job(ctx, j); err != nil {
+				return err
+			}
+		}
+		if len(old) < limits.BatchRows {
+			return nil
+		}
+	}
+}
+
+func (p *pass) job(ctx context.Context, j *models.Job) error {
+	for {
+		items, err := p.s.store.View(ctx).JobItemPage(j.AccountID, j.Key, relay.Page{First: limits.RetentionRows - 1})
+		if err != nil {
+			return err
+		}
+		if len(items) == 0 {
+			break
+		}
+		upTo := items[len(items)-1].No
+		if err := p.write(ctx, j.AccountID, func(tx *store.Tx) error { return tx.DeleteJobItems(j.Key, upTo) }); err != nil {
+			return err
+		}
+		if err := p.pause(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.write(ctx, j.AccountID, func(tx *store.Tx) error { return tx.DeleteJob(j.Key) }); err != nil {
+		return err
+	}
+	p.done.Jobs++
+	return p.pause(ctx)
 }
 
 func (p *pass) nodes(ctx context.Context) error {

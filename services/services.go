@@ -70,8 +70,8 @@ type Services struct {
 	log      *slog.Logger
 	lanes    *lanes
 	apps     *apps
-	// queued is signalled when a message was put into an outbound queue.
-	queued chan struct{}
+	// queued is signalled when a message was put into an outbound queue, jobQueued when a job was made.
+	queued, jobQueued chan struct{}
 
 	callbacks callbacks
 
@@ -91,7 +91,7 @@ type Services struct {
 func New(d Deps) *Services {
 	s := &Services{
 		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, log: d.Log,
-		queued: make(chan struct{}, 1), recent: map[models.Key]recent{},
+		queued: make(chan struct{}, 1), jobQueued: make(chan struct{}, 1), recent: map[models.Key]recent{},
 		callbacks:   callbacks{read: map[string]readCallback{}},
 		revocations: revocations{byAccount: map[models.Key]*revokedIn{}}, visits: visits{open: map[*Watch]func(error){}},
 	}

@@ -15,6 +15,7 @@ type subjects struct {
 	conversations map[models.Key]*models.Conversation // by customer
 	messages      map[models.Key]*models.Message
 	notifications map[models.Key]*models.Notification
+	jobs          map[models.Key]*models.Job
 }
 
 // add asks for the rows of events and answers for how many keys there are now.
@@ -22,13 +23,17 @@ func (s *subjects) add(events []*models.Event) int {
 	if s.customers == nil {
 		s.customers, s.conversations = map[models.Key]*models.Customer{}, map[models.Key]*models.Conversation{}
 		s.messages, s.notifications = map[models.Key]*models.Message{}, map[models.Key]*models.Notification{}
+		s.jobs = map[models.Key]*models.Job{}
 	}
 	for _, e := range events {
 		want(s.customers, e.Customer)
 		want(s.messages, e.Message)
 		want(s.notifications, e.Notification)
+		if e.Kind == models.EventJobChanged || e.Kind == models.EventJobEnded {
+			want(s.jobs, e.Stream)
+		}
 	}
-	return max(len(s.customers), len(s.messages), len(s.notifications))
+	return max(len(s.customers), len(s.messages), len(s.notifications), len(s.jobs))
 }
 
 // want asks for a key, if there is one.
@@ -42,7 +47,7 @@ func want[T any](rows map[models.Key]*T, key models.Key) {
 func (s *subjects) of(e *models.Event) *models.Primed {
 	return &models.Primed{
 		Customer: s.customers[e.Customer], Conversation: s.conversations[e.Customer],
-		Message: s.messages[e.Message], Notification: s.notifications[e.Notification],
+		Message: s.messages[e.Message], Notification: s.notifications[e.Notification], Job: s.jobs[e.Stream],
 	}
 }
 
@@ -61,7 +66,10 @@ func (s *Services) readSubjects(ctx context.Context, account models.Key, want *s
 		return err
 	}
 	keys = slices.Collect(maps.Keys(want.notifications))
-	return fill(want.notifications, keys, account, r.Notifications, func(n *models.Notification) models.Key { return n.Key })
+	if err := fill(want.notifications, keys, account, r.Notifications, func(n *models.Notification) models.Key { return n.Key }); err != nil {
+		return err
+	}
+	return fill(want.jobs, slices.Collect(maps.Keys(want.jobs)), account, r.Jobs, func(j *models.Job) models.Key { return j.Key })
 }
 
 // fill reads the rows of keys into a map.

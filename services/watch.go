@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"clientele/auth"
@@ -14,10 +15,11 @@ import (
 // Watched says which events of an advisor's stream a subscription shows.
 type Watched string
 
-// The two subscriptions of an advisor (rule N4).
+// The two subscriptions of an advisor, and that of a job (rule N4).
 const (
 	WatchNotifications Watched = "notifications"
 	WatchMessages      Watched = "messages"
+	watchJob           Watched = "jobChanges"
 )
 
 // ErrAccessEnded ends a watch whose viewer may no longer listen: the advisor was removed, or the
@@ -29,7 +31,7 @@ var (
 	errMayNotNow = fmt.Errorf("%w: the advisor may not listen any more", ErrAccessEnded)
 )
 
-// Watch is a subscription's position in the viewer's stream. Like the feed below it, it is used
+// Watch is a subscription's position in the viewer's stream, or in a job's. Like the feed below it, it is used
 // by one goroutine at a time and holds none.
 type Watch struct {
 	s     *Services
@@ -39,9 +41,12 @@ type Watch struct {
 	// silent is how long before its end nothing was heard of the client; see Lost.
 	silent time.Duration
 	lost   bool
-	// viewer, account and advisor are who listens, and never change: what a visit may read.
+	// viewer, account and advisor (zero: no advisor) are who listens, and never change: what a visit
+	// may read.
 	viewer           *auth.Viewer
 	account, advisor models.Key
+	// over: the stream's last event was told.
+	over bool
 }
 
 // Watch opens one. With after it continues behind that cursor (rule N4): INVALID when it is not
@@ -56,15 +61,7 @@ func (s *Services) Watch(ctx context.Context, what Watched, after *string) (*Wat
 	if err != nil {
 		return nil, err
 	}
-	var from *events.Cursor
-	if after != nil {
-		cursor, err := events.DecodeCursor(*after, "after")
-		if err != nil {
-			return nil, err
-		}
-		from = &cursor
-	}
-	feed, err := s.hub.Open(ctx, c.stream(), from)
+	feed, err := s.open(ctx, c.stream(), after)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +69,39 @@ func (s *Services) Watch(ctx context.Context, what Watched, after *string) (*Wat
 		s.apps.opened(ctx, c.stream())
 	}
 	return &Watch{s: s, scope: c, feed: feed, what: what, viewer: c.Viewer, account: c.Account.Key, advisor: c.Advisor.Key}, nil
+}
+
+// WatchJob opens a watch of a job of the account, with a stream of its own: NOT_FOUND for an unknown
+// one, and the errors of Watch. It ends behind the event that tells that the job has ended.
+func (s *Services) WatchJob(ctx context.Context, key models.Key, after *string) (*Watch, error) {
+	c, err := s.begin(ctx, mayWatchJob)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.store.View(ctx).Jobs(c.Account.Key, []models.Key{key})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if len(rows) == 0 {
+		return nil, models.NotFound("job", "jobId")
+	}
+	feed, err := s.open(ctx, rows[0].Stream(), after)
+	if err != nil {
+		return nil, err
+	}
+	return &Watch{s: s, scope: c, feed: feed, what: watchJob, viewer: c.Viewer, account: c.Account.Key}, nil
+}
+
+// open opens a feed of a stream, behind a cursor if there is one.
+func (s *Services) open(ctx context.Context, id models.StreamID, after *string) (*events.Feed, error) {
+	if after == nil {
+		return s.hub.Open(ctx, id, nil)
+	}
+	cursor, err := events.DecodeCursor(*after, "after")
+	if err != nil {
+		return nil, err
+	}
+	return s.hub.Open(ctx, id, &cursor)
 }
 
 func (c *Scope) stream() models.StreamID {
@@ -97,7 +127,8 @@ func (w *Watch) Close() {
 
 // Take returns the next events, at most `most`, fewer when there are no more now. Each has passed
 // the policy at this moment: an event whose subject the viewer may no longer see is Withdrawn
-// (rules N4, V5). Fresh events cost no statement; others are read together.
+// (rules N4, V5). Fresh events cost no statement; others are read together. io.EOF: nothing follows any
+// more.
 func (w *Watch) Take(ctx context.Context, most int) ([]models.PushedEvent, error) {
 	if err := w.recheck(ctx); err != nil {
 		return nil, err
@@ -116,6 +147,9 @@ func (w *Watch) Take(ctx context.Context, most int) ([]models.PushedEvent, error
 		if err != nil {
 			return pushed, err
 		}
+		if w.over {
+			return pushed, io.EOF
+		}
 	}
 	return pushed, nil
 }
@@ -133,6 +167,7 @@ func (w *Watch) show(ctx context.Context, taken []models.Event) ([]models.Pushed
 		if w.shows(taken[i].Kind) {
 			rows = append(rows, &taken[i])
 		}
+		w.over = w.over || taken[i].Kind == models.EventJobEnded
 	}
 	primed, err := w.load(ctx, rows)
 	if err != nil {
@@ -151,6 +186,8 @@ func (w *Watch) shows(k models.EventKind) bool {
 		return w.what == WatchNotifications
 	case models.EventMessageReceived, models.EventMessageStatus, models.EventConversationChanged, models.EventCustomerLeft:
 		return w.what == WatchMessages
+	case models.EventJobChanged, models.EventJobEnded:
+		return w.what == watchJob
 	case models.EventAdvisorChanged:
 	}
 	return false
@@ -183,7 +220,7 @@ func (w *Watch) refresh(ctx context.Context) error {
 		}
 		return err
 	}
-	if w.what == WatchMessages && c.refusal != nil || c.Advisor.StateAt(w.s.Now()) == models.AdvisorRemoved {
+	if w.what == WatchMessages && c.refusal != nil || c.Advisor != nil && c.Advisor.StateAt(w.s.Now()) == models.AdvisorRemoved {
 		return errMayNotNow
 	}
 	w.scope = c
@@ -197,7 +234,7 @@ func (w *Watch) load(ctx context.Context, rows []*models.Event) ([]*models.Prime
 	var missing []*models.Event
 	for i, e := range rows {
 		switch {
-		case e.Primed != nil && (e.Primed.Conversation != nil || e.Primed.Notification != nil):
+		case e.Primed != nil && (e.Primed.Conversation != nil || e.Primed.Notification != nil || e.Primed.Job != nil):
 			primed[i] = e.Primed
 		case e.Kind != models.EventCustomerLeft:
 			missing = append(missing, e)
@@ -221,6 +258,13 @@ func (w *Watch) load(ctx context.Context, rows []*models.Event) ([]*models.Prime
 // event is the event as it is pushed, if the viewer may see its subject.
 func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
 	meta := models.EventMeta{Cursor: w.feed.Cursor(e.Seq), Sequence: e.Seq, At: e.At, Scope: w.scope}
+	if w.what == watchJob {
+		if p.Job == nil { // deleted since
+			return models.Withdrawn{EventMeta: meta}
+		}
+		meta.Primed = p
+		return models.JobChanged{EventMeta: meta, Job: p.Job}
+	}
 	if e.Kind == models.EventCustomerLeft {
 		return models.CustomerLeft{EventMeta: meta, CustomerID: (&models.Customer{Key: e.Customer}).ID()}
 	}
@@ -295,6 +339,24 @@ func (s *Services) EventCursor(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return events.EncodeCursor(events.Cursor{Epoch: epoch, Stream: c.Advisor.Key, Seq: head}), nil
+}
+
+// JobCursor is the cursor that continues the state of a job that ctx's snapshot shows (rule N4); empty
+// where ctx has none.
+func (s *Services) JobCursor(ctx context.Context, j *models.Job) (string, error) {
+	if !s.store.InSnapshot(ctx) {
+		return "", nil
+	}
+	r := s.store.View(ctx)
+	epoch, err := r.Epoch()
+	if err != nil {
+		return "", err
+	}
+	head, err := r.Head(j.Stream())
+	if err != nil {
+		return "", err
+	}
+	return events.EncodeCursor(events.Cursor{Epoch: epoch, Stream: j.Key, Seq: head}), nil
 }
 
 // ScopeOf is the scope a pushed event was made visible under, for WithScope; nil for none.

@@ -109,7 +109,7 @@ func (s *Services) visitAccount(ctx context.Context, key models.Key, watches []*
 		var keys []models.Key
 		n := 0
 		for ; n < len(watches); n++ {
-			if last := len(keys) - 1; last < 0 || keys[last] != watches[n].advisor {
+			if last := len(keys) - 1; !watches[n].advisor.IsZero() && (last < 0 || keys[last] != watches[n].advisor) {
 				if len(keys) == limits.StreamsPerRead {
 					break
 				}
@@ -152,6 +152,9 @@ func rest(ctx context.Context, d time.Duration) {
 func (w *Watch) ended(account *models.Account, advisor *models.Advisor, revoked *models.Revocations) error {
 	if covered(revoked, w.viewer, advisor) {
 		return errRevoked
+	}
+	if w.advisor.IsZero() {
+		return nil
 	}
 	if advisor == nil || advisor.StateAt(w.s.Now()) == models.AdvisorRemoved {
 		return errMayNotNow

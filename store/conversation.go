@@ -66,6 +66,18 @@ func (tx *Tx) UpdateWritten(rows []*models.Conversation) error {
 	return upsertFew(tx, rows, messageColumns...)
 }
 
+// boundColumns is what a change of the binding changes of a conversation.
+var boundColumns = []string{"advisor_id", "visible_from", "active_at", "unread", "inquiry_id", "updated_at"}
+
+// UpdateBound writes locked conversations of which nothing changed but what a change of the binding
+// changes.
+func (tx *Tx) UpdateBound(rows []*models.Conversation) error {
+	for _, c := range rows {
+		c.UpdatedAt = tx.Now
+	}
+	return upsertFew(tx, rows, boundColumns...)
+}
+
 // UpdateConversations writes locked conversations.
 func (tx *Tx) UpdateConversations(rows []*models.Conversation) error {
 	for _, c := range rows {

@@ -67,12 +67,12 @@ func (r *Reader) CustomersByUnionID(account models.Key, unionids []models.Ident)
 	})
 }
 
-// CustomerFilter says which customers a page holds.
+// CustomerFilter says which customers a page holds, or a job is for; jobs keep it as JSON.
 type CustomerFilter struct {
 	// Advisor: only those bound to them; zero: of the whole account.
-	Advisor models.Key
+	Advisor models.Key `json:"advisor,omitzero"`
 	// Assigned: only bound, or only unassigned ones; nil: both.
-	Assigned *bool
+	Assigned *bool `json:"assigned,omitempty"`
 }
 
 // CustomerPage reads a page: an advisor's customers by their binding, the account's by when
@@ -205,7 +205,8 @@ func (tx *Tx) UpdateCustomers(rows []*models.Customer, columns ...string) error 
 	for _, c := range rows {
 		c.UpdatedAt = tx.Now
 	}
-	return upsert(tx, rows, append(columns, "updated_at")...)
+	// The openid stays what it is; it has no default that the statement could do without.
+	return upsertFew(tx, rows, append(columns, "openid", "updated_at")...)
 }
 
 // InsertBindings appends to the history of bindings.

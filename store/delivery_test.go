@@ -162,7 +162,9 @@ func TestQueueOrder(t *testing.T) {
 
 // ahead is a key that a clock an hour ahead would have made.
 func ahead(k models.Key) models.Key {
-	k[3]++ // 2^24 milliseconds
+	if k[3]++; k[3] == 0 { // 2^24 milliseconds
+		k[2]++
+	}
 	return k
 }
 

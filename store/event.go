@@ -19,7 +19,7 @@ import (
 
 // writeEvents numbers what the transaction emitted and writes it: the counter rows of the
 // streams are the last rows it locks, so the order of numbers is the order of commits (rule N4).
-// Three statements for any number of events up to limits.BatchRows.
+// Three statements for any number of events up to limits.StatementRows.
 func (tx *Tx) writeEvents() error {
 	if len(tx.events) == 0 {
 		return nil

@@ -53,11 +53,14 @@ type Change struct {
 	Target     models.Key
 	Before     any
 	After      any
+	// Items is what came of each item of a batch call.
+	Items []models.ItemResult
 }
 
-// Audit writes entries of the transaction's actor (rule R5).
+// Audit writes entries of the transaction's actor, with their items (rule R5).
 func (tx *Tx) Audit(changes ...Change) error {
 	rows := make([]*models.Audit, len(changes))
+	var items []*models.AuditItem
 	for i, c := range changes {
 		before, err := compact(c.Before)
 		if err != nil {
@@ -72,9 +75,17 @@ func (tx *Tx) Audit(changes ...Change) error {
 			Role: models.Role(tx.actor.Role), Subject: tx.actor.Subject, TokenID: tx.actor.TokenID, RequestID: tx.actor.RequestID, Address: tx.actor.Address,
 			Action: c.Action, TargetKind: c.TargetKind, TargetID: c.Target, Before: before, After: after,
 		}
+		for no, item := range c.Items {
+			items = append(items, &models.AuditItem{
+				AccountID: tx.Account, AuditID: rows[i].Key, No: no, TargetID: item.Target, Outcome: item.Outcome(),
+			})
+		}
 	}
 	tx.audited = true
-	return insert(tx, rows)
+	if err := insert(tx, rows); err != nil {
+		return err
+	}
+	return insert(tx, items)
 }
 
 func compact(v any) (string, error) {

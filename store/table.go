@@ -71,7 +71,7 @@ func tableOf[T any]() *table {
 	return stored.(*table) //nolint:forcetypeassert // nothing else is stored.
 }
 
-// insertAt appends rows, limits.BatchRows a statement, in whatever phase the transaction is.
+// insertAt appends rows, many a statement, in whatever phase the transaction is.
 func insertAt[T any](tx *Tx, rows []*T) error {
 	t := tableOf[T]()
 	return write(tx, t, t.columns, rows, nil)
@@ -105,26 +105,41 @@ func (t *table) named(columns []string) []column {
 	})
 }
 
-// write inserts these columns of rows, limits.BatchRows a statement; where a key is taken, update
-// is what changes.
+// write inserts these columns of rows, as many a statement as limits allow; where a key is taken,
+// update is what changes.
 func write[T any](tx *Tx, t *table, columns []column, rows []*T, update []string) error {
-	for part := range slices.Chunk(rows, limits.BatchRows) {
-		args := make([]any, 0, len(part)*len(columns))
-		for _, row := range part {
-			v := reflect.ValueOf(row).Elem()
+	most := min(limits.StatementRows, limits.StatementValues/len(columns))
+	for len(rows) > 0 {
+		args := make([]any, 0, min(most, len(rows))*len(columns))
+		n, size := 0, 0
+		for ; n < min(most, len(rows)) && size < limits.StatementBytes; n++ {
+			v := reflect.ValueOf(rows[n]).Elem()
 			for i := range columns {
 				arg, err := columns[i].value(v)
 				if err != nil {
 					return err
 				}
 				args = append(args, arg)
+				size += sizeOf(arg)
 			}
 		}
-		if err := tx.exec(t.insert(columns, len(part), update, tx.store.dialect), args); err != nil {
+		if err := tx.exec(t.insert(columns, n, update, tx.store.dialect), args); err != nil {
 			return err
 		}
+		rows = rows[n:]
 	}
 	return nil
+}
+
+// sizeOf is how many bytes a value adds to a statement, if it may be many.
+func sizeOf(arg any) int {
+	switch v := arg.(type) {
+	case string:
+		return len(v)
+	case []byte:
+		return len(v)
+	}
+	return 0
 }
 
 // insert is the text of an INSERT of n rows.

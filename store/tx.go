@@ -180,7 +180,7 @@ func sorted(keys []models.Key) []models.Key {
 	return slices.Compact(keys)
 }
 
-// insert appends rows, limits.BatchRows a statement.
+// insert appends rows, many a statement.
 func insert[T any](tx *Tx, rows []*T) error {
 	tx.enter(phaseRows)
 	return insertAt(tx, rows)

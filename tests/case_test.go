@@ -61,7 +61,7 @@ type step struct {
 
 	Advance string `yaml:"advance"`
 	Run     string `yaml:"run"`  // a sweep, now: expire, sweep
-	Wait    string `yaml:"wait"` // until: delivered
+	Wait    string `yaml:"wait"` // until: delivered, worked
 }
 
 // TestCases runs every case on every engine, beside its twin.
@@ -181,6 +181,8 @@ func (p *play) run(s step) string {
 		p.await("the channel was found away", func() bool {
 			return p.count("SELECT COUNT(*) FROM outbound_gate WHERE paused_until > 0") == 1 && p.count("SELECT COUNT(*) FROM delivery WHERE state <> 'WAITING'") == 0
 		})
+	case s.Wait == "worked":
+		p.worked()
 	default:
 		return "the step says nothing to do"
 	}

@@ -58,9 +58,13 @@ func TestStatementsOfPages(t *testing.T) {
 			"notifications, deep": {"anna", `query($n: Int) { notifications(first: $n) { nodes { ...n } } }
 				fragment n on Notification { customer { advisor { qrCode { scene } } } }`, 10, 50, 6},
 			"customers of admin": {"admin", `query($n: Int) { customers(first: $n) { nodes { openid advisor { nickname qrCode { scene } } } } }`, 10, 50, 5},
-			"advisors":           {"admin", `query($n: Int) { advisors(first: $n) { nodes { nickname qrCode { scene } } } }`, 1, 3, 4},
-			"groups":             {"admin", `query($n: Int) { groups(first: $n) { nodes { name qrCode { scene } } } }`, 1, 3, 4},
-			"notifications":      {"anna", `query($n: Int) { notifications(first: $n) { nodes { text link customer { openid } } } }`, 10, 50, 5},
+			"bindings": {"admin", `query($n: Int) { bindings(first: $n) { nodes { change customer { openid advisor { nickname } } advisor { nickname qrCode { scene } }
+				formerAdvisor { nickname } } } }`, 10, 50, 7},
+			"bindings of an advisor": {"admin", `query($n: Int) { bindings(first: $n, filter: {advisor: {openid: "anna"}}) { nodes { customer { openid } advisor { nickname } } } }`, 10, 50, 6},
+			"new customers":          {"anna", `query($n: Int) { newCustomers(first: $n) { openid advisor { nickname } } }`, 10, 50, 5},
+			"advisors":               {"admin", `query($n: Int) { advisors(first: $n) { nodes { nickname qrCode { scene } } } }`, 1, 3, 4},
+			"groups":                 {"admin", `query($n: Int) { groups(first: $n) { nodes { name qrCode { scene } } } }`, 1, 3, 4},
+			"notifications":          {"anna", `query($n: Int) { notifications(first: $n) { nodes { text link customer { openid } } } }`, 10, 50, 5},
 		} {
 			small := a.statements(page.who, page.query, map[string]any{"n": page.small})
 			most := a.statements(page.who, page.query, map[string]any{"n": page.most})

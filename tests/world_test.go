@@ -57,7 +57,9 @@ type world struct {
 type options struct {
 	// sweep is how often what has lapsed is looked for, 0: as shipped. By itself: rows change while
 	// nobody does anything.
-	sweep    time.Duration
+	sweep time.Duration
+	// jobs is how many jobs are worked at, at the same time; 0: as shipped, below 0: none.
+	jobs     int
 	clock    *testkit.Clock
 	now      func() time.Time
 	settings func(*config.Server)
@@ -88,7 +90,7 @@ func start(tb testing.TB, dsn string, o options) *world {
 	log := slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := app.Open(context.Background(), app.Options{
 		Settings: set, Log: log, Now: o.now, Migrate: true, Store: func(so *store.Options) { so.Strict, so.Relaxed = true, true },
-		Sockets: o.sockets, Jobs: func(r *jobs.Runner) { r.Sweep = o.sweep },
+		Sockets: o.sockets, Jobs: func(r *jobs.Runner) { r.Sweep, r.Jobs = o.sweep, o.jobs },
 	})
 	if err != nil {
 		tb.Fatalf("open: %v", err)
@@ -319,6 +321,12 @@ func (w *world) delivered() {
 	w.await("all messages were handed over", func() bool {
 		return w.count("SELECT (SELECT COUNT(*) FROM delivery) + (SELECT COUNT(*) FROM outbox)") == 0
 	})
+}
+
+// worked returns once no job goes on.
+func (w *world) worked() {
+	w.tb.Helper()
+	w.await("all jobs have ended", func() bool { return w.count("SELECT COUNT(*) FROM job WHERE finished_at = 0") == 0 })
 }
 
 // keyOf is the row's key inside a global id.

@@ -108,12 +108,31 @@ func allowed(f *ast.FieldDefinition, role auth.Role) bool {
 	return false
 }
 
-// selects reports whether a query selects a root field.
+// selects reports whether a query selects a field, at its root or anywhere below.
 func selects(op *graphql.OperationContext, field string) bool {
-	for _, name := range rootFields(op.Operation.SelectionSet, nil) {
-		if name == field {
-			return true
+	spread := map[string]bool{}
+	var in func(ast.SelectionSet) bool
+	in = func(set ast.SelectionSet) bool {
+		for _, sel := range set {
+			switch sel := sel.(type) {
+			case *ast.Field:
+				if sel.Name == field || in(sel.SelectionSet) {
+					return true
+				}
+			case *ast.InlineFragment:
+				if in(sel.SelectionSet) {
+					return true
+				}
+			case *ast.FragmentSpread:
+				if again := spread[sel.Name]; !again && sel.Definition != nil {
+					spread[sel.Name] = true
+					if in(sel.Definition.SelectionSet) {
+						return true
+					}
+				}
+			}
 		}
+		return false
 	}
-	return false
+	return in(op.Operation.SelectionSet)
 }

@@ -116,6 +116,18 @@ type advisor struct {
 // these variables in its environment.
 func newRig(t *testing.T, dsn, binary string, nodes int, environment ...string) *rig {
 	t.Helper()
+	r := foundRig(t, dsn)
+	r.startNodes(binary, nodes, environment...)
+	r.credentials()
+	for _, a := range r.advisors {
+		a.start = r.cursor(a)
+	}
+	return r
+}
+
+// foundRig founds the accounts on an empty database.
+func foundRig(t *testing.T, dsn string) *rig {
+	t.Helper()
 	r := &rig{T: t, dsn: dsn, admin: map[models.Key]string{}}
 	r.http = &http.Client{Timeout: patience / 6, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	t.Cleanup(r.http.CloseIdleConnections)
@@ -127,16 +139,17 @@ func newRig(t *testing.T, dsn, binary string, nodes int, environment ...string) 
 	}
 	r.found()
 	r.startPlatform(filepath.Join(t.TempDir(), "taken"))
+	return r
+}
+
+// startNodes starts so many nodes of a binary.
+func (r *rig) startNodes(binary string, nodes int, environment ...string) {
+	r.Helper()
 	for i := range nodes {
-		n := &node{rig: r, name: fmt.Sprintf("node %d", i), binary: binary, dsn: dsn, data: t.TempDir(), environment: environment}
-		n.start(t)
+		n := &node{rig: r, name: fmt.Sprintf("node %d", i), binary: binary, dsn: r.dsn, data: r.TempDir(), environment: environment}
+		n.start(r.T)
 		r.nodes = append(r.nodes, n)
 	}
-	r.credentials()
-	for _, a := range r.advisors {
-		a.start = r.cursor(a)
-	}
-	return r
 }
 
 // startPlatform starts what stands for the platform, which appends to a file. It is slow to answer,

@@ -1,0 +1,28 @@
+-- +goose Up
+CREATE TABLE `job` (
+  `account_id` BINARY(16) NOT NULL,
+  `id` BINARY(16) NOT NULL,
+  `kind` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `state` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `made_by` VARCHAR(300) NOT NULL DEFAULT '',
+  `parameters` MEDIUMTEXT NOT NULL,
+  `progress` TEXT NOT NULL,
+  `total` BIGINT NOT NULL DEFAULT 0,
+  `done` BIGINT NOT NULL DEFAULT 0,
+  `changed` BIGINT NOT NULL DEFAULT 0,
+  `failures` TEXT NOT NULL,
+  `kept_items` INT NOT NULL DEFAULT 0,
+  `steps` BIGINT NOT NULL DEFAULT 0,
+  `due_at` BIGINT NOT NULL DEFAULT 0,
+  `leased_by` BINARY(16) NULL,
+  `faults` INT NOT NULL DEFAULT 0,
+  `error_code` VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  `error_message` VARCHAR(255) NOT NULL DEFAULT '',
+  `created_at` BIGINT NOT NULL DEFAULT 0,
+  `started_at` BIGINT NOT NULL DEFAULT 0,
+  `finished_at` BIGINT NOT NULL DEFAULT 0,
+  `updated_at` BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (`account_id`, `id`),
+  KEY `job_due` (`state`, `due_at`),
+  KEY `job_finished` (`finished_at`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -1,0 +1,84 @@
+package services
+
+import (
+	"encoding/json"
+
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// bindingJob is an operation on the bindings of all customers that a filter selects, a chunk of
+// limits.BindBatch a transaction.
+type bindingJob struct{}
+
+// bindingWork is what such a job is asked for.
+type bindingWork struct {
+	Order  models.BindingOrder  `json:"order"`
+	Filter store.CustomerFilter `json:"filter"`
+	// Until is when it was asked for: who came or was bound later is no part of it.
+	Until models.Time `json:"until"`
+}
+
+// kindOfBinding is the kind of job that does an operation.
+func kindOfBinding(op models.BindingOperation) models.JobKind {
+	switch op {
+	case models.OperationRebind:
+		return models.JobRebindCustomers
+	case models.OperationUnbind:
+		return models.JobUnbindCustomers
+	case models.OperationAssign:
+	}
+	return models.JobAssignCustomers
+}
+
+// Total implements jobKind.
+func (bindingJob) Total(r *store.Reader, job *models.Job) (int64, error) {
+	var work bindingWork
+	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
+		return 0, err
+	}
+	n, err := r.CountCustomers(job.AccountID, work.Filter, work.Until, limits.JobCount+1)
+	if n > limits.JobCount {
+		n = -1
+	}
+	return n, err
+}
+
+// Step implements jobKind. Who is selected is looked for without a lock, and asked for again once
+// they are locked: one who was bound elsewhere in between is no longer meant.
+func (bindingJob) Step(tx *store.Tx, job *models.Job) (items []models.ItemResult, last bool, err error) {
+	var work bindingWork
+	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
+		return nil, false, err
+	}
+	var at store.Selection
+	if job.Cursor != "" {
+		if err := json.Unmarshal([]byte(job.Cursor), &at); err != nil {
+			return nil, false, err
+		}
+	}
+	keys, next, last, err := tx.SelectCustomers(tx.Account, work.Filter, work.Until, at, limits.BindBatch)
+	if err != nil {
+		return nil, false, err
+	}
+	b := &bindBatch{tx: tx, order: work.Order, by: job.By}
+	if err := b.lock(keys); err != nil {
+		return nil, false, err
+	}
+	matching, err := tx.MatchingCustomers(tx.Account, work.Filter, work.Until, keys)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, key := range keys {
+		if matching[key] {
+			items = append(items, b.item(b.customers[key]))
+		}
+	}
+	if err := b.save(); err != nil {
+		return nil, false, err
+	}
+	text, err := json.Marshal(next)
+	job.Cursor = string(text)
+	return items, last, err
+}
