@@ -203,65 +203,67 @@ func TestSlowReaders(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := start(t, testkit.SQLite(t), options{sockets: func(o *transport.WebSocketOptions) {
-				o.WriteTimeout, o.PingInterval, o.PongTimeout, o.SendBuffer = time.Second, time.Second, time.Second, buffer
-				if !tt.pongs { // who answers no ping is gone before it is slow.
-					o.PingInterval = -1
+			testkit.Engines(t, func(t *testing.T, dsn string) {
+				w := start(t, dsn, options{sockets: func(o *transport.WebSocketOptions) {
+					o.WriteTimeout, o.PingInterval, o.PongTimeout, o.SendBuffer = time.Second, time.Second, time.Second, buffer
+					if !tt.pongs { // who answers no ping is gone before it is slow.
+						o.PingInterval = -1
+					}
+				}})
+				a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
+				good := a.watchMessages("anna", nil)
+				last := a.position("anna").Seq
+				hear := func() {
+					t.Helper()
+					last++
+					a.write("wei", longText)
+					if e := good.next(); e["sequence"] != float64(last) {
+						t.Fatalf("number %v came, want %d", e["sequence"], last)
+					}
 				}
-			}})
-			a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
-			good := a.watchMessages("anna", nil)
-			last := a.position("anna").Seq
-			hear := func() {
-				t.Helper()
-				last++
-				a.write("wei", longText)
-				if e := good.next(); e["sequence"] != float64(last) {
-					t.Fatalf("number %v came, want %d", e["sequence"], last)
-				}
-			}
-			hear()
-			goroutines, heap := usage()
-
-			stop := make(chan struct{})
-			ended := make(chan struct{}, tt.readers)
-			slow := make([]*stalled, tt.readers)
-			for i := range slow {
-				slow[i] = w.stallSoon(w.bearer("anna", a.account))
-				if tt.act != nil {
-					go func() {
-						tt.act(slow[i], stop)
-						ended <- struct{}{}
-					}()
-				}
-			}
-			w.await("all subscriptions are open", func() bool { return w.listening() == 1+tt.readers })
-			began := time.Now()
-			// More than the systems of both sides hold for a connection.
-			for range 4 * 2 * buffer / limits.TextBytes {
 				hear()
-			}
-			w.await("all are disconnected", func() bool { return w.closedWith(1013) == tt.readers })
-			t.Logf("%d readers were disconnected within %v", tt.readers, time.Since(began))
-			close(stop)
-			for _, s := range slow {
-				_ = s.conn.Close()
-			}
-			if tt.act != nil {
-				for range slow {
-					testkit.Receive(t, ended)
+				goroutines, heap := usage()
+
+				stop := make(chan struct{})
+				ended := make(chan struct{}, tt.readers)
+				slow := make([]*stalled, tt.readers)
+				for i := range slow {
+					slow[i] = w.stallSoon(w.bearer("anna", a.account))
+					if tt.act != nil {
+						go func() {
+							tt.act(slow[i], stop)
+							ended <- struct{}{}
+						}()
+					}
 				}
-			}
-			slow = nil
-			const spare, spareHeap = 5, 4 << 20
-			w.await("nothing of them is left", func() bool {
-				n, h := usage()
-				return n <= goroutines+spare && h <= heap+spareHeap
+				w.await("all subscriptions are open", func() bool { return w.listening() == 1+tt.readers })
+				began := time.Now()
+				// More than the systems of both sides hold for a connection.
+				for range 4 * 2 * buffer / limits.TextBytes {
+					hear()
+				}
+				w.await("all are disconnected", func() bool { return w.closedWith(1013) == tt.readers })
+				t.Logf("%d readers were disconnected within %v", tt.readers, time.Since(began))
+				close(stop)
+				for _, s := range slow {
+					_ = s.conn.Close()
+				}
+				if tt.act != nil {
+					for range slow {
+						testkit.Receive(t, ended)
+					}
+				}
+				slow = nil
+				const spare, spareHeap = 5, 4 << 20
+				w.await("nothing of them is left", func() bool {
+					n, h := usage()
+					return n <= goroutines+spare && h <= heap+spareHeap
+				})
+				if s := w.Hub.Stats(); s.Feeds != 1 || s.Held != 0 {
+					t.Errorf("the hub still has %+v", s)
+				}
+				hear()
 			})
-			if s := w.Hub.Stats(); s.Feeds != 1 || s.Held != 0 {
-				t.Errorf("the hub still has %+v", s)
-			}
-			hear()
 		})
 	}
 }
@@ -349,17 +351,19 @@ func TestAccessEnds(t *testing.T) {
 // Ensure a new version of the service rules ends open subscriptions to messages, and those alone,
 // without an event (rule V7).
 func TestNewRulesEndSilentSubscriptions(t *testing.T) {
-	w := start(t, testkit.SQLite(t), options{})
-	a := w.found(setup{Advisors: []string{"anna"}}, "main")
-	messages, notifications := a.watchMessages("anna", nil), a.watchNotifications("anna", nil)
-	w.clock.Advance(time.Second)
-	a.do("admin", `mutation { updateAccountSettings(input: {serviceRulesVersion: "9"}) { account { id } } }`, nil)
-	if code := messages.closed(); code != 4403 {
-		t.Errorf("closed with %d", code)
-	}
-	a.do("anna", `mutation { acceptServiceRules(input: {version: "9"}) { advisor { id } } }`, nil)
-	a.follow("wei", a.names["scene anna"])
-	if e := notifications.next(); e["__typename"] != "NotificationMade" {
-		t.Errorf("the other subscription hears %v", e)
-	}
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna"}}, "main")
+		messages, notifications := a.watchMessages("anna", nil), a.watchNotifications("anna", nil)
+		w.clock.Advance(time.Second)
+		a.do("admin", `mutation { updateAccountSettings(input: {serviceRulesVersion: "9"}) { account { id } } }`, nil)
+		if code := messages.closed(); code != 4403 {
+			t.Errorf("closed with %d", code)
+		}
+		a.do("anna", `mutation { acceptServiceRules(input: {version: "9"}) { advisor { id } } }`, nil)
+		a.follow("wei", a.names["scene anna"])
+		if e := notifications.next(); e["__typename"] != "NotificationMade" {
+			t.Errorf("the other subscription hears %v", e)
+		}
+	})
 }

@@ -122,30 +122,32 @@ func TestSabotageIsFound(t *testing.T) {
 		{"number-twice", map[Fault]string{Phantom: ": connection", Lost: "was acknowledged"}},
 		{"claim-again", map[Fault]string{Double: "the platform received"}},
 	} {
-		t.Run(tt.sabotage, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, testkit.EmptySQLite(t), binary(t, "sabotage"), 1, sabotageEnv+"="+tt.sabotage)
-			r.spoiled = true
-			r.run()
-			const requests = 300
-			r.traffic(requests)
-			if tt.sabotage == "claim-again" { // it shows where something is in hand when the nodes die
-				const most, between = 10, 60
-				for n := 0; n < most && !r.repeated(); n++ {
-					r.lapse()
-					r.traffic(between)
+		for engine, empty := range map[string]func(testing.TB) string{"sqlite": testkit.EmptySQLite, "mysql": testkit.EmptyMySQL} {
+			t.Run(tt.sabotage+"/"+engine, func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t, empty(t), binary(t, "sabotage"), 1, sabotageEnv+"="+tt.sabotage)
+				r.spoiled = true
+				r.run()
+				const requests = 300
+				r.traffic(requests)
+				if tt.sabotage == "claim-again" { // it shows where something is in hand when the nodes die
+					const most, between = 10, 60
+					for n := 0; n < most && !r.repeated(); n++ {
+						r.lapse()
+						r.traffic(between)
+					}
 				}
-			}
-			h := r.history()
-			r.tell(h, tt.sabotage)
-			found := Check(h)
-			for fault, says := range tt.want {
-				if !slices.ContainsFunc(found, func(v Violation) bool { return v.Fault == fault && strings.Contains(v.What, says) }) {
-					t.Errorf("%s was not found to be %s; what was found:\n%s", tt.sabotage, fault, describe(found))
+				h := r.history()
+				r.tell(h, tt.sabotage)
+				found := Check(h)
+				for fault, says := range tt.want {
+					if !slices.ContainsFunc(found, func(v Violation) bool { return v.Fault == fault && strings.Contains(v.What, says) }) {
+						t.Errorf("%s was not found to be %s; what was found:\n%s", tt.sabotage, fault, describe(found))
+					}
 				}
-			}
-			t.Logf("found, among %d:\n%s", len(found), describe(found[:min(len(found), 3)]))
-		})
+				t.Logf("found, among %d:\n%s", len(found), describe(found[:min(len(found), 3)]))
+			})
+		}
 	}
 }
 
