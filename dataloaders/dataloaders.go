@@ -28,6 +28,7 @@ type Loaders struct {
 	customers     lazy[models.Key, models.Customer]
 	advisors      lazy[models.Key, models.Advisor]
 	codes         lazy[models.Key, models.QRCode]
+	groups        lazy[models.Key, models.GroupList]
 	conversations lazy[models.Key, models.Conversation]
 	lastMessages  lazy[*models.Conversation, models.Message]
 }

@@ -47,6 +47,27 @@ func (l *Loaders) QRCode(ctx context.Context, owner models.Key) (*models.QRCode,
 	return load(ctx, l.codes.get(l.services.QRCodesByOwner), owner)
 }
 
+// Groups is the groups of an advisor, by name, that the viewer may see.
+func (l *Loaders) Groups(ctx context.Context, advisor models.Key) ([]*models.Group, error) {
+	list, err := load(ctx, l.groups.get(l.services.GroupsByAdvisors), advisor)
+	if list == nil {
+		return []*models.Group{}, err
+	}
+	return list.Groups, err
+}
+
+// PreloadGroups is PreloadCustomers for the groups of advisors; it answers the groups' keys.
+func (l *Loaders) PreloadGroups(ctx context.Context, s *services.Services, advisors []models.Key) ([]models.Key, error) {
+	lists, err := preload(ctx, l.groups.get(s.GroupsByAdvisors), s.GroupsByAdvisors, advisors)
+	var keys []models.Key
+	for _, list := range lists {
+		for _, g := range list.Groups {
+			keys = append(keys, g.Key)
+		}
+	}
+	return keys, err
+}
+
 // Conversation is the conversation with a customer; nil when the viewer may not read it.
 func (l *Loaders) Conversation(ctx context.Context, customer models.Key) (*models.Conversation, error) {
 	if p := l.primed; p != nil && p.Conversation != nil && p.Conversation.CustomerID == customer {

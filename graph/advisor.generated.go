@@ -19,6 +19,7 @@ type AdvisorResolver interface {
 	State(ctx context.Context, obj *models.Advisor) (models.AdvisorState, error)
 
 	QRCode(ctx context.Context, obj *models.Advisor) (*models.QRCode, error)
+	Groups(ctx context.Context, obj *models.Advisor) ([]*models.Group, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -234,6 +235,38 @@ func fieldContext_Advisor_qrCode(_ context.Context, ec *executionContext, field 
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return childFields_QRCode(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _Advisor_groups(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Advisor_groups(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Advisor().Groups(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Group) graphql.Marshaler {
+			return marshalNGroup2ᚕᚖclienteleᚋmodelsᚐGroupᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Advisor_groups(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Advisor",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Group(ctx, ec, field)
 		},
 	}
 	return fc, nil
@@ -956,6 +989,11 @@ func _Advisor(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 		case "qrCode":
 			out.Values[i] = _Advisor_qrCode(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = _Advisor_groups(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:

@@ -17,11 +17,34 @@ import (
 
 type GroupResolver interface {
 	QRCode(ctx context.Context, obj *models.Group) (*models.QRCode, error)
+	Advisors(ctx context.Context, obj *models.Group, first *int, after *string) (*models.AdvisorConnection, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
 
 // region    ***************************** args.gotpl *****************************
+
+func field_Group_advisors_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return unmarshalOInt2ᚖint(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return unmarshalOString2ᚖstring(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
 
 // endregion ***************************** args.gotpl *****************************
 
@@ -123,6 +146,20 @@ func fieldContext_CreateGroupPayload_group(_ context.Context, ec *executionConte
 	return fc, nil
 }
 
+func _DeleteGroupPayload_groupId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *DeleteGroupPayload) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.GroupID)
+}
+func fieldContext_DeleteGroupPayload_groupId(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteGroupPayload", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func _DeleteGroupPayload_memberCount(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *DeleteGroupPayload) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.MemberCount)
+}
+func fieldContext_DeleteGroupPayload_memberCount(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteGroupPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func _Group_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Group) graphql.Marshaler {
 	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.ID())
 }
@@ -172,6 +209,50 @@ func fieldContext_Group_qrCode(_ context.Context, ec *executionContext, field gr
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return childFields_QRCode(ctx, ec, field)
 		},
+	}
+	return fc, nil
+}
+
+func _Group_advisors(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Group) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Group_advisors(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Group().Advisors(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.AdvisorConnection) graphql.Marshaler {
+			return marshalOAdvisorConnection2ᚖclienteleᚋmodelsᚐAdvisorConnection(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Group_advisors(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Group",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_AdvisorConnection(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Group_advisors_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -382,6 +463,102 @@ func fieldContext_GroupEdge_node(_ context.Context, ec *executionContext, field 
 	return fc, nil
 }
 
+func _RemoveGroupAdvisorsPayload_group(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RemoveGroupAdvisorsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_RemoveGroupAdvisorsPayload_group(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Group, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Group) graphql.Marshaler {
+			return marshalNGroup2ᚖclienteleᚋmodelsᚐGroup(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_RemoveGroupAdvisorsPayload_group(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveGroupAdvisorsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Group(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _RemoveGroupAdvisorsPayload_results(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RemoveGroupAdvisorsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_RemoveGroupAdvisorsPayload_results(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Results, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*GroupAdvisorResult) graphql.Marshaler {
+			return marshalNGroupAdvisorResult2ᚕᚖclienteleᚋgraphᚐGroupAdvisorResultᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_RemoveGroupAdvisorsPayload_results(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveGroupAdvisorsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_GroupAdvisorResult(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _RenameGroupPayload_group(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RenameGroupPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_RenameGroupPayload_group(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Group, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Group) graphql.Marshaler {
+			return marshalNGroup2ᚖclienteleᚋmodelsᚐGroup(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_RenameGroupPayload_group(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RenameGroupPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Group(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -441,6 +618,110 @@ func unmarshalInputCreateGroupInput(ctx context.Context, ec *executionContext, o
 			continue
 		}
 		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := unmarshalNString2string(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputDeleteGroupInput(ctx context.Context, ec *executionContext, obj any) (DeleteGroupInput, error) {
+	var it DeleteGroupInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"groupId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "groupId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groupId"))
+			data, err := unmarshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.GroupID = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputRemoveGroupAdvisorsInput(ctx context.Context, ec *executionContext, obj any) (RemoveGroupAdvisorsInput, error) {
+	var it RemoveGroupAdvisorsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"groupId", "advisors"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "groupId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groupId"))
+			data, err := unmarshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.GroupID = data
+		case "advisors":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("advisors"))
+			data, err := unmarshalNAdvisorRef2ᚕᚖclienteleᚋgraphᚐAdvisorRefᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Advisors = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputRenameGroupInput(ctx context.Context, ec *executionContext, obj any) (RenameGroupInput, error) {
+	var it RenameGroupInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"groupId", "name"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "groupId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groupId"))
+			data, err := unmarshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.GroupID = data
 		case "name":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
 			data, err := unmarshalNString2string(ctx, ec, v)
@@ -518,6 +799,37 @@ func _CreateGroupPayload(ctx context.Context, ec *executionContext, sel ast.Sele
 	return out
 }
 
+var deleteGroupPayloadImplementors = []string{"DeleteGroupPayload"}
+
+func _DeleteGroupPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *DeleteGroupPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteGroupPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteGroupPayload")
+		case "groupId":
+			out.Values[i] = _DeleteGroupPayload_groupId(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "memberCount":
+			out.Values[i] = _DeleteGroupPayload_memberCount(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 var groupImplementors = []string{"Group", "Node"}
 
 func _Group(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.Group) graphql.Marshaler {
@@ -545,6 +857,11 @@ func _Group(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj
 			}
 		case "qrCode":
 			out.Values[i] = _Group_qrCode(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "advisors":
+			out.Values[i] = _Group_advisors(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -662,6 +979,63 @@ func _GroupEdge(ctx context.Context, ec *executionContext, sel ast.SelectionSet,
 	return out
 }
 
+var removeGroupAdvisorsPayloadImplementors = []string{"RemoveGroupAdvisorsPayload"}
+
+func _RemoveGroupAdvisorsPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *RemoveGroupAdvisorsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, removeGroupAdvisorsPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RemoveGroupAdvisorsPayload")
+		case "group":
+			out.Values[i] = _RemoveGroupAdvisorsPayload_group(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "results":
+			out.Values[i] = _RemoveGroupAdvisorsPayload_results(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var renameGroupPayloadImplementors = []string{"RenameGroupPayload"}
+
+func _RenameGroupPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *RenameGroupPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, renameGroupPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RenameGroupPayload")
+		case "group":
+			out.Values[i] = _RenameGroupPayload_group(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -673,6 +1047,11 @@ func unmarshalNAddGroupAdvisorsInput2clienteleᚋgraphᚐAddGroupAdvisorsInput(c
 
 func unmarshalNCreateGroupInput2clienteleᚋgraphᚐCreateGroupInput(ctx context.Context, ec *executionContext, v any) (CreateGroupInput, error) {
 	res, err := unmarshalInputCreateGroupInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func unmarshalNDeleteGroupInput2clienteleᚋgraphᚐDeleteGroupInput(ctx context.Context, ec *executionContext, v any) (DeleteGroupInput, error) {
+	res, err := unmarshalInputDeleteGroupInput(ctx, ec, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -748,6 +1127,16 @@ func marshalNGroupEdge2ᚕclienteleᚋmodelsᚐGroupEdgeᚄ(ctx context.Context,
 	return ret
 }
 
+func unmarshalNRemoveGroupAdvisorsInput2clienteleᚋgraphᚐRemoveGroupAdvisorsInput(ctx context.Context, ec *executionContext, v any) (RemoveGroupAdvisorsInput, error) {
+	res, err := unmarshalInputRemoveGroupAdvisorsInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func unmarshalNRenameGroupInput2clienteleᚋgraphᚐRenameGroupInput(ctx context.Context, ec *executionContext, v any) (RenameGroupInput, error) {
+	res, err := unmarshalInputRenameGroupInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func marshalOAddGroupAdvisorsPayload2ᚖclienteleᚋgraphᚐAddGroupAdvisorsPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *AddGroupAdvisorsPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -762,11 +1151,32 @@ func marshalOCreateGroupPayload2ᚖclienteleᚋgraphᚐCreateGroupPayload(ctx co
 	return _CreateGroupPayload(ctx, ec, sel, v)
 }
 
+func marshalODeleteGroupPayload2ᚖclienteleᚋgraphᚐDeleteGroupPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *DeleteGroupPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _DeleteGroupPayload(ctx, ec, sel, v)
+}
+
 func marshalOGroupConnection2ᚖclienteleᚋmodelsᚐGroupConnection(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.GroupConnection) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return _GroupConnection(ctx, ec, sel, v)
+}
+
+func marshalORemoveGroupAdvisorsPayload2ᚖclienteleᚋgraphᚐRemoveGroupAdvisorsPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *RemoveGroupAdvisorsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _RemoveGroupAdvisorsPayload(ctx, ec, sel, v)
+}
+
+func marshalORenameGroupPayload2ᚖclienteleᚋgraphᚐRenameGroupPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *RenameGroupPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _RenameGroupPayload(ctx, ec, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -258,6 +258,20 @@ type CustomerSelection struct {
 	Matching *CustomerFilter `json:"matching,omitempty"`
 }
 
+// A group to delete.
+type DeleteGroupInput struct {
+	// The group.
+	GroupID relay.ID `json:"groupId"`
+}
+
+// What was deleted.
+type DeleteGroupPayload struct {
+	// The id that the group had.
+	GroupID relay.ID `json:"groupId"`
+	// How many members it had.
+	MemberCount int `json:"memberCount"`
+}
+
 // What came of one item.
 type GroupAdvisorResult struct {
 	// The advisor; null when it failed.
@@ -474,6 +488,36 @@ type RecordPaymentResult struct {
 	IsRepeated bool `json:"isRepeated"`
 	// Why it failed; null when it did not.
 	Error *models.Error `json:"error,omitempty"`
+}
+
+// Advisors to take out of a group.
+type RemoveGroupAdvisorsInput struct {
+	// The group.
+	GroupID relay.ID `json:"groupId"`
+	// 1 to 200 advisors.
+	Advisors []*AdvisorRef `json:"advisors"`
+}
+
+// A result per item, in the order given.
+type RemoveGroupAdvisorsPayload struct {
+	// The group after the change.
+	Group *models.Group `json:"group"`
+	// The results.
+	Results []*GroupAdvisorResult `json:"results"`
+}
+
+// A group's new name.
+type RenameGroupInput struct {
+	// The group.
+	GroupID relay.ID `json:"groupId"`
+	// 1 to 32 characters.
+	Name string `json:"name"`
+}
+
+// The renamed group.
+type RenameGroupPayload struct {
+	// The group after the change.
+	Group *models.Group `json:"group"`
 }
 
 // A message to send again.

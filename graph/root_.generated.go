@@ -81,6 +81,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputCustomerFilter,
 		unmarshalInputCustomerRef,
 		unmarshalInputCustomerSelection,
+		unmarshalInputDeleteGroupInput,
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
 		unmarshalInputIssueAdvisorTokenInput,
@@ -96,6 +97,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputRecordAccountFactsInput,
 		unmarshalInputRecordMassSendInput,
 		unmarshalInputRecordPaymentInput,
+		unmarshalInputRemoveGroupAdvisorsInput,
+		unmarshalInputRenameGroupInput,
 		unmarshalInputResendMessageInput,
 		unmarshalInputRevokeTokenInput,
 		unmarshalInputRevokeTokensIssuedBeforeInput,
@@ -610,6 +613,8 @@ type Advisor implements Node {
   customerCount: Int!
   "Their permanent QR code (rule C1)."
   qrCode: QRCode
+  "The groups they belong to, by name; at most 200."
+  groups: [Group!]!
 }
 
 "Where an advisor stands (rule B3)."
@@ -1492,6 +1497,20 @@ extend type Mutation {
   "Creates a group with its QR code (rules C1, D1). NAME_TAKEN when the account has the name, LIMIT_EXCEEDED at 200 groups."
   createGroup("The group." input: CreateGroupInput!): CreateGroupPayload @allow(roles: [ADMIN, INTEGRATION])
 
+  "Renames a group (rule D2). NAME_TAKEN when another one of the account has the name; its own in another spelling is free."
+  renameGroup("Group and name." input: RenameGroupInput!): RenameGroupPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Deletes a group (rule D1). Its members stay advisors, and whoever was bound by its code stays bound;
+  from now on a scan of that code is GROUP_INVALID. NOT_FOUND when there is no such group, also when it was
+  deleted before.
+  """
+  deleteGroup("The group." input: DeleteGroupInput!): DeleteGroupPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Takes up to 200 advisors out of a group, with a result per item in order; one who is no member is a success (rule D2). Bindings stay."
+  removeGroupAdvisors("Group and advisors." input: RemoveGroupAdvisorsInput!): RemoveGroupAdvisorsPayload
+    @allow(roles: [ADMIN, INTEGRATION])
+
   "Adds up to 200 advisors to a group, with a result per item in order; one who is a member already is a success (rules D1, D2)."
   addGroupAdvisors("Group and advisors." input: AddGroupAdvisorsInput!): AddGroupAdvisorsPayload
     @allow(roles: [ADMIN, INTEGRATION])
@@ -1505,8 +1524,15 @@ type Group implements Node {
   name: String!
   "How many advisors belong to it, at most 200."
   memberCount: Int!
-  "Its permanent QR code: a scan binds to a random free member (rule D3)."
+  "Its permanent QR code: a scan binds to a random free member (rule D3). An ADVISOR sees those of their own groups."
   qrCode: QRCode
+  "Its members, whoever was invited last first. FORBIDDEN for an ADVISOR."
+  advisors(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+  ): AdvisorConnection
   "When it was created."
   createdAt: DateTime!
 }
@@ -1539,6 +1565,50 @@ input CreateGroupInput {
 type CreateGroupPayload {
   "The group."
   group: Group!
+}
+
+"A group's new name."
+input RenameGroupInput {
+  "The group."
+  groupId: ID!
+  "1 to 32 characters."
+  name: String!
+}
+
+"The renamed group."
+type RenameGroupPayload {
+  "The group after the change."
+  group: Group!
+}
+
+"A group to delete."
+input DeleteGroupInput {
+  "The group."
+  groupId: ID!
+}
+
+"What was deleted."
+type DeleteGroupPayload {
+  "The id that the group had."
+  groupId: ID!
+  "How many members it had."
+  memberCount: Int!
+}
+
+"Advisors to take out of a group."
+input RemoveGroupAdvisorsInput {
+  "The group."
+  groupId: ID!
+  "1 to 200 advisors."
+  advisors: [AdvisorRef!]!
+}
+
+"A result per item, in the order given."
+type RemoveGroupAdvisorsPayload {
+  "The group after the change."
+  group: Group!
+  "The results."
+  results: [GroupAdvisorResult!]!
 }
 
 "Advisors to add to a group."
@@ -2597,6 +2667,8 @@ func childFields_Advisor(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Advisor_customerCount(ctx, ec, field)
 	case "qrCode":
 		return fieldContext_Advisor_qrCode(ctx, ec, field)
+	case "groups":
+		return fieldContext_Advisor_groups(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Advisor", field.Name)
 }
@@ -2929,6 +3001,16 @@ func childFields_CustomerResult(ctx context.Context, ec *executionContext, field
 	return nil, fmt.Errorf("no field named %q was found under type CustomerResult", field.Name)
 }
 
+func childFields_DeleteGroupPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "groupId":
+		return fieldContext_DeleteGroupPayload_groupId(ctx, ec, field)
+	case "memberCount":
+		return fieldContext_DeleteGroupPayload_memberCount(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteGroupPayload", field.Name)
+}
+
 func childFields_Group(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2939,6 +3021,8 @@ func childFields_Group(ctx context.Context, ec *executionContext, field graphql.
 		return fieldContext_Group_memberCount(ctx, ec, field)
 	case "qrCode":
 		return fieldContext_Group_qrCode(ctx, ec, field)
+	case "advisors":
+		return fieldContext_Group_advisors(ctx, ec, field)
 	case "createdAt":
 		return fieldContext_Group_createdAt(ctx, ec, field)
 	}
@@ -3329,6 +3413,24 @@ func childFields_RecordPaymentResult(ctx context.Context, ec *executionContext, 
 		return fieldContext_RecordPaymentResult_error(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecordPaymentResult", field.Name)
+}
+
+func childFields_RemoveGroupAdvisorsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "group":
+		return fieldContext_RemoveGroupAdvisorsPayload_group(ctx, ec, field)
+	case "results":
+		return fieldContext_RemoveGroupAdvisorsPayload_results(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveGroupAdvisorsPayload", field.Name)
+}
+
+func childFields_RenameGroupPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "group":
+		return fieldContext_RenameGroupPayload_group(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RenameGroupPayload", field.Name)
 }
 
 func childFields_ResendMessagePayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

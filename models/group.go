@@ -22,6 +22,9 @@ func (g *Group) ID() relay.ID { return relay.ID{Kind: KindGroup, Key: g.Key} }
 // IsNode marks the type for GraphQL's Node interface.
 func (*Group) IsNode() {}
 
+// GroupList is the groups of one advisor, by name.
+type GroupList struct{ Groups []*Group }
+
 // GroupMember says that an advisor belongs to a group.
 type GroupMember struct {
 	AccountID Key  `gorm:"column:account_id;primaryKey"`

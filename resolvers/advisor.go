@@ -17,6 +17,14 @@ func (r *advisorResolver) QRCode(ctx context.Context, obj *models.Advisor) (*mod
 	return loaders(ctx).QRCode(ctx, obj.Key)
 }
 
+func (r *advisorResolver) Groups(ctx context.Context, obj *models.Advisor) ([]*models.Group, error) {
+	groups, err := loaders(ctx).Groups(ctx, obj.Key)
+	if err != nil {
+		return nil, err
+	}
+	return groups, r.r.codesOf(ctx, keysOf(groups, func(g *models.Group) models.Key { return g.Key }))
+}
+
 func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.InviteAdvisorsInput) (*graph.InviteAdvisorsPayload, error) {
 	in := make([]services.Invitation, len(input.Advisors))
 	for i, a := range input.Advisors {
@@ -37,7 +45,7 @@ func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.Invit
 			invited = append(invited, res.Advisor.Key)
 		}
 	}
-	return p, r.r.codesOf(ctx, invited)
+	return p, r.r.ofAdvisors(ctx, invited)
 }
 
 func (r *mutationResolver) AnswerInvitation(ctx context.Context, input graph.AnswerInvitationInput) (*graph.AnswerInvitationPayload, error) {
@@ -87,7 +95,7 @@ func (r *queryResolver) Advisors(ctx context.Context, first *int, after *string,
 	}
 	rows, err := r.r.Services.AdvisorPage(ctx, value(state), p)
 	if err == nil {
-		err = r.r.codesOf(ctx, keysOf(rows, func(a *models.Advisor) models.Key { return a.Key }))
+		err = r.r.ofAdvisors(ctx, keysOf(rows, func(a *models.Advisor) models.Key { return a.Key }))
 	}
 	if err != nil {
 		return nil, err

@@ -288,6 +288,36 @@ func stream[T any](ctx context.Context, open func(context.Context) (*services.Wa
 	})
 }
 
+// members decodes a change of a group's members, makes it, and reads what its results show.
+func (r *Resolver) members(
+	ctx context.Context, group relay.ID, advisors []*graph.AdvisorRef,
+	change func(context.Context, models.Key, []services.AdvisorRef) (*models.Group, []services.AdvisorResult, error),
+) (*models.Group, []*graph.GroupAdvisorResult, error) {
+	id, err := key(group, models.KindGroup, "input.groupId")
+	if err != nil {
+		return nil, nil, err
+	}
+	refs := make([]services.AdvisorRef, len(advisors))
+	for i, a := range advisors {
+		if refs[i], err = advisorRef(*a, fmt.Sprintf("input.advisors.%d", i)); err != nil {
+			return nil, nil, err
+		}
+	}
+	g, results, err := change(ctx, id, refs)
+	if err != nil {
+		return nil, nil, err
+	}
+	told := make([]*graph.GroupAdvisorResult, len(results))
+	var shown []models.Key
+	for i, res := range results {
+		told[i] = &graph.GroupAdvisorResult{Advisor: res.Advisor, Error: models.AsItemError(res.Err)}
+		if res.Advisor != nil {
+			shown = append(shown, res.Advisor.Key)
+		}
+	}
+	return g, told, r.ofAdvisors(ctx, shown)
+}
+
 // scanOutcome is the outcome of a scan; nil without one.
 func scanOutcome(r services.InboundResult) *models.ScanOutcome {
 	if r.Outcome == "" {

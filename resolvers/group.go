@@ -4,13 +4,28 @@ import (
 	"clientele/graph"
 	"clientele/internal/relay"
 	"clientele/models"
-	"clientele/services"
 	"context"
-	"fmt"
 )
 
 func (r *groupResolver) QRCode(ctx context.Context, obj *models.Group) (*models.QRCode, error) {
 	return loaders(ctx).QRCode(ctx, obj.Key)
+}
+
+func (r *groupResolver) Advisors(ctx context.Context, obj *models.Group, first *int, after *string) (*models.AdvisorConnection, error) {
+	p, err := r.r.page(first, after, r.r.PageMax)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.r.Services.GroupAdvisors(ctx, obj, p)
+	if err == nil {
+		err = r.r.ofAdvisors(ctx, keysOf(rows, func(a *models.Advisor) models.Key { return a.Key }))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return relay.Connect[*models.Advisor, models.AdvisorEdge](rows, p, func(a *models.Advisor) relay.Keyset {
+		return relay.Keyset{Key: a.Key}
+	}), nil
 }
 
 func (r *mutationResolver) CreateGroup(ctx context.Context, input graph.CreateGroupInput) (*graph.CreateGroupPayload, error) {
@@ -21,30 +36,44 @@ func (r *mutationResolver) CreateGroup(ctx context.Context, input graph.CreateGr
 	return &graph.CreateGroupPayload{Group: g}, nil
 }
 
-func (r *mutationResolver) AddGroupAdvisors(ctx context.Context, input graph.AddGroupAdvisorsInput) (*graph.AddGroupAdvisorsPayload, error) {
+func (r *mutationResolver) RenameGroup(ctx context.Context, input graph.RenameGroupInput) (*graph.RenameGroupPayload, error) {
 	id, err := key(input.GroupID, models.KindGroup, "input.groupId")
 	if err != nil {
 		return nil, err
 	}
-	refs := make([]services.AdvisorRef, len(input.Advisors))
-	for i, a := range input.Advisors {
-		if refs[i], err = advisorRef(*a, fmt.Sprintf("input.advisors.%d", i)); err != nil {
-			return nil, err
-		}
-	}
-	g, results, err := r.r.Services.AddToGroup(ctx, id, refs)
+	g, err := r.r.Services.RenameGroup(ctx, id, input.Name)
 	if err != nil {
 		return nil, err
 	}
-	p := &graph.AddGroupAdvisorsPayload{Group: g, Results: make([]*graph.GroupAdvisorResult, len(results))}
-	var added []models.Key
-	for i, res := range results {
-		p.Results[i] = &graph.GroupAdvisorResult{Advisor: res.Advisor, Error: models.AsItemError(res.Err)}
-		if res.Advisor != nil {
-			added = append(added, res.Advisor.Key)
-		}
+	return &graph.RenameGroupPayload{Group: g}, nil
+}
+
+func (r *mutationResolver) DeleteGroup(ctx context.Context, input graph.DeleteGroupInput) (*graph.DeleteGroupPayload, error) {
+	id, err := key(input.GroupID, models.KindGroup, "input.groupId")
+	if err != nil {
+		return nil, err
 	}
-	return p, r.r.codesOf(ctx, added)
+	g, err := r.r.Services.DeleteGroup(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.DeleteGroupPayload{GroupID: g.ID(), MemberCount: g.MemberCount}, nil
+}
+
+func (r *mutationResolver) RemoveGroupAdvisors(ctx context.Context, input graph.RemoveGroupAdvisorsInput) (*graph.RemoveGroupAdvisorsPayload, error) {
+	g, results, err := r.r.members(ctx, input.GroupID, input.Advisors, r.r.Services.TakeFromGroup)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.RemoveGroupAdvisorsPayload{Group: g, Results: results}, nil
+}
+
+func (r *mutationResolver) AddGroupAdvisors(ctx context.Context, input graph.AddGroupAdvisorsInput) (*graph.AddGroupAdvisorsPayload, error) {
+	g, results, err := r.r.members(ctx, input.GroupID, input.Advisors, r.r.Services.AddToGroup)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.AddGroupAdvisorsPayload{Group: g, Results: results}, nil
 }
 
 func (r *queryResolver) Groups(ctx context.Context, first *int, after *string) (*models.GroupConnection, error) {

@@ -80,10 +80,23 @@ func (r *Resolver) ofBindings(ctx context.Context, rows []*models.Binding) error
 	}
 	keys := keysOf(rows, func(b *models.Binding) models.Key { return b.AdvisorID })
 	keys = append(keys, keysOf(rows, func(b *models.Binding) models.Key { return b.FormerID })...)
-	if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, keys); err != nil || !asked["qrCode"] {
+	if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, keys); err != nil {
 		return err
 	}
-	return loaders(ctx).PreloadQRCodes(ctx, r.Services, keys)
+	return r.ofAdvisors(ctx, keys)
+}
+
+// ofAdvisors reads what a list of advisors will show: their groups, and the codes of both.
+func (r *Resolver) ofAdvisors(ctx context.Context, advisors []models.Key) error {
+	owners := advisors
+	if below(ctx)["groups"] && len(advisors) > 0 {
+		groups, err := loaders(ctx).PreloadGroups(ctx, r.Services, advisors)
+		if err != nil {
+			return err
+		}
+		owners = keysOf(append(groups, advisors...), func(k models.Key) models.Key { return k })
+	}
+	return r.codesOf(ctx, owners)
 }
 
 // codesOf reads the codes of advisors or groups that a list holds.
@@ -101,6 +114,7 @@ func (r *Resolver) ofNodes(ctx context.Context, nodes []models.Node) error {
 		people        []*models.Customer
 		notifications []*models.Notification
 		messages      []*models.Message
+		advisors      []models.Key
 		owners        []models.Key
 	)
 	for _, n := range nodes {
@@ -114,7 +128,7 @@ func (r *Resolver) ofNodes(ctx context.Context, nodes []models.Node) error {
 		case *models.Message:
 			messages = append(messages, n)
 		case *models.Advisor:
-			owners = append(owners, n.Key)
+			advisors = append(advisors, n.Key)
 		case *models.Group:
 			owners = append(owners, n.Key)
 		}
@@ -126,7 +140,7 @@ func (r *Resolver) ofNodes(ctx context.Context, nodes []models.Node) error {
 		}
 		talks = append(talks, rows...)
 	}
-	return errors.Join(r.ofInbox(ctx, talks), r.ofCustomers(ctx, people), r.ofNotifications(ctx, notifications), r.codesOf(ctx, owners))
+	return errors.Join(r.ofInbox(ctx, talks), r.ofCustomers(ctx, people), r.ofNotifications(ctx, notifications), r.ofAdvisors(ctx, advisors), r.codesOf(ctx, owners))
 }
 
 func (r *Resolver) customersOf(ctx context.Context, asked map[string]bool, keys []models.Key) error {
@@ -142,10 +156,10 @@ func (r *Resolver) advisorsOf(ctx context.Context, asked map[string]bool, custom
 		return nil
 	}
 	keys := keysOf(customers, func(c *models.Customer) models.Key { return c.AdvisorID })
-	if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, keys); err != nil || !asked["qrCode"] {
+	if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, keys); err != nil {
 		return err
 	}
-	return loaders(ctx).PreloadQRCodes(ctx, r.Services, keys)
+	return r.ofAdvisors(ctx, keys)
 }
 
 // keysOf is the keys that rows name, each once, without zero ones.

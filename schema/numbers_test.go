@@ -95,6 +95,10 @@ var said = map[string][]int{
 	"Mutation.recordMassSend":                         {limits.MassSendOpenIDs},
 	"RecordMassSendInput.key":                         {limits.IdempotencyKeyBytes},
 	"MassSendAudience.openids":                        {limits.MassSendOpenIDs},
+	"Advisor.groups":                                  {limits.GroupsPerAccount},
+	"Mutation.removeGroupAdvisors":                    {limits.AdvisorsPerGroup},
+	"RemoveGroupAdvisorsInput.advisors":               {limits.AdvisorsPerGroup},
+	"RenameGroupInput.name":                           {limits.GroupNameRunes},
 	"AuditFilter.action":                              {limits.AuditActionBytes},
 	"AuditFilter.subject":                             {limits.AuditSubjectBytes},
 }

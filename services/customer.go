@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"slices"
 
 	"clientele/auth"
 	"clientele/internal/relay"
@@ -190,6 +191,24 @@ func (s *Services) AdvisorsByKeys(ctx context.Context, keys []models.Key) (map[m
 	return found, err
 }
 
+// ownOwners is those of the owners of codes whose codes are the viewing advisor's to see: themselves
+// and their groups (rule V2).
+func (s *Services) ownOwners(ctx context.Context, c *Scope, owners []models.Key) ([]models.Key, error) {
+	own := map[models.Key]bool{c.Advisor.Key: true}
+	if slices.ContainsFunc(owners, func(k models.Key) bool { return k != c.Advisor.Key }) {
+		lists, err := s.store.View(ctx).GroupsByAdvisors(c.Account.Key, []models.Key{c.Advisor.Key})
+		if err != nil {
+			return nil, err
+		}
+		if list := lists[c.Advisor.Key]; list != nil {
+			for _, g := range list.Groups {
+				own[g.Key] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(owners), func(k models.Key) bool { return !own[k] }), nil
+}
+
 // QRCodesByOwner reads the codes of advisors and groups; an ADVISOR's own only.
 func (s *Services) QRCodesByOwner(ctx context.Context, owners []models.Key) (map[models.Key]*models.QRCode, error) {
 	c, err := s.tenant(ctx)
@@ -197,7 +216,9 @@ func (s *Services) QRCodesByOwner(ctx context.Context, owners []models.Key) (map
 		return nil, err
 	}
 	if c.Advisor != nil {
-		owners = []models.Key{c.Advisor.Key}
+		if owners, err = s.ownOwners(ctx, c, owners); err != nil {
+			return nil, err
+		}
 	}
 	rows, err := s.store.View(ctx).QRCodesByOwner(c.Account.Key, owners)
 	found := make(map[models.Key]*models.QRCode, len(rows))

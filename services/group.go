@@ -51,19 +51,104 @@ func (s *Services) CreateGroup(ctx context.Context, name string) (*models.Group,
 		}
 		return tx.Audit(store.Change{Action: "createGroup", TargetKind: "Group", Target: g.Key, After: map[string]any{"name": name}})
 	})
-	if errors.Is(err, store.ErrDuplicate) {
-		return nil, &models.Error{Code: models.CodeNameTaken, Field: "input.name", Message: "another group has this name"}
+	if err != nil {
+		return nil, nameTaken(err)
 	}
+	return g, nil
+}
+
+// RenameGroup gives a group another name (rule D2): NOT_FOUND, NAME_TAKEN.
+func (s *Services) RenameGroup(ctx context.Context, key models.Key, name string) (*models.Group, error) {
+	c, err := s.begin(ctx, mayRenameGroup)
 	if err != nil {
 		return nil, err
 	}
-	return g, nil
+	if name, err = models.CheckName(name, "input.name", limits.GroupNameRunes); err != nil {
+		return nil, err
+	}
+	g, err := s.changeGroup(ctx, c, key, func(tx *store.Tx, g *models.Group) error {
+		before := g.Name
+		g.Name, g.FoldedName = name, models.Fold(name)
+		if err := tx.UpdateGroup(g); err != nil {
+			return err
+		}
+		return tx.Audit(store.Change{
+			Action: "renameGroup", TargetKind: "Group", Target: key, Before: map[string]any{"name": before}, After: map[string]any{"name": name},
+		})
+	})
+	return g, nameTaken(err)
+}
+
+// DeleteGroup deletes a group and its memberships (rule D1). Its code stays, so that a scan can say
+// what became of it. It answers the group as it was.
+func (s *Services) DeleteGroup(ctx context.Context, key models.Key) (*models.Group, error) {
+	c, err := s.begin(ctx, mayDeleteGroup)
+	if err != nil {
+		return nil, err
+	}
+	return s.changeGroup(ctx, c, key, func(tx *store.Tx, g *models.Group) error {
+		if err := tx.DeleteGroup(g); err != nil {
+			return err
+		}
+		return tx.Audit(store.Change{
+			Action: "deleteGroup", TargetKind: "Group", Target: key, Before: map[string]any{"name": g.Name, "members": g.MemberCount},
+		})
+	})
+}
+
+// changeGroup runs a change of a group under its lock: NOT_FOUND when there is none.
+func (s *Services) changeGroup(ctx context.Context, c *Scope, key models.Key, change func(*store.Tx, *models.Group) error) (g *models.Group, err error) {
+	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		groups, err := tx.LockGroups([]models.Key{key})
+		if err != nil {
+			return err
+		}
+		if len(groups) == 0 {
+			return models.NotFound("group", "input.groupId")
+		}
+		g = groups[0]
+		return change(tx, g)
+	})
+	return g, err
+}
+
+// nameTaken is err as the caller of a naming is told it.
+func nameTaken(err error) error {
+	if errors.Is(err, store.ErrDuplicate) {
+		return &models.Error{Code: models.CodeNameTaken, Field: "input.name", Message: "another group has this name"}
+	}
+	return err
 }
 
 // AddToGroup adds advisors to a group, with a result per item in order (rules D1, D2). One who
 // is a member already is a success.
 func (s *Services) AddToGroup(ctx context.Context, key models.Key, refs []AdvisorRef) (*models.Group, []AdvisorResult, error) {
-	c, err := s.begin(ctx, mayAddToGroup)
+	return s.changeMembers(ctx, mayAddToGroup, key, refs, func(tx *store.Tx, g *models.Group, members []*models.GroupMember, found []AdvisorResult) ([]AdvisorResult, error) {
+		results, fresh := addMembers(tx, g, members, found)
+		if err := tx.InsertMembers(g, fresh); err != nil {
+			return nil, err
+		}
+		return results, tx.Audit(store.Change{Action: "addGroupAdvisors", TargetKind: "Group", Target: key, After: map[string]any{"added": len(fresh)}})
+	})
+}
+
+// TakeFromGroup takes advisors out of a group, with a result per item in order (rule D2). One who
+// is no member is a success, whatever their state.
+func (s *Services) TakeFromGroup(ctx context.Context, key models.Key, refs []AdvisorRef) (*models.Group, []AdvisorResult, error) {
+	return s.changeMembers(ctx, mayTakeFromGroup, key, refs, func(tx *store.Tx, g *models.Group, members []*models.GroupMember, found []AdvisorResult) ([]AdvisorResult, error) {
+		results, gone := takeMembers(g, members, found)
+		if err := tx.DeleteMembers(g, gone); err != nil {
+			return nil, err
+		}
+		return results, tx.Audit(store.Change{Action: "removeGroupAdvisors", TargetKind: "Group", Target: key, After: map[string]any{"removed": len(gone)}})
+	})
+}
+
+type memberChange func(tx *store.Tx, g *models.Group, members []*models.GroupMember, found []AdvisorResult) ([]AdvisorResult, error)
+
+// changeMembers finds the advisors of a call and changes a group's members under its lock.
+func (s *Services) changeMembers(ctx context.Context, p Permission, key models.Key, refs []AdvisorRef, change memberChange) (*models.Group, []AdvisorResult, error) {
+	c, err := s.begin(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,29 +162,68 @@ func (s *Services) AddToGroup(ctx context.Context, key models.Key, refs []Adviso
 	if err != nil {
 		return nil, nil, err
 	}
-	var g *models.Group
 	var results []AdvisorResult
-	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
-		groups, err := tx.LockGroups([]models.Key{key})
-		if err != nil {
-			return err
-		}
-		if len(groups) == 0 {
-			return models.NotFound("group", "input.groupId")
-		}
-		g = groups[0]
+	g, err := s.changeGroup(ctx, c, key, func(tx *store.Tx, g *models.Group) error {
 		members, err := tx.Members(tx.Account, []models.Key{key})
 		if err != nil {
 			return err
 		}
-		var fresh []*models.GroupMember
-		results, fresh = addMembers(tx, g, members, found)
-		if err := tx.InsertMembers(g, fresh); err != nil {
-			return err
-		}
-		return tx.Audit(store.Change{Action: "addGroupAdvisors", TargetKind: "Group", Target: key, After: map[string]any{"added": len(fresh)}})
+		results, err = change(tx, g, members, found)
+		return err
 	})
 	return g, results, err
+}
+
+// takeMembers answers for each item, and who of the members goes.
+func takeMembers(g *models.Group, members []*models.GroupMember, found []AdvisorResult) ([]AdvisorResult, []models.Key) {
+	is := map[models.Key]bool{}
+	for _, m := range members {
+		is[m.AdvisorID] = true
+	}
+	results := append([]AdvisorResult(nil), found...)
+	inCall := map[models.Key]bool{}
+	var gone []models.Key
+	for i := range results {
+		r := &results[i]
+		switch {
+		case r.Err != nil:
+		case inCall[r.Advisor.Key]:
+			*r = AdvisorResult{Err: models.Errorf(models.CodeDuplicate, "stands earlier in the same call")}
+		default:
+			inCall[r.Advisor.Key] = true
+			if is[r.Advisor.Key] {
+				gone = append(gone, r.Advisor.Key)
+			}
+		}
+	}
+	g.MemberCount = len(members) - len(gone)
+	return results, gone
+}
+
+// GroupAdvisors is a page of a group's members, whoever was invited last first; FORBIDDEN for an
+// ADVISOR (rule V2).
+func (s *Services) GroupAdvisors(ctx context.Context, g *models.Group, p relay.Page) ([]*models.Advisor, error) {
+	c, err := s.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.Advisor != nil {
+		return nil, models.Errorf(models.CodeForbidden, "the members of a group are not for %s", c.Viewer.Role)
+	}
+	return s.store.View(ctx).GroupAdvisorPage(c.Account.Key, g.Key, p)
+}
+
+// GroupsByAdvisors is the groups of advisors, by name, as far as the viewer may see them: an
+// ADVISOR their own.
+func (s *Services) GroupsByAdvisors(ctx context.Context, advisors []models.Key) (map[models.Key]*models.GroupList, error) {
+	c, err := s.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.Advisor != nil {
+		advisors = []models.Key{c.Advisor.Key}
+	}
+	return s.store.View(ctx).GroupsByAdvisors(c.Account.Key, advisors)
 }
 
 func addMembers(tx *store.Tx, g *models.Group, members []*models.GroupMember, found []AdvisorResult) ([]AdvisorResult, []*models.GroupMember) {

@@ -70,7 +70,10 @@ func (s *Services) nodesOf(ctx context.Context, c *Scope, kind relay.Kind, keys 
 		return collect(found, keys, s.NotificationsByKeys, ctx)
 	case models.KindGroup:
 		if c.Advisor != nil {
-			return nil
+			var err error
+			if keys, err = s.ownOwners(ctx, c, keys); err != nil {
+				return err
+			}
 		}
 		rows, err := s.store.View(ctx).Groups(c.Account.Key, keys)
 		for _, g := range rows {

@@ -62,6 +62,9 @@ var (
 	mayIssueToken      = Permission{Field: "issueAdvisorToken", Roles: staff, Open: true}
 	mayRevokeToken     = Permission{Field: "revokeToken", Roles: staff}
 	mayCreateGroup     = Permission{Field: "createGroup", Roles: staff, Open: true}
+	mayRenameGroup     = Permission{Field: "renameGroup", Roles: staff, Open: true}
+	mayDeleteGroup     = Permission{Field: "deleteGroup", Roles: staff, Open: true}
+	mayTakeFromGroup   = Permission{Field: "removeGroupAdvisors", Roles: staff, Open: true}
 	mayAddToGroup      = Permission{Field: "addGroupAdvisors", Roles: staff, Open: true}
 	maySend            = Permission{Field: "sendMessage", Roles: advisors, Open: true, Serving: true}
 	mayResend          = Permission{Field: "resendMessage", Roles: advisors, Open: true, Serving: true}
@@ -100,7 +103,7 @@ func Permissions() []Permission {
 		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
-		mayCreateGroup, mayAddToGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
+		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,
