@@ -234,7 +234,7 @@ func TestPoll(t *testing.T) {
 	bubble(t, "many streams, some at a time until the next look", func(t *testing.T, l *fakeLog, h *events.Hub) {
 		const parts = 4
 		var list []*listener
-		for range (parts-1)*limits.StreamsPerRead + 1 {
+		for range (parts-1)*limits.RowsPerLook + 1 {
 			list = append(list, mustOpen(t, h, l, newStream(), nil))
 		}
 		for _, w := range list {

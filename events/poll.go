@@ -54,8 +54,8 @@ func (h *Hub) pollOnce(ctx context.Context) {
 			return true
 		})
 	}
-	parts := (len(known) + limits.StreamsPerRead - 1) / limits.StreamsPerRead
-	for part := range slices.Chunk(known, limits.StreamsPerRead) {
+	parts := (len(known) + limits.RowsPerLook - 1) / limits.RowsPerLook
+	for part := range slices.Chunk(known, limits.RowsPerLook) {
 		if err == nil {
 			err = h.pollHeads(ctx, part)
 		}
@@ -102,7 +102,7 @@ func (h *Hub) sweep() []seen {
 	return known
 }
 
-// pollHeads raises the durable numbers of at most limits.StreamsPerRead streams to what their heads
+// pollHeads raises the durable numbers of at most limits.RowsPerLook streams to what their heads
 // were before a barrier.
 func (h *Hub) pollHeads(ctx context.Context, known []seen) error {
 	ids := make([]models.StreamID, len(known))

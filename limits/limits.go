@@ -173,6 +173,9 @@ const (
 	// subscriptions, and subscriptions that catch up. What joins last may go over it by its own
 	// keys, a turn's events at most.
 	KeysPerRound = 500
+	// RowsPerLook is how many streams or advisors one statement of what is looked at again and again
+	// asks for: few, so that it holds up nobody. Source: ADR 0004.
+	RowsPerLook = 100
 	// StreamsPerRead is how many streams one catch-up statement asks for.
 	StreamsPerRead = 500
 	// PrimedFor is how long rows that came with a fresh commit may answer instead of the

@@ -54,7 +54,7 @@ func (v *visits) take(w *Watch) func(error) {
 func (w *Watch) OnEnd(end func(error)) { w.s.visits.add(w, end) }
 
 // visitWatches looks again and again whether the viewers of open watches may still listen: two
-// statements an account, and one for each limits.StreamsPerRead advisors.
+// statements an account, and one for each limits.RowsPerLook advisors.
 func (s *Services) visitWatches(ctx context.Context) {
 	t := time.NewTicker(visitEvery)
 	defer t.Stop()
@@ -104,13 +104,13 @@ func (s *Services) visitAccount(ctx context.Context, key models.Key, watches []*
 		return err
 	}
 	slices.SortFunc(watches, func(a, b *Watch) int { return slices.Compare(a.advisor[:], b.advisor[:]) })
-	pause := visitSpread / time.Duration(len(watches)/limits.StreamsPerRead+1)
+	pause := visitSpread / time.Duration(len(watches)/limits.RowsPerLook+1)
 	for len(watches) > 0 {
 		var keys []models.Key
 		n := 0
 		for ; n < len(watches); n++ {
 			if last := len(keys) - 1; !watches[n].advisor.IsZero() && (last < 0 || keys[last] != watches[n].advisor) {
-				if len(keys) == limits.StreamsPerRead {
+				if len(keys) == limits.RowsPerLook {
 					break
 				}
 				keys = append(keys, watches[n].advisor)
