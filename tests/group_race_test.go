@@ -60,7 +60,9 @@ func TestLastMember(t *testing.T) {
 			return "done"
 		}
 		wantCounts(t, "10 additions", together(10, func(i int) string { return change("addGroupAdvisors", people[i]) }), map[string]int{"done": 1, "LIMIT_EXCEEDED": 9})
-		together(20, func(i int) string { return change([]string{"addGroupAdvisors", "removeGroupAdvisors"}[i%2], people[i/2]) })
+		together(20, func(i int) string {
+			return change([]string{"addGroupAdvisors", "removeGroupAdvisors"}[i%2], people[i/2])
+		})
 		rows, counted := w.count("SELECT COUNT(*) FROM group_member"), w.count("SELECT member_count FROM advisor_group")
 		if rows != counted || rows > limits.AdvisorsPerGroup {
 			t.Errorf("%d members, %d are counted", rows, counted)

@@ -1,4 +1,4 @@
-// Command clientele runs the product: serve, demo, migrate, restored, token, version. It is wiring only.
+// Command clientele runs the product: serve, demo, migrate, rekey, restored, token, version. It is wiring only.
 package main
 
 import (
@@ -18,6 +18,7 @@ type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Run the server."`
 	Demo     demoCommand     `cmd:"" help:"Run a demo: an embedded database, a simulated service account, people who scan, write and answer."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database's schema up to date, or show where it stands."`
+	Rekey    rekeyCommand    `cmd:"" help:"Seal all credentials anew with the first master key, while servers that hold both keys run."`
 	Restored restoredCommand `cmd:"" help:"After a backup was restored or a replica promoted, before any server starts: expire cursors, mark queued messages UNKNOWN."`
 	Token    tokenCommand    `cmd:"" help:"Print a token for a role and subject."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -103,6 +103,12 @@ type Migrate struct {
 	Log
 }
 
+// Rekey is the settings of rekey, which seals with the first of --master-keys.
+type Rekey struct {
+	Migrate
+	Sealing
+}
+
 // Token is the settings of token, which signs with the first of --token-secrets.
 type Token struct {
 	Config File `name:"config" group:"File" env:"CLIENTELE_CONFIG" default:"" placeholder:"FILE" help:"YAML file of settings, a flat mapping of flag names to values."`

@@ -78,6 +78,15 @@ func (m *Migrate) Validate() error {
 }
 
 // Validate reports every fault of the settings at once, as Server's does.
+func (r *Rekey) Validate() error {
+	var f faults
+	r.Storage.check(&f)
+	r.Sealing.check(&f)
+	r.Log.check(&f)
+	return f.join()
+}
+
+// Validate reports every fault of the settings at once, as Server's does.
 func (t *Token) Validate() error {
 	var f faults
 	t.Tokens.check(&f)

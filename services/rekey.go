@@ -1,0 +1,91 @@
+package services
+
+import (
+	"context"
+	"fmt"
+
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// Rekeyed is what Rekey did.
+type Rekeyed struct {
+	// Accounts were looked at; Values were sealed anew, Kept were sealed with the current key already.
+	Accounts, Values, Kept int
+	// Closed are the accounts with a value that no key of the ring opens, which was left as it is.
+	Closed []models.Key
+}
+
+// Rekey seals every credential anew that is not sealed with the first master key (rule A4), an
+// account a transaction, while servers run: all of them must hold both keys, and go on opening what
+// either sealed. It may be called again: what was done stays done. Values that cannot be opened keep
+// nobody else from their turn.
+func (s *Services) Rekey(ctx context.Context) (Rekeyed, error) {
+	var done Rekeyed
+	var account models.Key
+	for {
+		accounts, err := s.store.View(ctx).AccountKeys(account, limits.BatchRows)
+		if err != nil {
+			return done, err
+		}
+		for _, account = range accounts {
+			if err := s.rekeyAccount(ctx, account, &done); err != nil {
+				return done, err
+			}
+		}
+		if len(accounts) < limits.BatchRows {
+			return done, nil
+		}
+	}
+}
+
+func (s *Services) rekeyAccount(ctx context.Context, account models.Key, done *Rekeyed) error {
+	var values, kept int
+	var closed bool
+	err := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
+		values, kept, closed = 0, 0, false
+		a, err := tx.LockAccount()
+		if err != nil {
+			return fmt.Errorf("account %s: %w", account, err)
+		}
+		var columns []string
+		for _, v := range []struct {
+			column, field string
+			sealed        *[]byte
+		}{
+			{"sealed_token", sealToken, &a.SealedToken}, {"sealed_token_old", sealToken, &a.SealedTokenOld},
+			{"sealed_aes_key", sealAESKey, &a.SealedAESKey}, {"sealed_aes_key_old", sealAESKey, &a.SealedAESKeyOld},
+		} {
+			switch {
+			case len(*v.sealed) == 0:
+				continue
+			case s.ring.IsCurrent(*v.sealed):
+				kept++
+				continue
+			}
+			plain, err := s.ring.Open(account, v.field, *v.sealed)
+			if err != nil {
+				closed = true
+				continue
+			}
+			*v.sealed = s.ring.Seal(account, v.field, plain)
+			values++
+			columns = append(columns, v.column)
+		}
+		if len(columns) == 0 {
+			return nil
+		}
+		return tx.UpdateAccount(a, columns...)
+	})
+	if err != nil {
+		return err
+	}
+	done.Accounts++
+	done.Values += values
+	done.Kept += kept
+	if closed {
+		done.Closed = append(done.Closed, account)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/hex"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"clientele/internal/seal"
+	"clientele/internal/testkit"
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// masterKey is a master key of tests, as the command line takes it and as a key.
+func masterKey(t *testing.T, id string, fill byte) (flag string, key seal.Key) {
+	t.Helper()
+	secret := bytes.Repeat([]byte{fill}, seal.KeyBytes)
+	key, err := seal.NewKey(id, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id + "=" + hex.EncodeToString(secret), key
+}
+
+func ring(t *testing.T, keys ...seal.Key) *seal.Ring {
+	t.Helper()
+	r, err := seal.NewRing(keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Ensure the command seals anew what another key sealed, and nothing else; that it leaves and names
+// what it cannot open; that it may be run again; and that an embedded database in use is refused
+// (rule A4).
+func TestRekeyCommand(t *testing.T) {
+	binary := program(t)
+	oldFlag, oldKey := masterKey(t, "old", 1)
+	newFlag, newKey := masterKey(t, "new", 2)
+	_, lostKey := masterKey(t, "lost", 3)
+	was, is, lost := ring(t, oldKey), ring(t, newKey), ring(t, lostKey)
+	const token, tokenOld, aes = "the token", "the one before", "the AES key"
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		run := func(keys ...string) (string, string, error) {
+			c := exec.CommandContext(t.Context(), binary, "rekey", "--db", dsn, "--master-keys", strings.Join(keys, ","))
+			var out, faults strings.Builder
+			c.Stdout, c.Stderr = &out, &faults
+			err := c.Run()
+			return out.String(), faults.String(), err
+		}
+		s, err := store.Open(t.Context(), store.Options{DSN: dsn, Now: testkit.NewClock().Now, Strict: true, Relaxed: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// One account more than a page of them; the last has a value that is sealed with the new key already.
+		accounts := make([]models.Key, limits.BatchRows+1)
+		for i := range accounts {
+			a := testkit.Account(t, s)
+			accounts[i] = a.Key
+			testkit.Write(t, s, a.Key, func(tx *store.Tx) error {
+				a.SealedToken = was.Seal(a.Key, "callback.token", []byte(token))
+				a.SealedTokenOld = was.Seal(a.Key, "callback.token", []byte(tokenOld))
+				a.SealedAESKey = was.Seal(a.Key, "callback.aes_key", []byte(aes))
+				if i == len(accounts)-1 {
+					a.SealedAESKey = is.Seal(a.Key, "callback.aes_key", []byte(aes))
+				}
+				return tx.UpdateAccount(a, "sealed_token", "sealed_token_old", "sealed_aes_key")
+			})
+		}
+		embedded := s.IsEmbedded()
+		if embedded {
+			if _, faults, err := run(newFlag, oldFlag); err == nil || !strings.Contains(faults, "another process uses") {
+				t.Errorf("beside a process that uses the database: %v\n%s", err, faults)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := "302 credentials of 101 accounts are sealed with new now; 1 were before."
+		if out, faults, err := run(newFlag, oldFlag); err != nil || !strings.Contains(out, want) || faults != "" {
+			t.Fatalf("%v\n%s%s", err, out, faults)
+		}
+		if out, _, err := run(newFlag); err != nil || !strings.Contains(out, "0 credentials of 101 accounts are sealed with new now; 303 were before.") {
+			t.Errorf("again, without the old key: %v\n%s", err, out)
+		}
+		if embedded {
+			if s, err = store.Open(t.Context(), store.Options{DSN: dsn, Strict: true, Relaxed: true}); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			t.Cleanup(func() { _ = s.Close() })
+		}
+		for _, key := range accounts {
+			a, err := s.View(t.Context()).Account(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range []struct {
+				field, want string
+				sealed      []byte
+			}{{"callback.token", token, a.SealedToken}, {"callback.token", tokenOld, a.SealedTokenOld}, {"callback.aes_key", aes, a.SealedAESKey}} {
+				if plain, err := is.Open(key, v.field, v.sealed); err != nil || string(plain) != v.want {
+					t.Fatalf("%s of %s: %q, %v", v.field, key, plain, err)
+				}
+			}
+			if len(a.SealedAESKeyOld) != 0 {
+				t.Errorf("a credential that was not set is there")
+			}
+		}
+		// One whose key is lost is named, and the others are sealed all the same.
+		testkit.Write(t, s, accounts[3], func(tx *store.Tx) error {
+			a, err := tx.LockAccount()
+			if err != nil {
+				return err
+			}
+			a.SealedToken = lost.Seal(a.Key, "callback.token", []byte(token))
+			return tx.UpdateAccount(a, "sealed_token")
+		})
+		if embedded {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, faults, err := run(oldFlag, newFlag)
+		if err == nil || !strings.Contains(out, "302 credentials of 101 accounts are sealed with old now") || !strings.Contains(faults, accounts[3].String()) {
+			t.Errorf("%v\n%s%s", err, out, faults)
+		}
+		if strings.Contains(out+faults, token) || strings.Contains(out+faults, hex.EncodeToString(bytes.Repeat([]byte{1}, 4))) {
+			t.Error("a credential or a key was shown")
+		}
+	})
+}
