@@ -556,6 +556,70 @@ func fieldContext_IssueAdvisorTokenPayload_tokenId(_ context.Context, ec *execut
 	return graphql.NewScalarFieldContext("IssueAdvisorTokenPayload", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func _RemoveAdvisorPayload_advisor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RemoveAdvisorPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_RemoveAdvisorPayload_advisor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Advisor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Advisor) graphql.Marshaler {
+			return marshalNAdvisor2ᚖclienteleᚋmodelsᚐAdvisor(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_RemoveAdvisorPayload_advisor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveAdvisorPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Advisor(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _RemoveAdvisorPayload_job(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *RemoveAdvisorPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_RemoveAdvisorPayload_job(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Job, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Job) graphql.Marshaler {
+			return marshalNJob2ᚖclienteleᚋmodelsᚐJob(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_RemoveAdvisorPayload_job(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveAdvisorPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Job(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 func _SetPresencePayload_advisor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *SetPresencePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -837,6 +901,50 @@ func unmarshalInputIssueAdvisorTokenInput(ctx context.Context, ec *executionCont
 				return it, err
 			}
 			it.LifeSeconds = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputRemoveAdvisorInput(ctx context.Context, ec *executionContext, obj any) (RemoveAdvisorInput, error) {
+	var it RemoveAdvisorInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"advisor", "handOver", "keep"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "advisor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("advisor"))
+			data, err := unmarshalNAdvisorRef2ᚖclienteleᚋgraphᚐAdvisorRef(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Advisor = data
+		case "handOver":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("handOver"))
+			data, err := unmarshalOBindingTarget2ᚖclienteleᚋgraphᚐBindingTarget(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.HandOver = data
+		case "keep":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("keep"))
+			data, err := unmarshalORebindKeepInput2ᚖclienteleᚋgraphᚐRebindKeepInput(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Keep = data
 		}
 	}
 	return it, nil
@@ -1193,6 +1301,37 @@ func _IssueAdvisorTokenPayload(ctx context.Context, ec *executionContext, sel as
 	return out
 }
 
+var removeAdvisorPayloadImplementors = []string{"RemoveAdvisorPayload"}
+
+func _RemoveAdvisorPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *RemoveAdvisorPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, removeAdvisorPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RemoveAdvisorPayload")
+		case "advisor":
+			out.Values[i] = _RemoveAdvisorPayload_advisor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "job":
+			out.Values[i] = _RemoveAdvisorPayload_job(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 var setPresencePayloadImplementors = []string{"SetPresencePayload"}
 
 func _SetPresencePayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SetPresencePayload) graphql.Marshaler {
@@ -1392,6 +1531,11 @@ func marshalNPresence2clienteleᚋmodelsᚐPresence(ctx context.Context, ec *exe
 	return res
 }
 
+func unmarshalNRemoveAdvisorInput2clienteleᚋgraphᚐRemoveAdvisorInput(ctx context.Context, ec *executionContext, v any) (RemoveAdvisorInput, error) {
+	res, err := unmarshalInputRemoveAdvisorInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func unmarshalNSetPresenceInput2clienteleᚋgraphᚐSetPresenceInput(ctx context.Context, ec *executionContext, v any) (SetPresenceInput, error) {
 	res, err := unmarshalInputSetPresenceInput(ctx, ec, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1464,6 +1608,13 @@ func marshalOIssueAdvisorTokenPayload2ᚖclienteleᚋgraphᚐIssueAdvisorTokenPa
 		return graphql.Null
 	}
 	return _IssueAdvisorTokenPayload(ctx, ec, sel, v)
+}
+
+func marshalORemoveAdvisorPayload2ᚖclienteleᚋgraphᚐRemoveAdvisorPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *RemoveAdvisorPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _RemoveAdvisorPayload(ctx, ec, sel, v)
 }
 
 func marshalOSetPresencePayload2ᚖclienteleᚋgraphᚐSetPresencePayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *SetPresencePayload) graphql.Marshaler {

@@ -1278,6 +1278,14 @@ func unmarshalOBindingFilter2ᚖclienteleᚋgraphᚐBindingFilter(ctx context.Co
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalOBindingTarget2ᚖclienteleᚋgraphᚐBindingTarget(ctx context.Context, ec *executionContext, v any) (*BindingTarget, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := unmarshalInputBindingTarget(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func marshalOCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*CustomerResult) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null

@@ -490,6 +490,24 @@ type RecordPaymentResult struct {
 	Error *models.Error `json:"error,omitempty"`
 }
 
+// An advisor to remove.
+type RemoveAdvisorInput struct {
+	// Whom.
+	Advisor *AdvisorRef `json:"advisor"`
+	// Who gets their customers; nobody when absent: they are unassigned.
+	HandOver *BindingTarget `json:"handOver,omitempty"`
+	// What goes with the customers to a new advisor; all of it when absent. It says nothing without `handOver`.
+	Keep *RebindKeepInput `json:"keep,omitempty"`
+}
+
+// What was begun.
+type RemoveAdvisorPayload struct {
+	// The advisor, REMOVED.
+	Advisor *models.Advisor `json:"advisor"`
+	// The job that hands the customers over; it ends at once when there are none.
+	Job *models.Job `json:"job"`
+}
+
 // Advisors to take out of a group.
 type RemoveGroupAdvisorsInput struct {
 	// The group.

@@ -25,6 +25,7 @@ type MutationResolver interface {
 	CloseAccount(ctx context.Context, input CloseAccountInput) (*CloseAccountPayload, error)
 	UpdateAccountSettings(ctx context.Context, input UpdateAccountSettingsInput) (*UpdateAccountSettingsPayload, error)
 	SetCallbackCredentials(ctx context.Context, input SetCallbackCredentialsInput) (*SetCallbackCredentialsPayload, error)
+	RemoveAdvisor(ctx context.Context, input RemoveAdvisorInput) (*RemoveAdvisorPayload, error)
 	InviteAdvisors(ctx context.Context, input InviteAdvisorsInput) (*InviteAdvisorsPayload, error)
 	AnswerInvitation(ctx context.Context, input AnswerInvitationInput) (*AnswerInvitationPayload, error)
 	AcceptServiceRules(ctx context.Context, input AcceptServiceRulesInput) (*AcceptServiceRulesPayload, error)
@@ -345,6 +346,20 @@ func field_Mutation_recordPayment_args(ctx context.Context, ec *executionContext
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (RecordPaymentInput, error) {
 			return unmarshalNRecordPaymentInput2clienteleᚋgraphᚐRecordPaymentInput(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func field_Mutation_removeAdvisor_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RemoveAdvisorInput, error) {
+			return unmarshalNRemoveAdvisorInput2clienteleᚋgraphᚐRemoveAdvisorInput(ctx, ec, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1275,6 +1290,50 @@ func fieldContext_Mutation_setCallbackCredentials(ctx context.Context, ec *execu
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = field_Mutation_setCallbackCredentials_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func _Mutation_removeAdvisor(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Mutation_removeAdvisor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RemoveAdvisor(ctx, fc.Args["input"].(RemoveAdvisorInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *RemoveAdvisorPayload) graphql.Marshaler {
+			return marshalORemoveAdvisorPayload2ᚖclienteleᚋgraphᚐRemoveAdvisorPayload(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Mutation_removeAdvisor(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_RemoveAdvisorPayload(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Mutation_removeAdvisor_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -3876,6 +3935,13 @@ func _Mutation(ctx context.Context, ec *executionContext, sel ast.SelectionSet) 
 		case "setCallbackCredentials":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return _Mutation_setCallbackCredentials(ctx, ec, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "removeAdvisor":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return _Mutation_removeAdvisor(ctx, ec, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++

@@ -97,6 +97,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputRecordAccountFactsInput,
 		unmarshalInputRecordMassSendInput,
 		unmarshalInputRecordPaymentInput,
+		unmarshalInputRemoveAdvisorInput,
 		unmarshalInputRemoveGroupAdvisorsInput,
 		unmarshalInputRenameGroupInput,
 		unmarshalInputResendMessageInput,
@@ -555,6 +556,16 @@ type SetCallbackCredentialsPayload {
 
 extend type Mutation {
   """
+  Removes a PENDING or ACTIVE advisor (rule B5). At once: nobody is bound to them any more, they belong to no
+  group, ADVISOR_REMOVED is the last event of their stream, and their open subscriptions end (4403). Then a job
+  takes their customers to whoever ` + "`" + `handOver` + "`" + ` names, or leaves them without an advisor; who does not fit there
+  or does not follow stays without one, and is among the job's failed items. What was written stays readable
+  to the merchant. They may be invited again. STATE when the advisor is neither PENDING nor ACTIVE, or when
+  who would get the customers is not ACTIVE.
+  """
+  removeAdvisor("Whom, and where their customers go." input: RemoveAdvisorInput!): RemoveAdvisorPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
   Invites up to 200 people to be advisors, with a result per item in the order given (rules B1 to
   B3). Each must follow the account (checked when they answer, if no openid is given), must
   not be a customer-service agent of it, and must not be PENDING or ACTIVE. Someone who refused,
@@ -759,6 +770,24 @@ type IssueAdvisorTokenPayload {
   expiresAt: DateTime!
   "Its claim ` + "`" + `jti` + "`" + `, by which ` + "`" + `revokeToken` + "`" + ` ends it before."
   tokenId: String!
+}
+
+"An advisor to remove."
+input RemoveAdvisorInput {
+  "Whom."
+  advisor: AdvisorRef!
+  "Who gets their customers; nobody when absent: they are unassigned."
+  handOver: BindingTarget
+  "What goes with the customers to a new advisor; all of it when absent. It says nothing without ` + "`" + `handOver` + "`" + `."
+  keep: RebindKeepInput
+}
+
+"What was begun."
+type RemoveAdvisorPayload {
+  "The advisor, REMOVED."
+  advisor: Advisor!
+  "The job that hands the customers over; it ends at once when there are none."
+  job: Job!
 }
 `, BuiltIn: false},
 	{Name: "../schema/audit.graphql", Input: `extend type Query {
@@ -1720,6 +1749,11 @@ enum JobKind {
   REBIND_CUSTOMERS
   "Unbinds customers (` + "`" + `unbindCustomers` + "`" + `)."
   UNBIND_CUSTOMERS
+  """
+  Hands a removed advisor's customers over (` + "`" + `removeAdvisor` + "`" + `). Its failed items are those who stay without an
+  advisor though somebody should get them, with why.
+  """
+  HAND_OVER_CUSTOMERS
 }
 
 "Where a job stands."
@@ -2101,7 +2135,7 @@ type Notification implements Node {
   at: DateTime!
   "When it was read; null until then."
   readAt: DateTime
-  "The customer it is about; null for ADVISOR_ADDED, and when the customer is no longer the viewer's."
+  "The customer it is about; null for ADVISOR_ADDED and ADVISOR_REMOVED, and when the customer is no longer the viewer's."
   customer: Customer
   "How the customer was bound; null unless CUSTOMER_BOUND."
   bindingSource: BindingSource
@@ -2117,6 +2151,8 @@ type Notification implements Node {
 enum NotificationKind {
   "An invitation to be an advisor."
   ADVISOR_ADDED
+  "The end of being an advisor: the last event of the stream, unless they are invited again."
+  ADVISOR_REMOVED
   "A new customer."
   CUSTOMER_BOUND
   "A customer wrote while the app was not open."
@@ -3413,6 +3449,16 @@ func childFields_RecordPaymentResult(ctx context.Context, ec *executionContext, 
 		return fieldContext_RecordPaymentResult_error(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecordPaymentResult", field.Name)
+}
+
+func childFields_RemoveAdvisorPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "advisor":
+		return fieldContext_RemoveAdvisorPayload_advisor(ctx, ec, field)
+	case "job":
+		return fieldContext_RemoveAdvisorPayload_job(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveAdvisorPayload", field.Name)
 }
 
 func childFields_RemoveGroupAdvisorsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -102,6 +102,18 @@ func (a *Advisor) Answer(accept bool, now Time) error {
 	return nil
 }
 
+// Remove ends an advisor who is PENDING or ACTIVE (rule B5); STATE for any other.
+func (a *Advisor) Remove(now Time) error {
+	switch st := a.StateAt(now); st {
+	case AdvisorPending, AdvisorActive:
+		a.Stored, a.Presence, a.RemovedAt = AdvisorRemoved, PresenceOffline, now
+		return nil
+	case AdvisorRefused, AdvisorExpired, AdvisorRemoved:
+		return &Error{Code: CodeState, Field: "input.advisor", Message: "the advisor is " + string(st)}
+	}
+	return nil
+}
+
 // HasAccepted reports whether the advisor accepted this version of the service rules (rule V7).
 func (a *Advisor) HasAccepted(version string) bool {
 	return a.RulesVersion == version && !a.RulesAcceptedAt.IsZero()

@@ -17,6 +17,8 @@ const (
 	JobAssignCustomers JobKind = "ASSIGN_CUSTOMERS"
 	JobRebindCustomers JobKind = "REBIND_CUSTOMERS"
 	JobUnbindCustomers JobKind = "UNBIND_CUSTOMERS"
+	// JobHandOverCustomers takes a removed advisor's customers elsewhere (rule B5).
+	JobHandOverCustomers JobKind = "HAND_OVER_CUSTOMERS"
 )
 
 // JobState is where a job stands.

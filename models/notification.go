@@ -13,6 +13,7 @@ type NotificationKind string
 // The kinds of notifications.
 const (
 	NotifyAdvisorAdded    NotificationKind = "ADVISOR_ADDED"
+	NotifyAdvisorRemoved  NotificationKind = "ADVISOR_REMOVED"
 	NotifyCustomerBound   NotificationKind = "CUSTOMER_BOUND"
 	NotifyCustomerInquiry NotificationKind = "CUSTOMER_INQUIRY"
 )
@@ -33,7 +34,7 @@ type Notification struct {
 	Key        Key              `gorm:"column:id;primaryKey"`
 	AdvisorID  Key              `gorm:"column:advisor_id"`
 	Kind       NotificationKind `gorm:"column:kind"`
-	CustomerID Key              `gorm:"column:customer_id"` // zero for ADVISOR_ADDED
+	CustomerID Key              `gorm:"column:customer_id"` // zero for ADVISOR_ADDED and ADVISOR_REMOVED
 	Source     BindingSource    `gorm:"column:source"`      // of CUSTOMER_BOUND, else empty
 	Deadline   Time             `gorm:"column:deadline"`    // of ADVISOR_ADDED, else 0
 	Count      int              `gorm:"column:merged"`      // messages of an inquiry, else 1
@@ -65,6 +66,8 @@ func (n *Notification) Title(l Language) string {
 	switch n.Kind {
 	case NotifyAdvisorAdded:
 		return pick(zh, "顾问邀请", "Invitation to be an advisor")
+	case NotifyAdvisorRemoved:
+		return pick(zh, "顾问移除", "You are no longer an advisor")
 	case NotifyCustomerBound:
 		return pick(zh, "新客户绑定", "New customer")
 	case NotifyCustomerInquiry:
@@ -84,6 +87,8 @@ func (n *Notification) Body(l Language, name string) string {
 	case NotifyAdvisorAdded:
 		at := n.Deadline.Go().Format("2006-01-02 15:04 MST")
 		return pick(zh, "请在 "+at+" 前接受或拒绝邀请。", "Accept or refuse it before "+at+".")
+	case NotifyAdvisorRemoved:
+		return pick(zh, "您已不再是该服务号的顾问。", "You no longer serve this account's customers.")
 	case NotifyCustomerBound:
 		return pick(zh, name+"已与您绑定。", name+" is now bound to you.")
 	case NotifyCustomerInquiry:

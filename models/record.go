@@ -61,6 +61,9 @@ type Stream struct {
 	Key       Key   `gorm:"column:id;primaryKey"`
 	Head      int64 `gorm:"column:head"`
 	Floor     int64 `gorm:"column:floor_seq"`
+	// ClosedAt is when its advisor was removed: nothing follows until they are invited again. 0: it goes
+	// on.
+	ClosedAt Time `gorm:"column:closed_at"`
 }
 
 // TableName names the table for the mapper.

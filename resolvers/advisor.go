@@ -25,6 +25,22 @@ func (r *advisorResolver) Groups(ctx context.Context, obj *models.Advisor) ([]*m
 	return groups, r.r.codesOf(ctx, keysOf(groups, func(g *models.Group) models.Key { return g.Key }))
 }
 
+func (r *mutationResolver) RemoveAdvisor(ctx context.Context, input graph.RemoveAdvisorInput) (*graph.RemoveAdvisorPayload, error) {
+	in := services.Removal{Keep: bindingKeep(input.Keep)}
+	var err error
+	if in.Advisor, err = advisorRef(*input.Advisor, "input.advisor"); err != nil {
+		return nil, err
+	}
+	if in.To, in.Group, err = bindingTarget(input.HandOver, "input.handOver"); err != nil {
+		return nil, err
+	}
+	a, job, err := r.r.Services.RemoveAdvisor(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.RemoveAdvisorPayload{Advisor: a, Job: job}, nil
+}
+
 func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.InviteAdvisorsInput) (*graph.InviteAdvisorsPayload, error) {
 	in := make([]services.Invitation, len(input.Advisors))
 	for i, a := range input.Advisors {

@@ -31,12 +31,7 @@ func (r *mutationResolver) AssignCustomers(ctx context.Context, input graph.Assi
 }
 
 func (r *mutationResolver) RebindCustomers(ctx context.Context, input graph.RebindCustomersInput) (*graph.RebindCustomersPayload, error) {
-	in := services.BindCustomers{
-		Operation: models.OperationRebind, IdempotencyKey: value(input.IdempotencyKey), Keep: models.BindingKeep{Nickname: true, History: true},
-	}
-	if k := input.Keep; k != nil {
-		in.Keep = models.BindingKeep{Nickname: unlessFalse(k.Nickname), History: unlessFalse(k.History)}
-	}
+	in := services.BindCustomers{Operation: models.OperationRebind, IdempotencyKey: value(input.IdempotencyKey), Keep: bindingKeep(input.Keep)}
 	a, err := r.r.bind(ctx, in, input.Customers, input.To)
 	if err != nil {
 		return nil, err

@@ -166,20 +166,8 @@ func (r *Resolver) bind(ctx context.Context, in services.BindCustomers, customer
 	if in.Customers, err = selection(customers, "input.customers"); err != nil {
 		return a, err
 	}
-	if to != nil {
-		if err = oneOf("input.to", to.Advisor != nil, to.GroupID != nil); err != nil {
-			return a, err
-		}
-		if to.Advisor != nil {
-			var ref services.AdvisorRef
-			ref, err = advisorRef(*to.Advisor, "input.to.advisor")
-			in.Advisor = &ref
-		} else {
-			in.Group, err = key(*to.GroupID, models.KindGroup, "input.to.groupId")
-		}
-		if err != nil {
-			return a, err
-		}
+	if in.Advisor, in.Group, err = bindingTarget(to, "input.to"); err != nil {
+		return a, err
 	}
 	done, err := r.Services.Bind(ctx, in)
 	if err != nil {
@@ -190,6 +178,30 @@ func (r *Resolver) bind(ctx context.Context, in services.BindCustomers, customer
 		a.results, err = r.customerResults(ctx, done.Results)
 	}
 	return a, err
+}
+
+// bindingTarget decodes who gets customers; nil: nobody.
+func bindingTarget(to *graph.BindingTarget, field string) (advisor *services.AdvisorRef, group models.Key, err error) {
+	if to == nil {
+		return nil, group, nil
+	}
+	if err := oneOf(field, to.Advisor != nil, to.GroupID != nil); err != nil {
+		return nil, group, err
+	}
+	if to.Advisor != nil {
+		ref, err := advisorRef(*to.Advisor, field+".advisor")
+		return &ref, group, err
+	}
+	group, err = key(*to.GroupID, models.KindGroup, field+".groupId")
+	return nil, group, err
+}
+
+// bindingKeep decodes what goes with customers; all of it when absent.
+func bindingKeep(in *graph.RebindKeepInput) models.BindingKeep {
+	if in == nil {
+		return models.BindingKeep{Nickname: true, History: true}
+	}
+	return models.BindingKeep{Nickname: unlessFalse(in.Nickname), History: unlessFalse(in.History)}
 }
 
 // customerResults encodes what came of customers, and reads what they will show.

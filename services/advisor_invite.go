@@ -182,6 +182,7 @@ func (b *inviteBatch) save(fresh, again []*models.Advisor) error {
 	var notices []*models.Notification
 	var changes []store.Change
 	for _, a := range append(fresh, again...) {
+		tx.OpenStream(a.Key) // it is the same one, whatever became of the advisor before (rule B3)
 		n := &models.Notification{
 			AccountID: tx.Account, Key: models.NewKey(), AdvisorID: a.Key, Kind: models.NotifyAdvisorAdded,
 			Deadline: a.Deadline, Count: 1, At: tx.Now, CreatedAt: tx.Now,

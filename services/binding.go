@@ -259,13 +259,18 @@ func (n CustomerSelection) check() error {
 	return nil
 }
 
+// sourceOf is the source of bindings that a viewer makes (rule E2).
+func sourceOf(c *Scope) models.BindingSource {
+	if c.Viewer.Role == auth.RoleIntegration {
+		return models.SourceAPI
+	}
+	return models.SourceConsole
+}
+
 // bindingOrder is what is asked for, with keys for names. Who the customers go to is looked at again
 // under the locks.
 func (s *Services) bindingOrder(r *store.Reader, c *Scope, in BindCustomers) (models.BindingOrder, error) {
-	order := models.BindingOrder{Operation: in.Operation, Group: in.Group, Source: models.SourceConsole}
-	if c.Viewer.Role == auth.RoleIntegration {
-		order.Source = models.SourceAPI
-	}
+	order := models.BindingOrder{Operation: in.Operation, Group: in.Group, Source: sourceOf(c)}
 	if in.Operation == models.OperationUnbind {
 		return order, nil
 	}

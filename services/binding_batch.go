@@ -15,6 +15,8 @@ type bindBatch struct {
 	order models.BindingOrder
 	// by is who changes them, as rows name them.
 	by string
+	// leaving: they leave a removed advisor, whatever becomes of who should get them.
+	leaving bool
 
 	customers     map[models.Key]*models.Customer
 	conversations map[models.Key]*models.Conversation
@@ -97,6 +99,9 @@ func (b *bindBatch) lockAdvisors(want map[models.Key]bool) error {
 		return nil
 	}
 	a := b.advisors[b.order.Advisor]
+	if b.leaving && (a == nil || a.StateAt(b.tx.Now) != models.AdvisorActive) {
+		return nil // nobody is drawn of nobody
+	}
 	if a == nil {
 		return models.NotFound("advisor", "input.to.advisor")
 	}

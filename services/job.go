@@ -30,6 +30,8 @@ func (s *Services) jobKind(kind models.JobKind) jobKind {
 	switch kind {
 	case models.JobAssignCustomers, models.JobRebindCustomers, models.JobUnbindCustomers:
 		return bindingJob{}
+	case models.JobHandOverCustomers:
+		return handOverJob{}
 	}
 	return nil
 }

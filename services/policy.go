@@ -56,6 +56,7 @@ var (
 	mayUpdateSettings  = Permission{Field: "updateAccountSettings", Roles: staff}
 	maySetCredentials  = Permission{Field: "setCallbackCredentials", Roles: staff}
 	mayInvite          = Permission{Field: "inviteAdvisors", Roles: staff, Open: true}
+	mayRemoveAdvisor   = Permission{Field: "removeAdvisor", Roles: staff, Open: true}
 	mayAnswer          = Permission{Field: "answerInvitation", Roles: advisors, Open: true}
 	mayAcceptRules     = Permission{Field: "acceptServiceRules", Roles: advisors, Open: true}
 	maySetPresence     = Permission{Field: "setPresence", Roles: advisors, Open: true, Serving: true}
@@ -102,7 +103,7 @@ func Permissions() []Permission {
 		mayView, mayNode, mayNodes, mayAccount, mayAdvisors, mayAdvisor, mayGroups, mayCustomers, mayCustomer,
 		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
-		mayInvite, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
+		mayInvite, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
 		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,

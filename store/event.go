@@ -39,12 +39,19 @@ func (tx *Tx) writeEvents() error {
 		}
 	}
 	var raised []*models.Stream
-	rows := make([]*models.Event, len(tx.events))
+	rows := make([]*models.Event, 0, len(tx.events))
+	tx.events = slices.DeleteFunc(tx.events, func(e models.Event) bool {
+		s := tx.streams[e.Stream]
+		return s != nil && s.ClosedAt != 0 && !tx.opening[e.Stream]
+	})
 	for i := range tx.events {
 		e := &tx.events[i]
 		s := tx.streams[e.Stream]
 		if s == nil {
 			return fmt.Errorf("no stream for advisor %s", e.Stream)
+		}
+		if s.ClosedAt = 0; tx.closing[e.Stream] {
+			s.ClosedAt = tx.Now
 		}
 		if !slices.Contains(raised, s) {
 			raised = append(raised, s)
@@ -54,16 +61,20 @@ func (tx *Tx) writeEvents() error {
 		}
 		s.Head++
 		e.Seq = s.Head
-		rows[i] = e
+		rows = append(rows, e)
 	}
-	if err := upsertFew(tx, raised, "head"); err != nil {
+	columns := []string{"head"}
+	if len(tx.closing)+len(tx.opening) > 0 {
+		columns = append(columns, "closed_at")
+	}
+	if err := upsertFew(tx, raised, columns...); err != nil {
 		return err
 	}
 	return insertAt(tx, rows)
 }
 
 // LockListeners locks the streams of advisors before their events are known, and answers what a
-// message for each has to know; an advisor without a stream is left out. It takes the place of
+// message for each has to know; an advisor without a stream, or who was removed, is left out. It takes the place of
 // locking advisors and asking for open apps where nothing of an advisor's row is changed or
 // decided for good: state and presence are as of this statement. After it the transaction may
 // only append, and emit to these streams alone.
@@ -83,12 +94,14 @@ func (tx *Tx) LockListeners(advisors []models.Key) (map[models.Key]models.Listen
 	return listeners, tx.query(func(rows *sql.Rows) error {
 		s := &models.Stream{AccountID: tx.Account}
 		var l models.Listener
-		if err := rows.Scan(&s.Key, &s.Head, &l.Online, &l.AppOpen); err != nil {
+		if err := rows.Scan(&s.Key, &s.Head, &s.ClosedAt, &l.Online, &l.AppOpen); err != nil {
 			return err
 		}
-		tx.streams[s.Key], listeners[s.Key] = s, l
+		if tx.streams[s.Key] = s; s.ClosedAt == 0 {
+			listeners[s.Key] = l
+		}
 		return nil
-	}, "SELECT s.id, s.head,"+
+	}, "SELECT s.id, s.head, s.closed_at,"+
 		" EXISTS(SELECT 1 FROM advisor a WHERE a.account_id = s.account_id AND a.id = s.id AND a.state = ? AND a.presence = ?),"+
 		" EXISTS(SELECT 1 FROM app_lease l WHERE l.account_id = s.account_id AND l.advisor_id = s.id AND l.expires_at > ?)"+
 		" FROM stream s WHERE s.account_id = ? AND s.id IN ("+marks(len(advisors))+") ORDER BY s.id"+lock, args...)

@@ -86,6 +86,19 @@ func (tx *Tx) LockGroups(keys []models.Key) ([]*models.Group, error) {
 	return locked[models.Group](tx, phaseGroups, "id", keys)
 }
 
+// LockGroupsOf reads and locks the groups that an advisor belongs to.
+func (tx *Tx) LockGroupsOf(advisor models.Key) ([]*models.Group, error) {
+	members, err := byKeys[models.GroupMember](&tx.Reader, tx.Account, "advisor_id", []models.Key{advisor})
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]models.Key, len(members))
+	for i, m := range members {
+		keys[i] = m.GroupID
+	}
+	return tx.LockGroups(keys)
+}
+
 // InsertGroup writes a new group; ErrDuplicate when the name is taken.
 func (tx *Tx) InsertGroup(g *models.Group) error { return insert(tx, []*models.Group{g}) }
 

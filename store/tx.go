@@ -58,6 +58,8 @@ type Tx struct {
 	events []models.Event
 	// streams are the counter rows that are locked, once they are.
 	streams map[models.Key]*models.Stream
+	// closing are streams whose last events are this transaction's; opening go on from it.
+	closing, opening map[models.Key]bool
 	// audited says that the change is in the audit log, or that its rows are their own record.
 	audited bool
 }
@@ -157,6 +159,23 @@ func (tx *Tx) Emit(e models.Event) {
 		e.Primed.At = tx.Now
 	}
 	tx.events = append(tx.events, e)
+}
+
+// CloseStream makes what this transaction emits to an advisor's stream its last events (rule B5):
+// whatever is emitted to it later is dropped, until OpenStream.
+func (tx *Tx) CloseStream(advisor models.Key) {
+	if tx.closing == nil {
+		tx.closing = map[models.Key]bool{}
+	}
+	tx.closing[advisor] = true
+}
+
+// OpenStream makes an advisor's stream go on with what this transaction emits to it.
+func (tx *Tx) OpenStream(advisor models.Key) {
+	if tx.opening == nil {
+		tx.opening = map[models.Key]bool{}
+	}
+	tx.opening[advisor] = true
 }
 
 // locked reads rows by key, in key order, and locks them (on SQLite the transaction holds the

@@ -1,0 +1,3 @@
+-- +goose Up
+-- When the stream's advisor was removed; 0: it goes on.
+ALTER TABLE `stream` ADD COLUMN `closed_at` BIGINT NOT NULL DEFAULT 0;
