@@ -190,6 +190,13 @@ func fieldContext_Account_isAutoAssignOn(_ context.Context, ec *executionContext
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func _Account_mayAdvisorsEditProfile(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.AdvisorsEditProfile)
+}
+func fieldContext_Account_mayAdvisorsEditProfile(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func _Account_callbackPath(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -860,7 +867,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "notifyOn", "serviceRulesVersion", "conversationLink"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "notifyOn", "serviceRulesVersion", "conversationLink"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -909,6 +916,13 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.IsAutoAssignAfterFailedCode = data
+		case "mayAdvisorsEditProfile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mayAdvisorsEditProfile"))
+			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.MayAdvisorsEditProfile = data
 		case "notifyOn":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notifyOn"))
 			data, err := unmarshalONotifyOnInput2ᚖclienteleᚋgraphᚐNotifyOnInput(ctx, ec, v)
@@ -1078,6 +1092,11 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			}
 		case "isAutoAssignOn":
 			out.Values[i] = _Account_isAutoAssignOn(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mayAdvisorsEditProfile":
+			out.Values[i] = _Account_mayAdvisorsEditProfile(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

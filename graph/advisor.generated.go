@@ -652,6 +652,38 @@ func fieldContext_SetPresencePayload_advisor(_ context.Context, ec *executionCon
 	return fc, nil
 }
 
+func _UpdateAdvisorPayload_advisor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *UpdateAdvisorPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_UpdateAdvisorPayload_advisor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Advisor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Advisor) graphql.Marshaler {
+			return marshalNAdvisor2ᚖclienteleᚋmodelsᚐAdvisor(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_UpdateAdvisorPayload_advisor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateAdvisorPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Advisor(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -975,6 +1007,50 @@ func unmarshalInputSetPresenceInput(ctx context.Context, ec *executionContext, o
 				return it, err
 			}
 			it.Presence = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputUpdateAdvisorInput(ctx context.Context, ec *executionContext, obj any) (UpdateAdvisorInput, error) {
+	var it UpdateAdvisorInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"advisor", "nickname", "avatarUrl"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "advisor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("advisor"))
+			data, err := unmarshalOAdvisorRef2ᚖclienteleᚋgraphᚐAdvisorRef(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Advisor = data
+		case "nickname":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nickname"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Nickname = data
+		case "avatarUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("avatarUrl"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.AvatarURL = data
 		}
 	}
 	return it, nil
@@ -1358,6 +1434,32 @@ func _SetPresencePayload(ctx context.Context, ec *executionContext, sel ast.Sele
 	return out
 }
 
+var updateAdvisorPayloadImplementors = []string{"UpdateAdvisorPayload"}
+
+func _UpdateAdvisorPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *UpdateAdvisorPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateAdvisorPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateAdvisorPayload")
+		case "advisor":
+			out.Values[i] = _UpdateAdvisorPayload_advisor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -1541,6 +1643,11 @@ func unmarshalNSetPresenceInput2clienteleᚋgraphᚐSetPresenceInput(ctx context
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalNUpdateAdvisorInput2clienteleᚋgraphᚐUpdateAdvisorInput(ctx context.Context, ec *executionContext, v any) (UpdateAdvisorInput, error) {
+	res, err := unmarshalInputUpdateAdvisorInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func marshalOAcceptServiceRulesPayload2ᚖclienteleᚋgraphᚐAcceptServiceRulesPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *AcceptServiceRulesPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -1622,6 +1729,13 @@ func marshalOSetPresencePayload2ᚖclienteleᚋgraphᚐSetPresencePayload(ctx co
 		return graphql.Null
 	}
 	return _SetPresencePayload(ctx, ec, sel, v)
+}
+
+func marshalOUpdateAdvisorPayload2ᚖclienteleᚋgraphᚐUpdateAdvisorPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *UpdateAdvisorPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _UpdateAdvisorPayload(ctx, ec, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -772,6 +772,8 @@ type UpdateAccountSettingsInput struct {
 	IsAutoAssignOn *bool `json:"isAutoAssignOn,omitempty"`
 	// Whether a follower whose code failed falls to auto-assign (rule E4).
 	IsAutoAssignAfterFailedCode *bool `json:"isAutoAssignAfterFailedCode,omitempty"`
+	// Whether advisors may change their own nickname and avatar (rule B4).
+	MayAdvisorsEditProfile *bool `json:"mayAdvisorsEditProfile,omitempty"`
 	// Which bindings make a CUSTOMER_BOUND notification (rule N2).
 	NotifyOn *NotifyOnInput `json:"notifyOn,omitempty"`
 	// A new version of the service rules; every advisor must accept it again (rule V7). 1 to 32 bytes.
@@ -786,6 +788,22 @@ type UpdateAccountSettingsPayload struct {
 	Account *models.Account `json:"account"`
 	// What of the policy that now holds is more than the account's platform allows (rule A3): it is accepted, and the platform may refuse. Empty on SANDBOX.
 	Warnings []*models.PolicyWarning `json:"warnings"`
+}
+
+// What to change of an advisor. INVALID when nothing is given.
+type UpdateAdvisorInput struct {
+	// Whose; the viewer's own when absent.
+	Advisor *AdvisorRef `json:"advisor,omitempty"`
+	// 1 to 16 characters.
+	Nickname *string `json:"nickname,omitempty"`
+	// The address of a picture, https or http, at most 512 bytes; empty: none.
+	AvatarURL *string `json:"avatarUrl,omitempty"`
+}
+
+// The changed advisor.
+type UpdateAdvisorPayload struct {
+	// The advisor after the change.
+	Advisor *models.Advisor `json:"advisor"`
 }
 
 // One violation.

@@ -25,6 +25,7 @@ type MutationResolver interface {
 	CloseAccount(ctx context.Context, input CloseAccountInput) (*CloseAccountPayload, error)
 	UpdateAccountSettings(ctx context.Context, input UpdateAccountSettingsInput) (*UpdateAccountSettingsPayload, error)
 	SetCallbackCredentials(ctx context.Context, input SetCallbackCredentialsInput) (*SetCallbackCredentialsPayload, error)
+	UpdateAdvisor(ctx context.Context, input UpdateAdvisorInput) (*UpdateAdvisorPayload, error)
 	RemoveAdvisor(ctx context.Context, input RemoveAdvisorInput) (*RemoveAdvisorPayload, error)
 	InviteAdvisors(ctx context.Context, input InviteAdvisorsInput) (*InviteAdvisorsPayload, error)
 	AnswerInvitation(ctx context.Context, input AnswerInvitationInput) (*AnswerInvitationPayload, error)
@@ -598,6 +599,20 @@ func field_Mutation_updateAccountSettings_args(ctx context.Context, ec *executio
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (UpdateAccountSettingsInput, error) {
 			return unmarshalNUpdateAccountSettingsInput2clienteleᚋgraphᚐUpdateAccountSettingsInput(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func field_Mutation_updateAdvisor_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (UpdateAdvisorInput, error) {
+			return unmarshalNUpdateAdvisorInput2clienteleᚋgraphᚐUpdateAdvisorInput(ctx, ec, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1290,6 +1305,50 @@ func fieldContext_Mutation_setCallbackCredentials(ctx context.Context, ec *execu
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = field_Mutation_setCallbackCredentials_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func _Mutation_updateAdvisor(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Mutation_updateAdvisor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateAdvisor(ctx, fc.Args["input"].(UpdateAdvisorInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *UpdateAdvisorPayload) graphql.Marshaler {
+			return marshalOUpdateAdvisorPayload2ᚖclienteleᚋgraphᚐUpdateAdvisorPayload(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Mutation_updateAdvisor(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_UpdateAdvisorPayload(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Mutation_updateAdvisor_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -3935,6 +3994,13 @@ func _Mutation(ctx context.Context, ec *executionContext, sel ast.SelectionSet) 
 		case "setCallbackCredentials":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return _Mutation_setCallbackCredentials(ctx, ec, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updateAdvisor":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return _Mutation_updateAdvisor(ctx, ec, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++

@@ -116,6 +116,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputTokenBearerRef,
 		unmarshalInputUnbindCustomersInput,
 		unmarshalInputUpdateAccountSettingsInput,
+		unmarshalInputUpdateAdvisorInput,
 		unmarshalInputViolationInput,
 	)
 	first := true
@@ -272,6 +273,8 @@ type Account implements Node {
   outreachCarrier: OutreachCarrier!
   "Whether a new follower without a code is bound to a random free advisor (rule E4)."
   isAutoAssignOn: Boolean!
+  "Whether advisors may change their own nickname and avatar (rule B4); off at first."
+  mayAdvisorsEditProfile: Boolean!
   "The path of the callback URL to enter on the platform; null on ` + "`" + `SANDBOX` + "`" + `, and for all but ADMIN and INTEGRATION."
   callbackPath: String
   "When the account was created."
@@ -465,6 +468,8 @@ input UpdateAccountSettingsInput {
   isAutoAssignOn: Boolean
   "Whether a follower whose code failed falls to auto-assign (rule E4)."
   isAutoAssignAfterFailedCode: Boolean
+  "Whether advisors may change their own nickname and avatar (rule B4)."
+  mayAdvisorsEditProfile: Boolean
   "Which bindings make a CUSTOMER_BOUND notification (rule N2)."
   notifyOn: NotifyOnInput
   "A new version of the service rules; every advisor must accept it again (rule V7). 1 to 32 bytes."
@@ -555,6 +560,13 @@ type SetCallbackCredentialsPayload {
 }
 
 extend type Mutation {
+  """
+  Changes an advisor's nickname and avatar (rule B4). ADMIN and INTEGRATION those of a PENDING or ACTIVE
+  advisor; an ADVISOR their own, where ` + "`" + `Account.mayAdvisorsEditProfile` + "`" + ` allows it, else FORBIDDEN. STATE for an advisor
+  who is neither. What is absent stays as it is.
+  """
+  updateAdvisor("Whose, and what." input: UpdateAdvisorInput!): UpdateAdvisorPayload @allow(roles: [ADMIN, INTEGRATION, ADVISOR])
+
   """
   Removes a PENDING or ACTIVE advisor (rule B5). At once: nobody is bound to them any more, they belong to no
   group, ADVISOR_REMOVED is the last event of their stream, and their open subscriptions end (4403). Then a job
@@ -788,6 +800,22 @@ type RemoveAdvisorPayload {
   advisor: Advisor!
   "The job that hands the customers over; it ends at once when there are none."
   job: Job!
+}
+
+"What to change of an advisor. INVALID when nothing is given."
+input UpdateAdvisorInput {
+  "Whose; the viewer's own when absent."
+  advisor: AdvisorRef
+  "1 to 16 characters."
+  nickname: String
+  "The address of a picture, https or http, at most 512 bytes; empty: none."
+  avatarUrl: String
+}
+
+"The changed advisor."
+type UpdateAdvisorPayload {
+  "The advisor after the change."
+  advisor: Advisor!
 }
 `, BuiltIn: false},
 	{Name: "../schema/audit.graphql", Input: `extend type Query {
@@ -2653,6 +2681,8 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_outreachCarrier(ctx, ec, field)
 	case "isAutoAssignOn":
 		return fieldContext_Account_isAutoAssignOn(ctx, ec, field)
+	case "mayAdvisorsEditProfile":
+		return fieldContext_Account_mayAdvisorsEditProfile(ctx, ec, field)
 	case "callbackPath":
 		return fieldContext_Account_callbackPath(ctx, ec, field)
 	case "createdAt":
@@ -3609,6 +3639,14 @@ func childFields_UpdateAccountSettingsPayload(ctx context.Context, ec *execution
 		return fieldContext_UpdateAccountSettingsPayload_warnings(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateAccountSettingsPayload", field.Name)
+}
+
+func childFields_UpdateAdvisorPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "advisor":
+		return fieldContext_UpdateAdvisorPayload_advisor(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateAdvisorPayload", field.Name)
 }
 
 func childFields_Viewer(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -60,6 +60,7 @@ type Account struct {
 	PolicyOverrides     PolicyOverrides `gorm:"column:policy_overrides"`       // rule A3
 	MassHead            int             `gorm:"column:mass_head"`              // the No of the newest mass send to all followers
 	AutoAssign          bool            `gorm:"column:auto_assign"`            // rule E4
+	AdvisorsEditProfile bool            `gorm:"column:advisors_edit_profile"`  // rule B4: their own nickname and avatar
 	AutoAssignAfterCode bool            `gorm:"column:auto_assign_after_code"` // rule E4: a failed code falls to auto-assign
 	NotifyAdvisorQR     bool            `gorm:"column:notify_advisor_qr"`      // rule N2
 	NotifyGroupQR       bool            `gorm:"column:notify_group_qr"`        // rule N2

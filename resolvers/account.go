@@ -62,7 +62,8 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 	in := services.Settings{
 		TimeZone: input.TimeZone, PolicyPreset: input.PolicyPreset, OutreachCarrier: input.OutreachCarrier,
 		AutoAssign: input.IsAutoAssignOn, AutoAssignAfterCode: input.IsAutoAssignAfterFailedCode,
-		RulesVersion: input.ServiceRulesVersion, ConversationLink: input.ConversationLink,
+		AdvisorsEditProfile: input.MayAdvisorsEditProfile,
+		RulesVersion:        input.ServiceRulesVersion, ConversationLink: input.ConversationLink,
 	}
 	if n := input.NotifyOn; n != nil {
 		in.NotifyAdvisorQR, in.NotifyGroupQR, in.NotifyWechatAd, in.NotifyAutoAssign = n.AdvisorQR, n.GroupQR, n.WechatAd, n.AutoAssign

@@ -25,6 +25,22 @@ func (r *advisorResolver) Groups(ctx context.Context, obj *models.Advisor) ([]*m
 	return groups, r.r.codesOf(ctx, keysOf(groups, func(g *models.Group) models.Key { return g.Key }))
 }
 
+func (r *mutationResolver) UpdateAdvisor(ctx context.Context, input graph.UpdateAdvisorInput) (*graph.UpdateAdvisorPayload, error) {
+	in := services.Profile{Nickname: input.Nickname, AvatarURL: input.AvatarURL}
+	if input.Advisor != nil {
+		ref, err := advisorRef(*input.Advisor, "input.advisor")
+		if err != nil {
+			return nil, err
+		}
+		in.Advisor = &ref
+	}
+	a, err := r.r.Services.UpdateAdvisor(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.UpdateAdvisorPayload{Advisor: a}, nil
+}
+
 func (r *mutationResolver) RemoveAdvisor(ctx context.Context, input graph.RemoveAdvisorInput) (*graph.RemoveAdvisorPayload, error) {
 	in := services.Removal{Keep: bindingKeep(input.Keep)}
 	var err error

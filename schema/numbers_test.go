@@ -95,6 +95,8 @@ var said = map[string][]int{
 	"Mutation.recordMassSend":                         {limits.MassSendOpenIDs},
 	"RecordMassSendInput.key":                         {limits.IdempotencyKeyBytes},
 	"MassSendAudience.openids":                        {limits.MassSendOpenIDs},
+	"UpdateAdvisorInput.nickname":                     {limits.AdvisorNicknameRunes},
+	"UpdateAdvisorInput.avatarUrl":                    {limits.AvatarURLBytes},
 	"Advisor.groups":                                  {limits.GroupsPerAccount},
 	"Mutation.removeGroupAdvisors":                    {limits.AdvisorsPerGroup},
 	"RemoveGroupAdvisorsInput.advisors":               {limits.AdvisorsPerGroup},

@@ -195,6 +195,7 @@ type Settings struct {
 	OutreachCarrier     *models.OutreachCarrier
 	AutoAssign          *bool
 	AutoAssignAfterCode *bool
+	AdvisorsEditProfile *bool
 	NotifyAdvisorQR     *bool
 	NotifyGroupQR       *bool
 	NotifyWechatAd      *bool
@@ -219,6 +220,7 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 		set(&a.OutreachCarrier, in.OutreachCarrier)
 		set(&a.AutoAssign, in.AutoAssign)
 		set(&a.AutoAssignAfterCode, in.AutoAssignAfterCode)
+		set(&a.AdvisorsEditProfile, in.AdvisorsEditProfile)
 		set(&a.NotifyAdvisorQR, in.NotifyAdvisorQR)
 		set(&a.NotifyGroupQR, in.NotifyGroupQR)
 		set(&a.NotifyWechatAd, in.NotifyWechatAd)
@@ -226,7 +228,7 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 		set(&a.RulesVersion, in.RulesVersion)
 		set(&a.ConversationLink, in.ConversationLink)
 		return []string{"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
-			"notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link"}, in, nil
+			"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link"}, in, nil
 	})
 }
 

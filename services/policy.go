@@ -56,6 +56,7 @@ var (
 	mayUpdateSettings  = Permission{Field: "updateAccountSettings", Roles: staff}
 	maySetCredentials  = Permission{Field: "setCallbackCredentials", Roles: staff}
 	mayInvite          = Permission{Field: "inviteAdvisors", Roles: staff, Open: true}
+	mayUpdateAdvisor   = Permission{Field: "updateAdvisor", Roles: []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAdvisor}, Open: true, Serving: true}
 	mayRemoveAdvisor   = Permission{Field: "removeAdvisor", Roles: staff, Open: true}
 	mayAnswer          = Permission{Field: "answerInvitation", Roles: advisors, Open: true}
 	mayAcceptRules     = Permission{Field: "acceptServiceRules", Roles: advisors, Open: true}
@@ -103,7 +104,7 @@ func Permissions() []Permission {
 		mayView, mayNode, mayNodes, mayAccount, mayAdvisors, mayAdvisor, mayGroups, mayCustomers, mayCustomer,
 		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
-		mayInvite, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
+		mayInvite, mayUpdateAdvisor, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
 		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,

@@ -47,6 +47,7 @@ var access = []struct{ field, roles, document string }{
 	{"Mutation.updateAccountSettings", "AI", `mutation { updateAccountSettings(input: {timeZone: "x"}) { account { id } } }`},
 	{"Mutation.setCallbackCredentials", "AI", `mutation { setCallbackCredentials(input: {mode: PLAIN, token: "x"}) { account { id } } }`},
 	{"Mutation.inviteAdvisors", "AI", `mutation { inviteAdvisors(input: {advisors: []}) { results { error { code } } } }`},
+	{"Mutation.updateAdvisor", "AIS", `mutation { updateAdvisor(input: {}) { advisor { id } } }`},
 	{"Mutation.removeAdvisor", "AI", `mutation { removeAdvisor(input: {advisor: {openid: "nobody"}}) { job { id } } }`},
 	{"Mutation.answerInvitation", "S", `mutation { answerInvitation(input: {accept: true}) { advisor { id } } }`},
 	{"Mutation.acceptServiceRules", "S", `mutation { acceptServiceRules(input: {version: "x"}) { advisor { id } } }`},

@@ -259,6 +259,7 @@ var probes = []struct{ who, name, query string }{
 	{"admin", "assignCustomers matching", `mutation($id: ID!) { assignCustomers(input: {customers: {matching: {advisor: {id: $id}}}, to: {advisor: {openid: "anna"}}}) { job { state } } }`},
 	{"admin", "job", `query($id: ID!) { job(jobId: $id) { id } }`},
 	{"admin", "cancelJob", `mutation($id: ID!) { cancelJob(input: {jobId: $id}) { job { id } } }`},
+	{"admin", "updateAdvisor", `mutation($id: ID!) { updateAdvisor(input: {advisor: {id: $id}, nickname: "x"}) { advisor { id } } }`},
 	{"admin", "removeAdvisor", `mutation($id: ID!) { removeAdvisor(input: {advisor: {id: $id}}) { advisor { id } } }`},
 	{"admin", "removeAdvisor to a group", `mutation($id: ID!) { removeAdvisor(input: {advisor: {openid: "nobody"}, handOver: {groupId: $id}}) { advisor { id } } }`},
 	{"admin", "renameGroup", `mutation($id: ID!) { renameGroup(input: {groupId: $id, name: "Probe"}) { group { id } } }`},

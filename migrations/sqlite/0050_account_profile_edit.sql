@@ -1,0 +1,3 @@
+-- +goose Up
+-- Whether advisors may change their own nickname and avatar.
+ALTER TABLE "account" ADD COLUMN "advisors_edit_profile" INTEGER NOT NULL DEFAULT 0;
