@@ -131,11 +131,12 @@ func TestSabotageIsFound(t *testing.T) {
 				const requests = 300
 				r.traffic(requests)
 				if tt.sabotage == "claim-again" { // it shows where something is in hand when the nodes die
-					const most, between = 10, 60
-					for n := 0; n < most && !r.repeated(); n++ {
+					r.within(5*patience, func() bool { // what is checked below, so a wait in vain shows there
+						received := len(r.platform.Lines(r))
 						r.lapse()
-						r.traffic(between)
-					}
+						r.await("the platform received more", func() bool { return len(r.platform.Lines(r)) > received })
+						return r.repeated()
+					})
 				}
 				h := r.history()
 				r.tell(h, tt.sabotage)

@@ -200,6 +200,9 @@ func (r *rig) lapse() {
 		if _, err := db.ExecContext(r.Context(), "UPDATE outbox SET due_at = ?, leased_until = ? WHERE leased_until > 0", s.Now(), s.Now()); err != nil {
 			r.Fatalf("end the leases: %v", err)
 		}
+		if _, err := db.ExecContext(r.Context(), "UPDATE outbound_gate SET paused_until = ?", s.Now()); err != nil {
+			r.Fatalf("end the pause of a gate, which lasts as long as a lease while a message tries the channel: %v", err)
+		}
 	})
 	r.startPlatform(r.platform.File)
 	for _, n := range r.nodes {
