@@ -31,6 +31,7 @@ type Loaders struct {
 	groups        lazy[models.Key, models.GroupList]
 	conversations lazy[models.Key, models.Conversation]
 	lastMessages  lazy[*models.Conversation, models.Message]
+	tags          lazy[*models.Customer, tagList]
 }
 
 type contextKey struct{}

@@ -147,3 +147,32 @@ func lastMessages(s *services.Services) func(context.Context, []*models.Conversa
 		return found, err
 	}
 }
+
+// tagList is the options of one customer.
+type tagList []*models.TagOption
+
+// Tags is the options that a customer has.
+func (l *Loaders) Tags(ctx context.Context, c *models.Customer) ([]*models.TagOption, error) {
+	tags, err := load(ctx, l.tags.get(tagsOf(l.services)), c)
+	if err != nil || tags == nil {
+		return []*models.TagOption{}, err
+	}
+	return *tags, nil
+}
+
+// PreloadTags is PreloadCustomers for the options that customers have.
+func (l *Loaders) PreloadTags(ctx context.Context, s *services.Services, customers []*models.Customer) error {
+	_, err := preload(ctx, l.tags.get(tagsOf(s)), tagsOf(s), customers)
+	return err
+}
+
+func tagsOf(s *services.Services) func(context.Context, []*models.Customer) (map[*models.Customer]*tagList, error) {
+	return func(ctx context.Context, customers []*models.Customer) (map[*models.Customer]*tagList, error) {
+		rows, err := s.TagsOf(ctx, customers)
+		found := make(map[*models.Customer]*tagList, len(rows))
+		for c, tags := range rows {
+			found[c] = (*tagList)(&tags)
+		}
+		return found, err
+	}
+}

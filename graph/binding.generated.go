@@ -812,11 +812,17 @@ func unmarshalInputRebindKeepInput(ctx context.Context, ec *executionContext, ob
 	if _, present := asMap["nickname"]; !present {
 		asMap["nickname"] = true
 	}
+	if _, present := asMap["info"]; !present {
+		asMap["info"] = true
+	}
+	if _, present := asMap["tags"]; !present {
+		asMap["tags"] = true
+	}
 	if _, present := asMap["history"]; !present {
 		asMap["history"] = true
 	}
 
-	fieldsInOrder := [...]string{"nickname", "history"}
+	fieldsInOrder := [...]string{"nickname", "info", "tags", "history"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -830,6 +836,20 @@ func unmarshalInputRebindKeepInput(ctx context.Context, ec *executionContext, ob
 				return it, err
 			}
 			it.Nickname = data
+		case "info":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("info"))
+			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Info = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
 		case "history":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("history"))
 			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
@@ -1229,6 +1249,22 @@ func marshalNBindingEdge2ᚕclienteleᚋmodelsᚐBindingEdgeᚄ(ctx context.Cont
 func unmarshalNBindingTarget2ᚖclienteleᚋgraphᚐBindingTarget(ctx context.Context, ec *executionContext, v any) (*BindingTarget, error) {
 	res, err := unmarshalInputBindingTarget(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalNCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*CustomerResult) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNCustomerResult2ᚖclienteleᚋgraphᚐCustomerResult(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func marshalNCustomerResult2ᚖclienteleᚋgraphᚐCustomerResult(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *CustomerResult) graphql.Marshaler {

@@ -16,6 +16,8 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type CustomerResolver interface {
+	Tags(ctx context.Context, obj *models.Customer) ([]*models.TagOption, error)
+
 	Advisor(ctx context.Context, obj *models.Customer) (*models.Advisor, error)
 }
 
@@ -69,6 +71,93 @@ func _Customer_nickname(ctx context.Context, ec *executionContext, field graphql
 }
 func fieldContext_Customer_nickname(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Customer_info(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Customer_info(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InfoLines(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return marshalOString2ᚕstringᚄ(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Customer_info(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Customer_region(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Customer_region(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Region(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Region) graphql.Marshaler {
+			return marshalORegion2ᚖclienteleᚋmodelsᚐRegion(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Customer_region(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Customer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Region(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _Customer_tags(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Customer_tags(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Customer().Tags(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.TagOption) graphql.Marshaler {
+			return marshalNTagOption2ᚕᚖclienteleᚋmodelsᚐTagOptionᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Customer_tags(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Customer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_TagOption(ctx, ec, field)
+		},
+	}
+	return fc, nil
 }
 
 func _Customer_followState(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
@@ -296,6 +385,114 @@ func fieldContext_CustomerEdge_node(_ context.Context, ec *executionContext, fie
 	return fc, nil
 }
 
+func _Region_country(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Region) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Region_country(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InCountry(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Region_country(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Region", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Region_province(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Region) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Region_province(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InProvince(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Region_province(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Region", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Region_city(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Region) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Region_city(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InCity(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Region_city(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Region", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _UpdateCustomersPayload_results(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *UpdateCustomersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_UpdateCustomersPayload_results(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Results, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*CustomerResult) graphql.Marshaler {
+			return marshalNCustomerResult2ᚕᚖclienteleᚋgraphᚐCustomerResultᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_UpdateCustomersPayload_results(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateCustomersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_CustomerResult(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _UpdateCustomersPayload_isRepeated(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *UpdateCustomersPayload) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.IsRepeated)
+}
+func fieldContext_UpdateCustomersPayload_isRepeated(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpdateCustomersPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -381,6 +578,138 @@ func unmarshalInputCustomerRef(ctx context.Context, ec *executionContext, obj an
 	return it, nil
 }
 
+func unmarshalInputCustomerUpdateInput(ctx context.Context, ec *executionContext, obj any) (CustomerUpdateInput, error) {
+	var it CustomerUpdateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"customer", "nickname", "info", "region"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "customer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
+			data, err := unmarshalNCustomerRef2ᚖclienteleᚋgraphᚐCustomerRef(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customer = data
+		case "nickname":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nickname"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Nickname = graphql.OmittableOf(data)
+		case "info":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("info"))
+			data, err := unmarshalOString2ᚕstringᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Info = graphql.OmittableOf(data)
+		case "region":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("region"))
+			data, err := unmarshalORegionInput2ᚖclienteleᚋgraphᚐRegionInput(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Region = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputRegionInput(ctx context.Context, ec *executionContext, obj any) (RegionInput, error) {
+	var it RegionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"country", "province", "city"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "country":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Country = data
+		case "province":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("province"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Province = data
+		case "city":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("city"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.City = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputUpdateCustomersInput(ctx context.Context, ec *executionContext, obj any) (UpdateCustomersInput, error) {
+	var it UpdateCustomersInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"customers", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "customers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customers"))
+			data, err := unmarshalNCustomerUpdateInput2ᚕᚖclienteleᚋgraphᚐCustomerUpdateInputᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Customers = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
@@ -417,6 +746,21 @@ func _Customer(ctx context.Context, ec *executionContext, sel ast.SelectionSet, 
 		case "nickname":
 			out.Values[i] = _Customer_nickname(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "info":
+			out.Values[i] = _Customer_info(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "region":
+			out.Values[i] = _Customer_region(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "tags":
+			out.Values[i] = _Customer_tags(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "followState":
@@ -532,6 +876,73 @@ func _CustomerEdge(ctx context.Context, ec *executionContext, sel ast.SelectionS
 	return out
 }
 
+var regionImplementors = []string{"Region"}
+
+func _Region(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.Region) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, regionImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Region")
+		case "country":
+			out.Values[i] = _Region_country(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "province":
+			out.Values[i] = _Region_province(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "city":
+			out.Values[i] = _Region_city(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var updateCustomersPayloadImplementors = []string{"UpdateCustomersPayload"}
+
+func _UpdateCustomersPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *UpdateCustomersPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateCustomersPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateCustomersPayload")
+		case "results":
+			out.Values[i] = _UpdateCustomersPayload_results(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "isRepeated":
+			out.Values[i] = _UpdateCustomersPayload_isRepeated(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -609,6 +1020,25 @@ func unmarshalNCustomerRef2ᚖclienteleᚋgraphᚐCustomerRef(ctx context.Contex
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalNCustomerUpdateInput2ᚕᚖclienteleᚋgraphᚐCustomerUpdateInputᚄ(ctx context.Context, ec *executionContext, v any) ([]*CustomerUpdateInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*CustomerUpdateInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = unmarshalNCustomerUpdateInput2ᚖclienteleᚋgraphᚐCustomerUpdateInput(ctx, ec, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func unmarshalNCustomerUpdateInput2ᚖclienteleᚋgraphᚐCustomerUpdateInput(ctx context.Context, ec *executionContext, v any) (*CustomerUpdateInput, error) {
+	res, err := unmarshalInputCustomerUpdateInput(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func unmarshalNFollowState2clienteleᚋmodelsᚐFollowState(ctx context.Context, ec *executionContext, v any) (models.FollowState, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.FollowState(tmp)
@@ -624,6 +1054,11 @@ func marshalNFollowState2clienteleᚋmodelsᚐFollowState(ctx context.Context, e
 		}
 	}
 	return res
+}
+
+func unmarshalNUpdateCustomersInput2clienteleᚋgraphᚐUpdateCustomersInput(ctx context.Context, ec *executionContext, v any) (UpdateCustomersInput, error) {
+	res, err := unmarshalInputUpdateCustomersInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func unmarshalOBindingSource2ᚖclienteleᚋmodelsᚐBindingSource(ctx context.Context, ec *executionContext, v any) (*models.BindingSource, error) {
@@ -709,6 +1144,28 @@ func unmarshalOCustomerRef2ᚖclienteleᚋgraphᚐCustomerRef(ctx context.Contex
 	}
 	res, err := unmarshalInputCustomerRef(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalORegion2ᚖclienteleᚋmodelsᚐRegion(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Region) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _Region(ctx, ec, sel, v)
+}
+
+func unmarshalORegionInput2ᚖclienteleᚋgraphᚐRegionInput(ctx context.Context, ec *executionContext, v any) (*RegionInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := unmarshalInputRegionInput(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOUpdateCustomersPayload2ᚖclienteleᚋgraphᚐUpdateCustomersPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *UpdateCustomersPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _UpdateCustomersPayload(ctx, ec, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

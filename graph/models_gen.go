@@ -221,6 +221,42 @@ type CreateGroupPayload struct {
 	Group *models.Group `json:"group"`
 }
 
+// A new tag.
+type CreateTagInput struct {
+	// 1 to 32 characters. Names are compared without case, width and compatibility forms.
+	Name string `json:"name"`
+}
+
+// A new option.
+type CreateTagOptionInput struct {
+	// Of which tag.
+	TagID relay.ID `json:"tagId"`
+	// 1 to 32 characters. Texts are compared without case, width and compatibility forms.
+	Name string `json:"name"`
+}
+
+// The new option.
+type CreateTagOptionPayload struct {
+	// The option.
+	Option *models.TagOption `json:"option"`
+}
+
+// The new tag.
+type CreateTagPayload struct {
+	// The tag.
+	Tag *models.Tag `json:"tag"`
+}
+
+// Which changes.
+type CustomerChangeFilter struct {
+	// Only of this customer.
+	Customer *CustomerRef `json:"customer,omitempty"`
+	// At this instant or later.
+	From *models.Time `json:"from,omitempty"`
+	// Before this instant. INVALID unless it is later than `from`.
+	Until *models.Time `json:"until,omitempty"`
+}
+
 // Which customers.
 type CustomerFilter struct {
 	// true: only bound ones; false: only unassigned ones. An ADVISOR's are all bound.
@@ -256,6 +292,28 @@ type CustomerSelection struct {
 	// All that match this filter, by a job: those who match when it is asked for, and still when their turn
 	// comes. A filter that says nothing matches every customer of the account.
 	Matching *CustomerFilter `json:"matching,omitempty"`
+}
+
+// One customer with the options to put on and take off.
+type CustomerTagsInput struct {
+	// Whom.
+	Customer *CustomerRef `json:"customer"`
+	// Which to put on.
+	Add []*TagOptionRef `json:"add,omitempty"`
+	// Which to take off.
+	Remove []*TagOptionRef `json:"remove,omitempty"`
+}
+
+// What to write of one customer.
+type CustomerUpdateInput struct {
+	// Whom.
+	Customer *CustomerRef `json:"customer"`
+	// 1 to 64 characters; null clears it.
+	Nickname graphql.Omittable[*string] `json:"nickname,omitempty"`
+	// Replaces the whole info: at most 20 lines of 1 to 100 characters each; null and an empty list clear it.
+	Info graphql.Omittable[[]string] `json:"info,omitempty"`
+	// Replaces the whole region; null clears it.
+	Region graphql.Omittable[*RegionInput] `json:"region,omitempty"`
 }
 
 // A group to delete.
@@ -430,6 +488,10 @@ type RebindCustomersPayload struct {
 type RebindKeepInput struct {
 	// false clears the customer's nickname.
 	Nickname *bool `json:"nickname,omitempty"`
+	// false clears the customer's info.
+	Info *bool `json:"info,omitempty"`
+	// false takes all tags off the customer.
+	Tags *bool `json:"tags,omitempty"`
 	// false hides from the new advisor what was written before. The merchant reads it all the same.
 	History *bool `json:"history,omitempty"`
 }
@@ -490,6 +552,16 @@ type RecordPaymentResult struct {
 	Error *models.Error `json:"error,omitempty"`
 }
 
+// Where somebody lives; what is absent is not known.
+type RegionInput struct {
+	// 1 to 64 characters.
+	Country *string `json:"country,omitempty"`
+	// 1 to 64 characters.
+	Province *string `json:"province,omitempty"`
+	// 1 to 64 characters.
+	City *string `json:"city,omitempty"`
+}
+
 // An advisor to remove.
 type RemoveAdvisorInput struct {
 	// Whom.
@@ -524,6 +596,30 @@ type RemoveGroupAdvisorsPayload struct {
 	Results []*GroupAdvisorResult `json:"results"`
 }
 
+// A tag to remove.
+type RemoveTagInput struct {
+	// Which.
+	TagID relay.ID `json:"tagId"`
+}
+
+// An option to remove.
+type RemoveTagOptionInput struct {
+	// Which.
+	OptionID relay.ID `json:"optionId"`
+}
+
+// What was removed.
+type RemoveTagOptionPayload struct {
+	// The id of the option.
+	OptionID relay.ID `json:"optionId"`
+}
+
+// What was removed.
+type RemoveTagPayload struct {
+	// The id of the tag.
+	TagID relay.ID `json:"tagId"`
+}
+
 // A group's new name.
 type RenameGroupInput struct {
 	// The group.
@@ -536,6 +632,34 @@ type RenameGroupInput struct {
 type RenameGroupPayload struct {
 	// The group after the change.
 	Group *models.Group `json:"group"`
+}
+
+// A tag's other name.
+type RenameTagInput struct {
+	// Which.
+	TagID relay.ID `json:"tagId"`
+	// 1 to 32 characters.
+	Name string `json:"name"`
+}
+
+// An option's other text.
+type RenameTagOptionInput struct {
+	// Which.
+	OptionID relay.ID `json:"optionId"`
+	// 1 to 32 characters.
+	Name string `json:"name"`
+}
+
+// The option as it is now.
+type RenameTagOptionPayload struct {
+	// The option.
+	Option *models.TagOption `json:"option"`
+}
+
+// The tag as it is now.
+type RenameTagPayload struct {
+	// The tag.
+	Tag *models.Tag `json:"tag"`
 }
 
 // A message to send again.
@@ -732,6 +856,30 @@ type SimulateUnfollowPayload struct {
 	Customer *models.Customer `json:"customer"`
 }
 
+// Customers with the options to put on and take off.
+type TagCustomersInput struct {
+	// 1 to 500 customers, with at most 5,000 options in all.
+	Customers []*CustomerTagsInput `json:"customers"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What came of it.
+type TagCustomersPayload struct {
+	// A result per item, in the order given.
+	Results []*CustomerResult `json:"results"`
+	// Whether the idempotency key was used before: this is the first result, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
+}
+
+// Names one option, by exactly one of its fields.
+type TagOptionRef struct {
+	// By global id.
+	ID *relay.ID `json:"id,omitempty"`
+	// By its text, compared without case, width and compatibility forms.
+	Name *string `json:"name,omitempty"`
+}
+
 // Names whose tokens are meant, by exactly one of its fields.
 type TokenBearerRef struct {
 	// An advisor: tokens that name them by id, openid or external id alike.
@@ -804,6 +952,22 @@ type UpdateAdvisorInput struct {
 type UpdateAdvisorPayload struct {
 	// The advisor after the change.
 	Advisor *models.Advisor `json:"advisor"`
+}
+
+// Customers to write.
+type UpdateCustomersInput struct {
+	// 1 to 500 customers.
+	Customers []*CustomerUpdateInput `json:"customers"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What came of it.
+type UpdateCustomersPayload struct {
+	// A result per item, in the order given.
+	Results []*CustomerResult `json:"results"`
+	// Whether the idempotency key was used before: this is the first result, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
 }
 
 // One violation.

@@ -27,6 +27,7 @@ type ResolverRoot interface {
 	Contactability() ContactabilityResolver
 	Conversation() ConversationResolver
 	Customer() CustomerResolver
+	CustomerChange() CustomerChangeResolver
 	Group() GroupResolver
 	Job() JobResolver
 	JobItem() JobItemResolver
@@ -78,9 +79,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputConfirmOutreachInput,
 		unmarshalInputCreateAccountInput,
 		unmarshalInputCreateGroupInput,
+		unmarshalInputCreateTagInput,
+		unmarshalInputCreateTagOptionInput,
+		unmarshalInputCustomerChangeFilter,
 		unmarshalInputCustomerFilter,
 		unmarshalInputCustomerRef,
 		unmarshalInputCustomerSelection,
+		unmarshalInputCustomerTagsInput,
+		unmarshalInputCustomerUpdateInput,
 		unmarshalInputDeleteGroupInput,
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
@@ -97,9 +103,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputRecordAccountFactsInput,
 		unmarshalInputRecordMassSendInput,
 		unmarshalInputRecordPaymentInput,
+		unmarshalInputRegionInput,
 		unmarshalInputRemoveAdvisorInput,
 		unmarshalInputRemoveGroupAdvisorsInput,
+		unmarshalInputRemoveTagInput,
+		unmarshalInputRemoveTagOptionInput,
 		unmarshalInputRenameGroupInput,
+		unmarshalInputRenameTagInput,
+		unmarshalInputRenameTagOptionInput,
 		unmarshalInputResendMessageInput,
 		unmarshalInputRevokeTokenInput,
 		unmarshalInputRevokeTokensIssuedBeforeInput,
@@ -113,10 +124,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputSimulateScanInput,
 		unmarshalInputSimulateSendingInput,
 		unmarshalInputSimulateUnfollowInput,
+		unmarshalInputTagCustomersInput,
+		unmarshalInputTagOptionRef,
 		unmarshalInputTokenBearerRef,
 		unmarshalInputUnbindCustomersInput,
 		unmarshalInputUpdateAccountSettingsInput,
 		unmarshalInputUpdateAdvisorInput,
+		unmarshalInputUpdateCustomersInput,
 		unmarshalInputViolationInput,
 	)
 	first := true
@@ -995,6 +1009,10 @@ input RebindCustomersInput {
 input RebindKeepInput {
   "false clears the customer's nickname."
   nickname: Boolean = true
+  "false clears the customer's info."
+  info: Boolean = true
+  "false takes all tags off the customer."
+  tags: Boolean = true
   "false hides from the new advisor what was written before. The merchant reads it all the same."
   history: Boolean = true
 }
@@ -1262,6 +1280,18 @@ type MarkConversationReadPayload {
   customer("Which." by: CustomerRef!): Customer @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
 }
 
+extend type Mutation {
+  """
+  Writes nickname, info and region of up to 500 customers, with a result per item in the order given
+  (rule E8): the last writer wins. A field that is absent stays; null clears it. What is so already is
+  a success that changes nothing. An item that fails changes nothing, and hurts no other. Errors of
+  items: NOT_FOUND for a customer who is not the viewer's to see, DUPLICATE for one who stands earlier in
+  the call, INVALID and LIMIT_EXCEEDED for texts. An ADVISOR writes those bound to them. Their advisor is
+  pushed a ConversationChanged for each who changed.
+  """
+  updateCustomers("Whom, and what." input: UpdateCustomersInput!): UpdateCustomersPayload @allow(roles: [ADMIN, INTEGRATION, ADVISOR])
+}
+
 "A follower of the account, present or former (客户)."
 type Customer implements Node {
   "The global id."
@@ -1272,6 +1302,12 @@ type Customer implements Node {
   unionid: Identifier
   "The one nickname the customer has in this account; null until set, and as openid is."
   nickname: String
+  "What was noted of them, at most 20 lines; null as openid is."
+  info: [String!]
+  "Where they live; null until somebody says."
+  region: Region
+  "The options that they have, in the order of the library."
+  tags: [TagOption!]!
   "Whether they follow the account now."
   followState: FollowState!
   "When they last began to follow."
@@ -1346,6 +1382,123 @@ input CustomerRef @oneOf {
   openid: Identifier
   "By unionid."
   unionid: Identifier
+}
+
+"Where somebody lives."
+type Region {
+  "The country; null when not known."
+  country: String
+  "The province; null when not known."
+  province: String
+  "The city; null when not known."
+  city: String
+}
+
+"Where somebody lives; what is absent is not known."
+input RegionInput {
+  "1 to 64 characters."
+  country: String
+  "1 to 64 characters."
+  province: String
+  "1 to 64 characters."
+  city: String
+}
+
+"Customers to write."
+input UpdateCustomersInput {
+  "1 to 500 customers."
+  customers: [CustomerUpdateInput!]!
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
+}
+
+"What to write of one customer."
+input CustomerUpdateInput {
+  "Whom."
+  customer: CustomerRef!
+  "1 to 64 characters; null clears it."
+  nickname: String
+  "Replaces the whole info: at most 20 lines of 1 to 100 characters each; null and an empty list clear it."
+  info: [String!]
+  "Replaces the whole region; null clears it."
+  region: RegionInput
+}
+
+"What came of it."
+type UpdateCustomersPayload {
+  "A result per item, in the order given."
+  results: [CustomerResult!]!
+  "Whether the idempotency key was used before: this is the first result, and nothing changed."
+  isRepeated: Boolean!
+}
+`, BuiltIn: false},
+	{Name: "../schema/customer_change.graphql", Input: `extend type Query {
+  """
+  What was changed of customers' tags, nicknames and info, latest first (rule F3). Rebinding that clears
+  them is among it; removing an option from the library is not.
+  """
+  customerChanges(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+    "Which ones."
+    filter: CustomerChangeFilter
+  ): CustomerChangeConnection @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"One change of one customer."
+type CustomerChange {
+  "The customer."
+  customer: Customer
+  "What was changed."
+  field: CustomerField!
+  "What was: the nickname, or the lines of the info; of TAGS the texts, as they were, of the options taken off."
+  from: [String!]!
+  "What is since: the nickname, or the lines of the info; of TAGS the texts, as they were, of the options put on."
+  to: [String!]!
+  "Role and subject of the token it was made with, e.g. ` + "`" + `ADMIN:console` + "`" + `."
+  madeBy: String!
+  "When."
+  at: DateTime!
+}
+
+"What the log of changes tells of a customer."
+enum CustomerField {
+  "Options were put on or taken off."
+  TAGS
+  "The nickname."
+  NICKNAME
+  "The info, as a whole."
+  INFO
+}
+
+"Which changes."
+input CustomerChangeFilter {
+  "Only of this customer."
+  customer: CustomerRef
+  "At this instant or later."
+  from: DateTime
+  "Before this instant. INVALID unless it is later than ` + "`" + `from` + "`" + `."
+  until: DateTime
+}
+
+"One page of changes."
+type CustomerChangeConnection {
+  "The items with their cursors."
+  edges: [CustomerChangeEdge!]!
+  "The items alone."
+  nodes: [CustomerChange!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One change of a page."
+type CustomerChangeEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: CustomerChange!
 }
 `, BuiltIn: false},
 	{Name: "../schema/error.graphql", Input: `"""
@@ -2573,6 +2726,177 @@ external id): 1 to 64 bytes of printable ASCII without spaces, compared byte by 
 """
 scalar Identifier @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc20")
 `, BuiltIn: false},
+	{Name: "../schema/tag.graphql", Input: `extend type Query {
+  "The account's tags with their options, the earliest first (rule F1): at most 4, with at most 50 options each."
+  tags: [Tag!] @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
+}
+
+extend type Mutation {
+  "Makes a tag without options (rule F1). NAME_TAKEN when another tag has the name, LIMIT_EXCEEDED at 4 tags."
+  createTag("The tag." input: CreateTagInput!): CreateTagPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Gives a tag another name. NAME_TAKEN when another tag has it."
+  renameTag("Which, and its name." input: RenameTagInput!): RenameTagPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Removes a tag with all its options. They are hidden at once, and are taken off customers by and by; their names may be used again at once."
+  removeTag("Which." input: RemoveTagInput!): RemoveTagPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Makes an option of a tag (rule F1). NAME_TAKEN when an option of any tag has the text, LIMIT_EXCEEDED at 50 options of the tag."
+  createTagOption("The option." input: CreateTagOptionInput!): CreateTagOptionPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Gives an option another text; customers keep it. NAME_TAKEN when another option of any tag has it."
+  renameTagOption("Which, and its text." input: RenameTagOptionInput!): RenameTagOptionPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Removes an option. It is hidden at once, and is taken off customers by and by; its text may be used again at once."
+  removeTagOption("Which." input: RemoveTagOptionInput!): RemoveTagOptionPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Puts options on up to 500 customers, and takes options off them, with a result per item in the order
+  given (rule F2). What is so already is a success that changes nothing. An item that fails changes
+  nothing, and hurts no other. Errors of items: NOT_FOUND for a customer who is not the viewer's to see,
+  and for an option that the library does not have (none is made); DUPLICATE for a customer who stands
+  earlier in the call; INVALID for an option that is to be put on and taken off at once. An ADVISOR tags
+  customers bound to them. Their advisor is pushed a ConversationChanged for each who changed.
+  """
+  tagCustomers("Whom, and with what." input: TagCustomersInput!): TagCustomersPayload @allow(roles: [ADMIN, INTEGRATION, ADVISOR])
+}
+
+"A category of marks on customers (标签)."
+type Tag implements Node {
+  "The global id."
+  id: ID!
+  "The name, 1 to 32 characters, unique among the tags."
+  name: String!
+  "Its options, the earliest first; at most 50."
+  options: [TagOption!]!
+  "When it was made."
+  createdAt: DateTime!
+}
+
+"A mark that customers may have."
+type TagOption implements Node {
+  "The global id."
+  id: ID!
+  "The text, 1 to 32 characters, unique in the whole library."
+  name: String!
+  "The tag that it belongs to."
+  tag: Tag!
+  "When it was made."
+  createdAt: DateTime!
+}
+
+"A new tag."
+input CreateTagInput {
+  "1 to 32 characters. Names are compared without case, width and compatibility forms."
+  name: String!
+}
+
+"The new tag."
+type CreateTagPayload {
+  "The tag."
+  tag: Tag!
+}
+
+"A tag's other name."
+input RenameTagInput {
+  "Which."
+  tagId: ID!
+  "1 to 32 characters."
+  name: String!
+}
+
+"The tag as it is now."
+type RenameTagPayload {
+  "The tag."
+  tag: Tag!
+}
+
+"A tag to remove."
+input RemoveTagInput {
+  "Which."
+  tagId: ID!
+}
+
+"What was removed."
+type RemoveTagPayload {
+  "The id of the tag."
+  tagId: ID!
+}
+
+"A new option."
+input CreateTagOptionInput {
+  "Of which tag."
+  tagId: ID!
+  "1 to 32 characters. Texts are compared without case, width and compatibility forms."
+  name: String!
+}
+
+"The new option."
+type CreateTagOptionPayload {
+  "The option."
+  option: TagOption!
+}
+
+"An option's other text."
+input RenameTagOptionInput {
+  "Which."
+  optionId: ID!
+  "1 to 32 characters."
+  name: String!
+}
+
+"The option as it is now."
+type RenameTagOptionPayload {
+  "The option."
+  option: TagOption!
+}
+
+"An option to remove."
+input RemoveTagOptionInput {
+  "Which."
+  optionId: ID!
+}
+
+"What was removed."
+type RemoveTagOptionPayload {
+  "The id of the option."
+  optionId: ID!
+}
+
+"Names one option, by exactly one of its fields."
+input TagOptionRef @oneOf {
+  "By global id."
+  id: ID
+  "By its text, compared without case, width and compatibility forms."
+  name: String
+}
+
+"Customers with the options to put on and take off."
+input TagCustomersInput {
+  "1 to 500 customers, with at most 5,000 options in all."
+  customers: [CustomerTagsInput!]!
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
+}
+
+"One customer with the options to put on and take off."
+input CustomerTagsInput {
+  "Whom."
+  customer: CustomerRef!
+  "Which to put on."
+  add: [TagOptionRef!]
+  "Which to take off."
+  remove: [TagOptionRef!]
+}
+
+"What came of it."
+type TagCustomersPayload {
+  "A result per item, in the order given."
+  results: [CustomerResult!]!
+  "Whether the idempotency key was used before: this is the first result, and nothing changed."
+  isRepeated: Boolean!
+}
+`, BuiltIn: false},
 	{Name: "../schema/token.graphql", Input: `extend type Mutation {
   """
   Revokes one token of the account by its id, the claim ` + "`" + `jti` + "`" + ` (rule V1). Who bears it is
@@ -3005,6 +3329,22 @@ func childFields_CreateGroupPayload(ctx context.Context, ec *executionContext, f
 	return nil, fmt.Errorf("no field named %q was found under type CreateGroupPayload", field.Name)
 }
 
+func childFields_CreateTagOptionPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "option":
+		return fieldContext_CreateTagOptionPayload_option(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateTagOptionPayload", field.Name)
+}
+
+func childFields_CreateTagPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tag":
+		return fieldContext_CreateTagPayload_tag(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateTagPayload", field.Name)
+}
+
 func childFields_Customer(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3015,6 +3355,12 @@ func childFields_Customer(ctx context.Context, ec *executionContext, field graph
 		return fieldContext_Customer_unionid(ctx, ec, field)
 	case "nickname":
 		return fieldContext_Customer_nickname(ctx, ec, field)
+	case "info":
+		return fieldContext_Customer_info(ctx, ec, field)
+	case "region":
+		return fieldContext_Customer_region(ctx, ec, field)
+	case "tags":
+		return fieldContext_Customer_tags(ctx, ec, field)
 	case "followState":
 		return fieldContext_Customer_followState(ctx, ec, field)
 	case "followedAt":
@@ -3031,6 +3377,46 @@ func childFields_Customer(ctx context.Context, ec *executionContext, field graph
 		return fieldContext_Customer_lastInteractionAt(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Customer", field.Name)
+}
+
+func childFields_CustomerChange(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return fieldContext_CustomerChange_customer(ctx, ec, field)
+	case "field":
+		return fieldContext_CustomerChange_field(ctx, ec, field)
+	case "from":
+		return fieldContext_CustomerChange_from(ctx, ec, field)
+	case "to":
+		return fieldContext_CustomerChange_to(ctx, ec, field)
+	case "madeBy":
+		return fieldContext_CustomerChange_madeBy(ctx, ec, field)
+	case "at":
+		return fieldContext_CustomerChange_at(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerChange", field.Name)
+}
+
+func childFields_CustomerChangeConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_CustomerChangeConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_CustomerChangeConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_CustomerChangeConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerChangeConnection", field.Name)
+}
+
+func childFields_CustomerChangeEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_CustomerChangeEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_CustomerChangeEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerChangeEdge", field.Name)
 }
 
 func childFields_CustomerConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3481,6 +3867,18 @@ func childFields_RecordPaymentResult(ctx context.Context, ec *executionContext, 
 	return nil, fmt.Errorf("no field named %q was found under type RecordPaymentResult", field.Name)
 }
 
+func childFields_Region(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "country":
+		return fieldContext_Region_country(ctx, ec, field)
+	case "province":
+		return fieldContext_Region_province(ctx, ec, field)
+	case "city":
+		return fieldContext_Region_city(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Region", field.Name)
+}
+
 func childFields_RemoveAdvisorPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "advisor":
@@ -3501,12 +3899,44 @@ func childFields_RemoveGroupAdvisorsPayload(ctx context.Context, ec *executionCo
 	return nil, fmt.Errorf("no field named %q was found under type RemoveGroupAdvisorsPayload", field.Name)
 }
 
+func childFields_RemoveTagOptionPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "optionId":
+		return fieldContext_RemoveTagOptionPayload_optionId(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveTagOptionPayload", field.Name)
+}
+
+func childFields_RemoveTagPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tagId":
+		return fieldContext_RemoveTagPayload_tagId(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveTagPayload", field.Name)
+}
+
 func childFields_RenameGroupPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "group":
 		return fieldContext_RenameGroupPayload_group(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RenameGroupPayload", field.Name)
+}
+
+func childFields_RenameTagOptionPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "option":
+		return fieldContext_RenameTagOptionPayload_option(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RenameTagOptionPayload", field.Name)
+}
+
+func childFields_RenameTagPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tag":
+		return fieldContext_RenameTagPayload_tag(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RenameTagPayload", field.Name)
 }
 
 func childFields_ResendMessagePayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3619,6 +4049,44 @@ func childFields_SimulateUnfollowPayload(ctx context.Context, ec *executionConte
 	return nil, fmt.Errorf("no field named %q was found under type SimulateUnfollowPayload", field.Name)
 }
 
+func childFields_Tag(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_Tag_id(ctx, ec, field)
+	case "name":
+		return fieldContext_Tag_name(ctx, ec, field)
+	case "options":
+		return fieldContext_Tag_options(ctx, ec, field)
+	case "createdAt":
+		return fieldContext_Tag_createdAt(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Tag", field.Name)
+}
+
+func childFields_TagCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_TagCustomersPayload_results(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_TagCustomersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TagCustomersPayload", field.Name)
+}
+
+func childFields_TagOption(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_TagOption_id(ctx, ec, field)
+	case "name":
+		return fieldContext_TagOption_name(ctx, ec, field)
+	case "tag":
+		return fieldContext_TagOption_tag(ctx, ec, field)
+	case "createdAt":
+		return fieldContext_TagOption_createdAt(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TagOption", field.Name)
+}
+
 func childFields_UnbindCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "results":
@@ -3647,6 +4115,16 @@ func childFields_UpdateAdvisorPayload(ctx context.Context, ec *executionContext,
 		return fieldContext_UpdateAdvisorPayload_advisor(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateAdvisorPayload", field.Name)
+}
+
+func childFields_UpdateCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_UpdateCustomersPayload_results(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_UpdateCustomersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateCustomersPayload", field.Name)
 }
 
 func childFields_Viewer(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

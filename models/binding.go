@@ -28,6 +28,10 @@ type BindingOrder struct {
 type BindingKeep struct {
 	// Nickname: what they are called stays; else it is cleared.
 	Nickname bool `json:"nickname"`
+	// Info: what was noted of them stays; else it is cleared.
+	Info bool `json:"info"`
+	// Tags: their tags stay; else all are taken off.
+	Tags bool `json:"tags"`
 	// History: the new advisor reads what the former one read; else what is written from then on.
 	History bool `json:"history"`
 }

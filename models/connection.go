@@ -4,16 +4,17 @@ import "clientele/internal/relay"
 
 // The connections of the API.
 type (
-	AdvisorConnection      = relay.Connection[*Advisor, AdvisorEdge]
-	GroupConnection        = relay.Connection[*Group, GroupEdge]
-	BindingConnection      = relay.Connection[*Binding, BindingEdge]
-	JobConnection          = relay.Connection[*Job, JobEdge]
-	JobItemConnection      = relay.Connection[*JobItem, JobItemEdge]
-	CustomerConnection     = relay.Connection[*Customer, CustomerEdge]
-	ConversationConnection = relay.Connection[*Conversation, ConversationEdge]
-	MessageConnection      = relay.Connection[*Message, MessageEdge]
-	AuditEntryConnection   = relay.Connection[*Audit, AuditEntryEdge]
-	NotificationConnection = relay.Connection[*Notification, NotificationEdge]
+	AdvisorConnection        = relay.Connection[*Advisor, AdvisorEdge]
+	GroupConnection          = relay.Connection[*Group, GroupEdge]
+	BindingConnection        = relay.Connection[*Binding, BindingEdge]
+	CustomerChangeConnection = relay.Connection[*CustomerChange, CustomerChangeEdge]
+	JobConnection            = relay.Connection[*Job, JobEdge]
+	JobItemConnection        = relay.Connection[*JobItem, JobItemEdge]
+	CustomerConnection       = relay.Connection[*Customer, CustomerEdge]
+	ConversationConnection   = relay.Connection[*Conversation, ConversationEdge]
+	MessageConnection        = relay.Connection[*Message, MessageEdge]
+	AuditEntryConnection     = relay.Connection[*Audit, AuditEntryEdge]
+	NotificationConnection   = relay.Connection[*Notification, NotificationEdge]
 )
 
 // Their edges: an item and its cursor. (They are types of their own because the generator does
@@ -34,6 +35,10 @@ type (
 	BindingEdge struct {
 		Cursor string
 		Node   *Binding
+	}
+	CustomerChangeEdge struct {
+		Cursor string
+		Node   *CustomerChange
 	}
 	JobEdge struct {
 		Cursor string

@@ -32,6 +32,10 @@ type Customer struct {
 	OpenID       Ident       `gorm:"column:openid"`
 	UnionID      Ident       `gorm:"column:unionid"`
 	Nickname     string      `gorm:"column:nickname"`
+	Info         Lines       `gorm:"column:info"` // nil: not for the viewer
+	Country      string      `gorm:"column:country"`
+	Province     string      `gorm:"column:province"`
+	City         string      `gorm:"column:city"`
 	FollowState  FollowState `gorm:"column:follow_state"`
 	FollowedAt   Time        `gorm:"column:followed_at"`
 	UnfollowedAt Time        `gorm:"column:unfollowed_at"`
@@ -125,3 +129,27 @@ func (b *Binding) MadeBy() *string { return optional(b.By) }
 
 // ShownNickname is the nickname; nil until one is set.
 func (c *Customer) ShownNickname() *string { return optional(c.Nickname) }
+
+// InfoLines is the info; nil when it is not for the viewer.
+func (c *Customer) InfoLines() []string { return c.Info }
+
+// Region is where the customer lives; nil until somebody says.
+func (c *Customer) Region() *Region {
+	r := Region{Country: c.Country, Province: c.Province, City: c.City}
+	if r == (Region{}) {
+		return nil
+	}
+	return &r
+}
+
+// Region is where somebody lives; empty parts are not known.
+type Region struct{ Country, Province, City string }
+
+// InCountry is the country; nil when not known.
+func (r *Region) InCountry() *string { return optional(r.Country) }
+
+// InProvince is the province; nil when not known.
+func (r *Region) InProvince() *string { return optional(r.Province) }
+
+// InCity is the city; nil when not known.
+func (r *Region) InCity() *string { return optional(r.City) }

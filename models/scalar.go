@@ -22,6 +22,8 @@ const (
 	KindNotification relay.Kind = "no"
 	KindAudit        relay.Kind = "au"
 	KindJob          relay.Kind = "jo"
+	KindTag          relay.Kind = "ta"
+	KindTagOption    relay.Kind = "to"
 )
 
 // Ident is an identifier from outside (openid, unionid, WeChat id, scene, external id): bytes

@@ -7,8 +7,25 @@ import (
 	"context"
 )
 
+func (r *customerResolver) Tags(ctx context.Context, obj *models.Customer) ([]*models.TagOption, error) {
+	return loaders(ctx).Tags(ctx, obj)
+}
+
 func (r *customerResolver) Advisor(ctx context.Context, obj *models.Customer) (*models.Advisor, error) {
 	return loaders(ctx).Advisor(ctx, obj.AdvisorID)
+}
+
+func (r *mutationResolver) UpdateCustomers(ctx context.Context, input graph.UpdateCustomersInput) (*graph.UpdateCustomersPayload, error) {
+	updates, err := customerUpdates(input.Customers)
+	if err != nil {
+		return nil, err
+	}
+	done, err := r.r.Services.UpdateCustomers(ctx, updates, value(input.IdempotencyKey))
+	if err != nil {
+		return nil, err
+	}
+	results, err := r.r.customerResults(ctx, done.Results)
+	return &graph.UpdateCustomersPayload{Results: results, IsRepeated: done.Repeated}, err
 }
 
 func (r *queryResolver) Customers(ctx context.Context, first *int, after *string, filter *graph.CustomerFilter) (*models.CustomerConnection, error) {

@@ -153,6 +153,65 @@ func customerFilter(in *graph.CustomerFilter, field string) (f services.Customer
 	return f, nil
 }
 
+// customerUpdates decodes what to write of customers: null clears a field, absence leaves it.
+func customerUpdates(in []*graph.CustomerUpdateInput) (updates []services.CustomerUpdate, err error) {
+	updates = make([]services.CustomerUpdate, len(in))
+	for i, c := range in {
+		u := &updates[i]
+		if u.Customer, err = customerRef(*c.Customer, fmt.Sprintf("input.customers.%d.customer", i)); err != nil {
+			return nil, err
+		}
+		if nickname, set := c.Nickname.ValueOK(); set {
+			text := value(nickname)
+			u.Nickname = &text
+		}
+		if info, set := c.Info.ValueOK(); set {
+			u.Info = &info
+		}
+		if region, set := c.Region.ValueOK(); set {
+			u.Region = &models.Region{}
+			if region != nil {
+				*u.Region = models.Region{Country: value(region.Country), Province: value(region.Province), City: value(region.City)}
+			}
+		}
+	}
+	return updates, nil
+}
+
+// taggings decodes which options to put on customers and to take off.
+func taggings(in []*graph.CustomerTagsInput) (all []services.CustomerTagging, err error) {
+	all = make([]services.CustomerTagging, len(in))
+	for i, c := range in {
+		field := fmt.Sprintf("input.customers.%d", i)
+		if all[i].Customer, err = customerRef(*c.Customer, field+".customer"); err != nil {
+			return nil, err
+		}
+		if all[i].Add, err = tagOptionRefs(c.Add, field+".add"); err != nil {
+			return nil, err
+		}
+		if all[i].Remove, err = tagOptionRefs(c.Remove, field+".remove"); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func tagOptionRefs(in []*graph.TagOptionRef, field string) (refs []services.TagOptionRef, err error) {
+	refs = make([]services.TagOptionRef, len(in))
+	for i, ref := range in {
+		field := fmt.Sprintf("%s.%d", field, i)
+		if err := oneOf(field, ref.ID != nil, value(ref.Name) != ""); err != nil {
+			return nil, err
+		}
+		if refs[i].Name = value(ref.Name); ref.ID != nil {
+			if refs[i].Key, err = key(*ref.ID, models.KindTagOption, field+".id"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return refs, nil
+}
+
 // bulkAnswer is the payload of a bulk call on customers, whatever its name.
 type bulkAnswer struct {
 	results  []*graph.CustomerResult
@@ -199,9 +258,11 @@ func bindingTarget(to *graph.BindingTarget, field string) (advisor *services.Adv
 // bindingKeep decodes what goes with customers; all of it when absent.
 func bindingKeep(in *graph.RebindKeepInput) models.BindingKeep {
 	if in == nil {
-		return models.BindingKeep{Nickname: true, History: true}
+		return models.BindingKeep{Nickname: true, Info: true, Tags: true, History: true}
 	}
-	return models.BindingKeep{Nickname: unlessFalse(in.Nickname), History: unlessFalse(in.History)}
+	return models.BindingKeep{
+		Nickname: unlessFalse(in.Nickname), Info: unlessFalse(in.Info), Tags: unlessFalse(in.Tags), History: unlessFalse(in.History),
+	}
 }
 
 // customerResults encodes what came of customers, and reads what they will show.

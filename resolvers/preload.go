@@ -62,9 +62,9 @@ func (r *Resolver) ofNotifications(ctx context.Context, rows []*models.Notificat
 	return r.customersOf(ctx, asked, keysOf(rows, func(n *models.Notification) models.Key { return n.CustomerID }))
 }
 
-// ofCustomers reads what customers show of their advisors.
+// ofCustomers reads what customers show of their tags and advisors.
 func (r *Resolver) ofCustomers(ctx context.Context, rows []*models.Customer) error {
-	return r.advisorsOf(ctx, below(ctx), rows)
+	return r.belowCustomers(ctx, below(ctx), rows)
 }
 
 // ofBindings reads what changes of bindings show of customers and advisors.
@@ -97,6 +97,15 @@ func (r *Resolver) ofAdvisors(ctx context.Context, advisors []models.Key) error 
 		owners = keysOf(append(groups, advisors...), func(k models.Key) models.Key { return k })
 	}
 	return r.codesOf(ctx, owners)
+}
+
+// ofChanges reads what changes of customers show of them.
+func (r *Resolver) ofChanges(ctx context.Context, rows []*models.CustomerChange) error {
+	asked := below(ctx)
+	if !asked["customer"] {
+		return nil
+	}
+	return r.customersOf(ctx, asked, keysOf(rows, func(c *models.CustomerChange) models.Key { return c.CustomerID }))
 }
 
 // codesOf reads the codes of advisors or groups that a list holds.
@@ -148,7 +157,16 @@ func (r *Resolver) customersOf(ctx context.Context, asked map[string]bool, keys 
 	if err != nil {
 		return err
 	}
-	return r.advisorsOf(ctx, asked, rows)
+	return r.belowCustomers(ctx, asked, rows)
+}
+
+func (r *Resolver) belowCustomers(ctx context.Context, asked map[string]bool, customers []*models.Customer) error {
+	if asked["tags"] {
+		if err := loaders(ctx).PreloadTags(ctx, r.Services, customers); err != nil {
+			return err
+		}
+	}
+	return r.advisorsOf(ctx, asked, customers)
 }
 
 func (r *Resolver) advisorsOf(ctx context.Context, asked map[string]bool, customers []*models.Customer) error {

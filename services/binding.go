@@ -111,20 +111,7 @@ func (s *Services) bindThese(ctx context.Context, c *Scope, once *models.Idempot
 	if err != nil {
 		return BulkResult{}, err
 	}
-	rows := b.customers
-	if repeated {
-		if rows, err = s.CustomersByKeys(ctx, targetsOf(items)); err != nil {
-			return BulkResult{}, err
-		}
-	}
-	results := make([]CustomerResult, len(items))
-	for i, item := range items {
-		results[i] = CustomerResult{Customer: rows[item.Target], Changed: item.Changed}
-		if item.Err != nil {
-			results[i].Err = item.Err
-		}
-	}
-	return BulkResult{Results: results, Repeated: repeated}, nil
+	return s.customerResults(ctx, items, repeated, b.customers)
 }
 
 // bindMatching makes the job that binds all who match a filter.

@@ -29,6 +29,12 @@ type bindBatch struct {
 	changed  []*models.Customer
 	counted  map[models.Key]bool // advisors whose customer count changed
 	bindings []*models.Binding
+	log      customerLog
+	// having and library are the tags of customers, where the order takes them off; cleared are the
+	// customers who lose them.
+	having  map[models.Key]map[models.Key]bool
+	library models.TagLibrary
+	cleared []models.Key
 }
 
 // lock reads and locks, phase by phase, the customers with their conversations, then whoever has
@@ -59,7 +65,11 @@ func (b *bindBatch) lock(keys []models.Key) error {
 		return err
 	}
 	delete(want, models.Key{})
-	return b.lockAdvisors(want)
+	if err := b.lockAdvisors(want); err != nil || b.order.Operation != models.OperationRebind || b.order.Keep.Tags {
+		return err
+	}
+	b.having, b.library, err = tagsOf(&b.tx.Reader, b.tx.Account, models.Key{}, keys)
+	return err
 }
 
 // loadMembers adds the members of the group that the order names to who is wanted.
@@ -172,9 +182,7 @@ func (b *bindBatch) bind(c *models.Customer, a *models.Advisor) {
 		b.emit(former, models.EventCustomerLeft, c, &models.Primed{})
 	}
 	if b.order.Operation == models.OperationRebind {
-		if !b.order.Keep.Nickname {
-			c.Nickname = ""
-		}
+		b.clear(c)
 		if !b.order.Keep.History {
 			conv.HideHistory(now)
 			conv.Unread = 0
@@ -186,6 +194,23 @@ func (b *bindBatch) bind(c *models.Customer, a *models.Advisor) {
 	conv.AdvisorID, conv.ActiveAt = a.Key, max(conv.ActiveAt, now)
 	b.record(c, change, a.Key, former, b.order.Source)
 	b.emit(a.Key, models.EventConversationChanged, c, &models.Primed{Customer: c, Conversation: conv})
+}
+
+// clear takes from a customer what the order does not keep, and logs it (rules E6, F3).
+func (b *bindBatch) clear(c *models.Customer) {
+	b.log.by = b.by
+	if !b.order.Keep.Nickname && c.Nickname != "" {
+		b.log.add(b.tx, c.Key, models.FieldNickname, models.LinesOf(c.Nickname), models.Lines{})
+		c.Nickname = ""
+	}
+	if !b.order.Keep.Info && len(c.Info) > 0 {
+		b.log.add(b.tx, c.Key, models.FieldInfo, c.Info, models.Lines{})
+		c.Info = models.Lines{}
+	}
+	if has := b.library.Having(b.having[c.Key]); len(has) > 0 {
+		b.log.add(b.tx, c.Key, models.FieldTags, models.OptionNames(has), models.Lines{})
+		b.cleared = append(b.cleared, c.Key)
+	}
 }
 
 // unbind leaves the customer without an advisor; false when they had none. A suspended binding ends
@@ -236,7 +261,7 @@ func (b *bindBatch) save() error {
 	for k := range b.counted {
 		advisors = append(advisors, b.advisors[k])
 	}
-	if err := b.tx.UpdateCustomers(b.changed, "nickname", "advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at"); err != nil {
+	if err := b.tx.UpdateCustomers(b.changed, "nickname", "info", "advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at"); err != nil {
 		return err
 	}
 	if err := b.tx.UpdateBound(conversations); err != nil {
@@ -245,7 +270,13 @@ func (b *bindBatch) save() error {
 	if err := b.tx.UpdateAdvisors(advisors, "customer_count"); err != nil {
 		return err
 	}
-	return b.tx.InsertBindings(b.bindings)
+	if err := b.tx.ClearCustomerTags(b.cleared); err != nil {
+		return err
+	}
+	if err := b.tx.InsertBindings(b.bindings); err != nil {
+		return err
+	}
+	return b.tx.InsertCustomerChanges(b.log.rows)
 }
 
 // change is the call as the audit log tells it.

@@ -84,6 +84,10 @@ func (s *Services) nodesOf(ctx context.Context, c *Scope, kind relay.Kind, keys 
 		return s.auditNodes(ctx, c, keys, found)
 	case models.KindJob:
 		return collect(found, keys, s.JobsByKeys, ctx)
+	case models.KindTag, models.KindTagOption:
+		if serves {
+			return s.tagNodes(ctx, c, keys, found)
+		}
 	case models.KindCustomer:
 		if serves {
 			return collect(found, keys, s.CustomersByKeys, ctx)

@@ -25,6 +25,7 @@ var (
 	readers  = []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst}
 	everyone = []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst, auth.RolePlatform, auth.RoleAdvisor}
 	tenants  = []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst, auth.RoleAdvisor}
+	editors  = []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAdvisor}
 	advisors = []auth.Role{auth.RoleAdvisor}
 	platform = []auth.Role{auth.RolePlatform}
 )
@@ -90,6 +91,17 @@ var (
 	mayRebind = Permission{Field: "rebindCustomers", Roles: staff, Open: true}
 	mayUnbind = Permission{Field: "unbindCustomers", Roles: staff, Open: true}
 
+	mayTags            = Permission{Field: "tags", Roles: tenants, Serving: true}
+	mayCreateTag       = Permission{Field: "createTag", Roles: staff, Open: true}
+	mayRenameTag       = Permission{Field: "renameTag", Roles: staff, Open: true}
+	mayRemoveTag       = Permission{Field: "removeTag", Roles: staff, Open: true}
+	mayCreateTagOption = Permission{Field: "createTagOption", Roles: staff, Open: true}
+	mayRenameTagOption = Permission{Field: "renameTagOption", Roles: staff, Open: true}
+	mayRemoveTagOption = Permission{Field: "removeTagOption", Roles: staff, Open: true}
+	mayTagCustomers    = Permission{Field: "tagCustomers", Roles: editors, Open: true, Serving: true}
+	mayUpdateCustomers = Permission{Field: "updateCustomers", Roles: editors, Open: true, Serving: true}
+	mayCustomerChanges = Permission{Field: "customerChanges", Roles: staff}
+
 	mayJob       = Permission{Field: "job", Roles: staff}
 	mayJobs      = Permission{Field: "jobs", Roles: staff}
 	mayCancelJob = Permission{Field: "cancelJob", Roles: staff}
@@ -106,6 +118,8 @@ func Permissions() []Permission {
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayUpdateAdvisor, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
 		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
+		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
+		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,
@@ -164,7 +178,7 @@ func (c *Scope) shown(customer *models.Customer) *models.Customer {
 		return customer
 	}
 	blank := *customer
-	blank.OpenID, blank.UnionID, blank.Nickname = "", "", ""
+	blank.OpenID, blank.UnionID, blank.Nickname, blank.Info = "", "", "", nil
 	return &blank
 }
 

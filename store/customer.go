@@ -200,13 +200,16 @@ func (tx *Tx) LockCustomers(keys []models.Key) ([]*models.Customer, []*models.Co
 	return customers, conversations, err
 }
 
-// UpdateCustomers writes these columns of locked customers.
+// UpdateCustomers writes these columns of locked customers; with the advisor go the tags that they have.
 func (tx *Tx) UpdateCustomers(rows []*models.Customer, columns ...string) error {
 	for _, c := range rows {
 		c.UpdatedAt = tx.Now
 	}
 	// The openid stays what it is; it has no default that the statement could do without.
-	return upsertFew(tx, rows, append(columns, "openid", "updated_at")...)
+	if err := upsertFew(tx, rows, append(columns, "openid", "updated_at")...); err != nil || !slices.Contains(columns, "advisor_id") {
+		return err
+	}
+	return tx.moveTags(rows)
 }
 
 // InsertBindings appends to the history of bindings.

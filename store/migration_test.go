@@ -175,6 +175,10 @@ func TestColumnSizesAreLimits(t *testing.T) {
 		"customer.openid":           limits.OpenIDBytes,
 		"customer.unionid":          limits.OpenIDBytes,
 		"customer.nickname":         limits.CustomerNicknameRunes,
+		"tag.name":                  limits.TagNameRunes,
+		"tag_option.name":           limits.TagNameRunes,
+		"tag.folded_name":           4 * 20 * limits.TagNameRunes, // bytes
+		"tag_option.folded_name":    4 * 20 * limits.TagNameRunes,
 		"message.media_ref":         limits.MediaRefBytes,
 		"message.url":               limits.MediaRefBytes,
 		"idempotency.idem_key":      limits.IdempotencyKeyBytes,

@@ -60,7 +60,7 @@ type step struct {
 	Callback *callback `yaml:"callback"`
 
 	Advance string `yaml:"advance"`
-	Run     string `yaml:"run"`  // a sweep, now: expire, sweep
+	Run     string `yaml:"run"`  // a sweep, now: expire, sweep, tags
 	Wait    string `yaml:"wait"` // until: delivered, worked
 }
 
@@ -190,7 +190,7 @@ func (p *play) run(s step) string {
 }
 
 func (p *play) sweeps(what string) string {
-	jobs := map[string]func(context.Context) (int, error){"expire": p.Services.ExpireInvitations, "sweep": p.Services.SweepApps}
+	jobs := map[string]func(context.Context) (int, error){"expire": p.Services.ExpireInvitations, "sweep": p.Services.SweepApps, "tags": p.Services.SweepTags}
 	job, ok := jobs[what]
 	if !ok {
 		return "no such job"

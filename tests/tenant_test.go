@@ -20,6 +20,8 @@ type setup struct {
 	Advisors []string `yaml:"advisors"`
 	// Groups are made with their members: "tea of anna ben".
 	Groups []string `yaml:"groups"`
+	// Tags are made with their options: "level of gold silver".
+	Tags []string `yaml:"tags"`
 	// Followers follow without a code.
 	Followers []string `yaml:"followers"`
 	// Customers follow through a code: "wei of anna", where anna may be a group.
@@ -62,6 +64,10 @@ func (w *world) found(s setup, tag string) *tenant {
 	for _, g := range s.Groups {
 		name, members := parted(g)
 		t.group(name, members...)
+	}
+	for _, tag := range s.Tags {
+		name, options := parted(tag)
+		t.tag(name, options...)
 	}
 	for _, f := range s.Followers {
 		t.follow(f, "")
@@ -189,4 +195,15 @@ func named(prefix string, n int) []string {
 		names[i] = fmt.Sprintf("%s%d", prefix, i)
 	}
 	return names
+}
+
+// tag makes a tag with options.
+func (t *tenant) tag(name string, options ...string) {
+	t.tb.Helper()
+	id := t.do("admin", `mutation($n: String!) { createTag(input: {name: $n}) { tag { id } } }`, map[string]any{"n": name}).text("createTag.tag.id")
+	t.name("id "+name, id)
+	for _, o := range options {
+		made := t.do("admin", `mutation($t: ID!, $n: String!) { createTagOption(input: {tagId: $t, name: $n}) { option { id } } }`, map[string]any{"t": id, "n": o})
+		t.name("id "+o, made.text("createTagOption.option.id"))
+	}
 }
