@@ -508,7 +508,7 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"isAssigned", "advisor"}
+	fieldsInOrder := [...]string{"isAssigned", "advisor", "tags", "source", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "hasReplied"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -529,6 +529,62 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 				return it, err
 			}
 			it.Advisor = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := unmarshalOTagFilter2ᚖclienteleᚋgraphᚐTagFilter(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := unmarshalOBindingSource2ᚖclienteleᚋmodelsᚐBindingSource(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Source = data
+		case "boundFrom":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("boundFrom"))
+			data, err := unmarshalODateTime2ᚖclienteleᚋmodelsᚐTime(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.BoundFrom = data
+		case "boundUntil":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("boundUntil"))
+			data, err := unmarshalODateTime2ᚖclienteleᚋmodelsᚐTime(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.BoundUntil = data
+		case "region":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("region"))
+			data, err := unmarshalORegionInput2ᚖclienteleᚋgraphᚐRegionInput(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Region = data
+		case "followState":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("followState"))
+			data, err := unmarshalOFollowState2ᚖclienteleᚋmodelsᚐFollowState(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.FollowState = data
+		case "isInteractedWithin48h":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("isInteractedWithin48h"))
+			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.IsInteractedWithin48h = data
+		case "hasReplied":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hasReplied"))
+			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.HasReplied = data
 		}
 	}
 	return it, nil
@@ -668,6 +724,50 @@ func unmarshalInputRegionInput(ctx context.Context, ec *executionContext, obj an
 				return it, err
 			}
 			it.City = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputTagFilter(ctx context.Context, ec *executionContext, obj any) (TagFilter, error) {
+	var it TagFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"any", "all", "none"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "any":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("any"))
+			data, err := unmarshalOTagOptionRef2ᚕᚖclienteleᚋgraphᚐTagOptionRefᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Any = data
+		case "all":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("all"))
+			data, err := unmarshalOTagOptionRef2ᚕᚖclienteleᚋgraphᚐTagOptionRefᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.All = data
+		case "none":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("none"))
+			data, err := unmarshalOTagOptionRef2ᚕᚖclienteleᚋgraphᚐTagOptionRefᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.None = data
 		}
 	}
 	return it, nil
@@ -1146,6 +1246,25 @@ func unmarshalOCustomerRef2ᚖclienteleᚋgraphᚐCustomerRef(ctx context.Contex
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalOFollowState2ᚖclienteleᚋmodelsᚐFollowState(ctx context.Context, ec *executionContext, v any) (*models.FollowState, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.FollowState(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOFollowState2ᚖclienteleᚋmodelsᚐFollowState(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.FollowState) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func marshalORegion2ᚖclienteleᚋmodelsᚐRegion(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Region) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -1158,6 +1277,14 @@ func unmarshalORegionInput2ᚖclienteleᚋgraphᚐRegionInput(ctx context.Contex
 		return nil, nil
 	}
 	res, err := unmarshalInputRegionInput(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func unmarshalOTagFilter2ᚖclienteleᚋgraphᚐTagFilter(ctx context.Context, ec *executionContext, v any) (*TagFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := unmarshalInputTagFilter(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

@@ -257,12 +257,28 @@ type CustomerChangeFilter struct {
 	Until *models.Time `json:"until,omitempty"`
 }
 
-// Which customers.
+// Which customers; what is said holds together (rule E9).
 type CustomerFilter struct {
 	// true: only bound ones; false: only unassigned ones. An ADVISOR's are all bound.
 	IsAssigned *bool `json:"isAssigned,omitempty"`
 	// Only those bound to this advisor. NOT_FOUND for an ADVISOR who names another.
 	Advisor *AdvisorRef `json:"advisor,omitempty"`
+	// Only those whose tags are so.
+	Tags *TagFilter `json:"tags,omitempty"`
+	// Only those who are bound now, and were in this way.
+	Source *models.BindingSource `json:"source,omitempty"`
+	// Only those who are bound now, since this instant at the earliest.
+	BoundFrom *models.Time `json:"boundFrom,omitempty"`
+	// Only those who are bound now, and were before this instant; later than `boundFrom`.
+	BoundUntil *models.Time `json:"boundUntil,omitempty"`
+	// Only those who live there, as it was written; what is absent says nothing.
+	Region *RegionInput `json:"region,omitempty"`
+	// Only those who follow, or do not.
+	FollowState *models.FollowState `json:"followState,omitempty"`
+	// true: only those who acted within the past 48 hours; false: only the others. A job decides by the 48 hours before it was asked for.
+	IsInteractedWithin48h *bool `json:"isInteractedWithin48h,omitempty"`
+	// true: only those who wrote after the last message of a human advisor; false: only the others.
+	HasReplied *bool `json:"hasReplied,omitempty"`
 }
 
 // Names one customer, by exactly one of its fields (rule E14).
@@ -870,6 +886,16 @@ type TagCustomersPayload struct {
 	Results []*CustomerResult `json:"results"`
 	// Whether the idempotency key was used before: this is the first result, and nothing changed.
 	IsRepeated bool `json:"isRepeated"`
+}
+
+// Which tags customers have. NOT_FOUND for an option that the library does not have; what is said holds together.
+type TagFilter struct {
+	// At least one of these, at most 50.
+	Any []*TagOptionRef `json:"any,omitempty"`
+	// All of these, at most 50.
+	All []*TagOptionRef `json:"all,omitempty"`
+	// None of these, at most 50.
+	None []*TagOptionRef `json:"none,omitempty"`
 }
 
 // Names one option, by exactly one of its fields.

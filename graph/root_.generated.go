@@ -125,6 +125,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputSimulateSendingInput,
 		unmarshalInputSimulateUnfollowInput,
 		unmarshalInputTagCustomersInput,
+		unmarshalInputTagFilter,
 		unmarshalInputTagOptionRef,
 		unmarshalInputTokenBearerRef,
 		unmarshalInputUnbindCustomersInput,
@@ -1266,7 +1267,11 @@ type MarkConversationReadPayload {
 }
 `, BuiltIn: false},
 	{Name: "../schema/customer.graphql", Input: `extend type Query {
-  "Customers. An ADVISOR sees those bound to them, latest binding first; others the account's, newest first."
+  """
+  Customers. An ADVISOR sees those bound to them, latest binding first; others the account's, newest first, or an
+  advisor's. A page of the account looks at up to 20,000 customers for those that the filter selects; it may be short, or
+  empty, and ` + "`" + `hasNextPage` + "`" + ` true: go on from ` + "`" + `endCursor` + "`" + `.
+  """
   customers(
     "How many, 1 to 200; 50 when absent."
     first: Int
@@ -1348,12 +1353,38 @@ enum BindingSource {
   AUTO_ASSIGN
 }
 
-"Which customers."
+"Which customers; what is said holds together (rule E9)."
 input CustomerFilter {
   "true: only bound ones; false: only unassigned ones. An ADVISOR's are all bound."
   isAssigned: Boolean
   "Only those bound to this advisor. NOT_FOUND for an ADVISOR who names another."
   advisor: AdvisorRef
+  "Only those whose tags are so."
+  tags: TagFilter
+  "Only those who are bound now, and were in this way."
+  source: BindingSource
+  "Only those who are bound now, since this instant at the earliest."
+  boundFrom: DateTime
+  "Only those who are bound now, and were before this instant; later than ` + "`" + `boundFrom` + "`" + `."
+  boundUntil: DateTime
+  "Only those who live there, as it was written; what is absent says nothing."
+  region: RegionInput
+  "Only those who follow, or do not."
+  followState: FollowState
+  "true: only those who acted within the past 48 hours; false: only the others. A job decides by the 48 hours before it was asked for."
+  isInteractedWithin48h: Boolean
+  "true: only those who wrote after the last message of a human advisor; false: only the others."
+  hasReplied: Boolean
+}
+
+"Which tags customers have. NOT_FOUND for an option that the library does not have; what is said holds together."
+input TagFilter {
+  "At least one of these, at most 50."
+  any: [TagOptionRef!]
+  "All of these, at most 50."
+  all: [TagOptionRef!]
+  "None of these, at most 50."
+  none: [TagOptionRef!]
 }
 
 "One page of customers."

@@ -90,6 +90,11 @@ const (
 	// TagChanges is the most options that one call names, those of all its customers added up: ten for
 	// each of EditBatch. Source: rule F2.
 	TagChanges = 5_000
+	// FilterTags is the most options that each list of a tag filter names. Source: rule E9.
+	FilterTags = 50
+	// PageScan is how many customers of an account one page looks at for those that its filter selects;
+	// a page that finds too few is short. An advisor's customers are fewer. Source: rule E9.
+	PageScan = 20_000
 	// InfoLines is the most lines of a customer's info. Source: rule E8.
 	InfoLines = 20
 	// InfoLineRunes is the longest of them, in runes, at least 1. Source: rule E8.

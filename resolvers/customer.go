@@ -37,19 +37,23 @@ func (r *queryResolver) Customers(ctx context.Context, first *int, after *string
 	if err != nil {
 		return nil, err
 	}
-	rows, byBinding, err := r.r.Services.CustomerPage(ctx, f, p)
+	page, err := r.r.Services.CustomerPage(ctx, f, p)
 	if err == nil {
-		err = r.r.ofCustomers(ctx, rows)
+		err = r.r.ofCustomers(ctx, page.Customers)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return relay.Connect[*models.Customer, models.CustomerEdge](rows, p, func(c *models.Customer) relay.Keyset {
-		if byBinding {
+	connection := relay.Connect[*models.Customer, models.CustomerEdge](page.Customers, p, func(c *models.Customer) relay.Keyset {
+		if page.ByBinding {
 			return relay.Keyset{Sort: int64(c.BoundAt), Key: c.Key}
 		}
 		return relay.Keyset{Key: c.Key}
-	}), nil
+	})
+	if page.End != nil {
+		connection.GoOn(*page.End)
+	}
+	return connection, nil
 }
 
 func (r *queryResolver) Customer(ctx context.Context, by graph.CustomerRef) (*models.Customer, error) {

@@ -150,6 +150,23 @@ func customerFilter(in *graph.CustomerFilter, field string) (f services.Customer
 		}
 		f.Advisor = &ref
 	}
+	if in.Tags != nil {
+		for _, list := range []struct {
+			name string
+			refs []*graph.TagOptionRef
+			to   *[]services.TagOptionRef
+		}{{"any", in.Tags.Any, &f.AnyTag}, {"all", in.Tags.All, &f.AllTags}, {"none", in.Tags.None, &f.NoTag}} {
+			if *list.to, err = tagOptionRefs(list.refs, field+".tags."+list.name); err != nil {
+				return f, err
+			}
+		}
+	}
+	if in.Region != nil {
+		f.Region = models.Region{Country: value(in.Region.Country), Province: value(in.Region.Province), City: value(in.Region.City)}
+	}
+	f.Source, f.FollowState = value(in.Source), value(in.FollowState)
+	f.BoundFrom, f.BoundUntil = value(in.BoundFrom), value(in.BoundUntil)
+	f.Interacted48h, f.Replied = in.IsInteractedWithin48h, in.HasReplied
 	return f, nil
 }
 

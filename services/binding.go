@@ -116,14 +116,11 @@ func (s *Services) bindThese(ctx context.Context, c *Scope, once *models.Idempot
 
 // bindMatching makes the job that binds all who match a filter.
 func (s *Services) bindMatching(ctx context.Context, c *Scope, once *models.Idempotency, order models.BindingOrder, f CustomerFilter) (BulkResult, error) {
-	work := bindingWork{Order: order, Filter: store.CustomerFilter{Assigned: f.Assigned}}
-	if f.Advisor != nil {
-		a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, *f.Advisor, "input.customers.matching.advisor")
-		if err != nil {
-			return BulkResult{}, err
-		}
-		work.Filter.Advisor = a.Key
+	filter, err := s.customerFilter(s.store.View(ctx), c, f, "input.customers.matching")
+	if err != nil {
+		return BulkResult{}, err
 	}
+	work := bindingWork{Order: order, Filter: filter}
 	var job *models.Job
 	items, repeated, err := s.bulk(ctx, c, once, func(tx *store.Tx, again func() (bool, error)) ([]models.ItemResult, error) {
 		account, err := tx.LockAccount()
@@ -209,7 +206,7 @@ func (s *Services) NewCustomers(ctx context.Context, ref *AdvisorRef, first int)
 	case c.Advisor == nil:
 		return nil, models.Invalid("advisor", "names nobody")
 	}
-	rows, err := r.CustomerPage(c.Account.Key, q, relay.Page{First: min(first, limits.NewCustomers)})
+	rows, _, err := r.CustomerPage(c.Account.Key, q, relay.Page{First: min(first, limits.NewCustomers)})
 	if err != nil {
 		return nil, err
 	}

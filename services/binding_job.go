@@ -38,6 +38,9 @@ func (bindingJob) Total(r *store.Reader, job *models.Job) (int64, error) {
 	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
 		return 0, err
 	}
+	if work.Filter.IsNarrow() && work.Filter.Advisor.IsZero() {
+		return -1, nil // to count them is to look at the whole account
+	}
 	n, err := r.CountCustomers(job.AccountID, work.Filter, work.Until, limits.JobCount+1)
 	if n > limits.JobCount {
 		n = -1

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"clientele/auth"
-	"clientele/internal/relay"
 	"clientele/models"
 	"clientele/store"
 )
@@ -105,44 +104,6 @@ func (s *Services) Customer(ctx context.Context, ref CustomerRef) (*models.Custo
 		return nil, err
 	}
 	return c.shown(customer), nil
-}
-
-// CustomerFilter says which customers a page holds.
-type CustomerFilter struct {
-	Assigned *bool
-	Advisor  *AdvisorRef
-}
-
-// CustomerPage reads a page of customers; byBinding says that it is ordered by the binding, as
-// an advisor's list is, and not by when they were first seen.
-func (s *Services) CustomerPage(ctx context.Context, f CustomerFilter, p relay.Page) (rows []*models.Customer, byBinding bool, err error) {
-	c, err := s.begin(ctx, mayCustomers)
-	if err != nil {
-		return nil, false, err
-	}
-	r := s.store.View(ctx)
-	q := store.CustomerFilter{Advisor: c.owner(), Assigned: f.Assigned}
-	if f.Advisor != nil {
-		a, err := s.advisorRef(r, c.Account.Key, *f.Advisor, "filter.advisor")
-		if err != nil {
-			return nil, false, err
-		}
-		if c.Advisor != nil && c.Advisor.Key != a.Key {
-			return nil, false, models.NotFound("advisor", "filter.advisor")
-		}
-		q.Advisor = a.Key
-	}
-	byBinding = !q.Advisor.IsZero()
-	if byBinding && f.Assigned != nil && !*f.Assigned {
-		return nil, true, nil // an advisor's customers are all assigned
-	}
-	if rows, err = r.CustomerPage(c.Account.Key, q, p); err != nil {
-		return nil, false, err
-	}
-	for i := range rows {
-		rows[i] = c.shown(rows[i])
-	}
-	return rows, byBinding, nil
 }
 
 // CustomersByKeys reads those customers that the viewer may see; the others are left out.

@@ -7,7 +7,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"clientele/internal/relay"
 	"clientele/limits"
 	"clientele/models"
 )
@@ -64,33 +63,6 @@ func (r *Reader) CustomersByUnionID(account models.Key, unionids []models.Ident)
 	}
 	return customers(r, func(db *gorm.DB) *gorm.DB {
 		return db.Where("account_id = ? AND unionid IN ?", account, unionids).Order("id")
-	})
-}
-
-// CustomerFilter says which customers a page holds, or a job is for; jobs keep it as JSON.
-type CustomerFilter struct {
-	// Advisor: only those bound to them; zero: of the whole account.
-	Advisor models.Key `json:"advisor,omitzero"`
-	// Assigned: only bound, or only unassigned ones; nil: both.
-	Assigned *bool `json:"assigned,omitempty"`
-}
-
-// CustomerPage reads a page: an advisor's customers by their binding, the account's by when
-// they were first seen, latest first.
-func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page) ([]*models.Customer, error) {
-	return customers(r, func(db *gorm.DB) *gorm.DB {
-		db = db.Where("account_id = ?", account)
-		if !f.Advisor.IsZero() {
-			return keyset(db.Where("advisor_id = ?", f.Advisor), p, "bound_at", "id")
-		}
-		if f.Assigned != nil {
-			not := map[bool]string{true: "NOT ", false: ""}[*f.Assigned]
-			db = db.Where("advisor_id IS " + not + "NULL")
-		}
-		if p.After != nil {
-			db = db.Where("id < ?", models.Key(p.After.Key))
-		}
-		return db.Order("id DESC").Limit(p.First + 1)
 	})
 }
 

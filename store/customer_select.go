@@ -21,19 +21,14 @@ type Selection struct {
 // conditions is the filter as conditions on the table customer, each with AND before it. Customers who
 // came, or were bound, after until are none of the selection, or a job that binds could go on for ever.
 func (f CustomerFilter) conditions(until models.Time) (where string, args []any) {
-	where, args = " AND created_at <= ? AND bound_at <= ?", []any{int64(until), int64(until)}
-	if !f.Advisor.IsZero() {
-		where, args = where+" AND advisor_id = ?", append(args, f.Advisor[:])
-	}
-	if f.Assigned != nil {
-		where += " AND advisor_id IS " + map[bool]string{true: "NOT ", false: ""}[*f.Assigned] + "NULL"
-	}
-	return where, args
+	where, args = f.where()
+	return " AND created_at <= ? AND bound_at <= ?" + where, append([]any{int64(until), int64(until)}, args...)
 }
 
-// isAlongBindings reports whether what the filter selects lies together in the index customer_advisor.
+// isAlongBindings reports whether what the filter selects lies together in the index customer_advisor,
+// or among no more than an advisor's customers.
 func (f CustomerFilter) isAlongBindings() bool {
-	return !f.Advisor.IsZero() || f.Assigned != nil && !*f.Assigned
+	return !f.Advisor.IsZero() || f.Assigned != nil && !*f.Assigned && !f.IsNarrow()
 }
 
 // SelectCustomers reads the next keys, at most most, of customers that a filter selects, and where

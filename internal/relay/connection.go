@@ -59,6 +59,13 @@ type Connection[N, E any] struct {
 	PageInfo *PageInfo
 }
 
+// GoOn has a page that is not full be followed by another behind end: the list was not looked through
+// to its end, so a page may be short, or empty, though more follows.
+func (c *Connection[N, E]) GoOn(end Keyset) {
+	cursor := end.Encode()
+	c.PageInfo.HasNextPage, c.PageInfo.EndCursor = true, &cursor
+}
+
 // Connect makes a page of rows that were read with a limit of page.First+1: the row too many
 // says that there is a next page and is dropped. An edge is an item and its cursor.
 func Connect[N any, E ~struct {

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"database/sql"
+
+	"clientele/internal/relay"
+	"clientele/limits"
+	"clientele/models"
+)
+
+// CustomerFilter says which customers a page holds, or a job is for; jobs keep it as JSON. Zero
+// values say nothing; what is said holds together.
+type CustomerFilter struct {
+	// Advisor: only those bound to them; zero: of the whole account.
+	Advisor models.Key `json:"advisor,omitzero"`
+	// Assigned: only bound, or only unassigned ones; nil: both.
+	Assigned *bool `json:"assigned,omitempty"`
+	// AnyTag: those who have one of these options at least; AllTags: all of them; NoTag: none.
+	AnyTag  []models.Key `json:"anyTag,omitempty"`
+	AllTags []models.Key `json:"allTags,omitempty"`
+	NoTag   []models.Key `json:"noTag,omitempty"`
+	// Source: bound now, and in this way.
+	Source models.BindingSource `json:"source,omitempty"`
+	// BoundFrom and BoundUntil: bound now, since this instant at the earliest, and before that one.
+	BoundFrom  models.Time `json:"boundFrom,omitempty"`
+	BoundUntil models.Time `json:"boundUntil,omitempty"`
+	// Region: of these parts, as they were written.
+	Region models.Region `json:"region,omitzero"`
+	// FollowState: who follows, or does not.
+	FollowState models.FollowState `json:"followState,omitempty"`
+	// Interacted: whose last interaction is, or is not, at InteractedSince or later.
+	Interacted      *bool       `json:"interacted,omitempty"`
+	InteractedSince models.Time `json:"interactedSince,omitempty"`
+	// Replied: who wrote, or did not, after the last message of a human advisor.
+	Replied *bool `json:"replied,omitempty"`
+}
+
+// where is the filter as conditions on the table customer, each with AND before it.
+func (f CustomerFilter) where() (where string, args []any) {
+	if !f.Advisor.IsZero() {
+		where, args = where+" AND advisor_id = ?", append(args, f.Advisor[:])
+	}
+	if f.Assigned != nil {
+		where += " AND advisor_id IS " + map[bool]string{true: "NOT ", false: ""}[*f.Assigned] + "NULL"
+	}
+	narrow, more := f.narrowing()
+	return where + narrow, append(args, more...)
+}
+
+// narrowing is what the filter says beside whose customers they are.
+func (f CustomerFilter) narrowing() (where string, args []any) {
+	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
+	if len(f.AnyTag) > 0 {
+		and("EXISTS ("+havingOneOf+" IN ("+marks(len(f.AnyTag))+"))", blobs(f.AnyTag)...)
+	}
+	for _, option := range f.AllTags {
+		and("EXISTS ("+havingOption+" = ?)", option[:])
+	}
+	if len(f.NoTag) > 0 {
+		and("NOT EXISTS ("+havingOneOf+" IN ("+marks(len(f.NoTag))+"))", blobs(f.NoTag)...)
+	}
+	if f.Source != "" {
+		and("advisor_id IS NOT NULL AND bound_source = ?", string(f.Source))
+	}
+	if !f.BoundFrom.IsZero() {
+		and("advisor_id IS NOT NULL AND bound_at >= ?", int64(f.BoundFrom))
+	}
+	if !f.BoundUntil.IsZero() {
+		and("advisor_id IS NOT NULL AND bound_at < ?", int64(f.BoundUntil))
+	}
+	for _, part := range []struct{ column, value string }{{"country", f.Region.Country}, {"province", f.Region.Province}, {"city", f.Region.City}} {
+		if part.value != "" {
+			and(part.column+" = ?", part.value)
+		}
+	}
+	if f.FollowState != "" {
+		and("follow_state = ?", string(f.FollowState))
+	}
+	not := func(is bool) string { return map[bool]string{true: "", false: "NOT "}[is] }
+	if f.Interacted != nil {
+		and(not(*f.Interacted)+"EXISTS ("+itsConversation+" AND v.last_interaction_at >= ?)", int64(f.InteractedSince))
+	}
+	if f.Replied != nil { // as Conversation.HasReplied has it
+		and(not(*f.Replied) + "EXISTS (" + itsConversation + " AND v.last_customer_at > v.last_advisor_at)")
+	}
+	return where, args
+}
+
+const (
+	havingOption = itsTags + "t.option_id"
+	// havingOneOf is for a list. The column is wrapped so that the few options of the customer are read
+	// by the primary key; SQLite would read all customers of each option, for every customer again.
+	havingOneOf = itsTags + "COALESCE(t.option_id, t.option_id)"
+
+	itsTags = "SELECT 1 FROM customer_tag t WHERE t.account_id = customer.account_id AND t.customer_id = customer.id AND "
+
+	itsConversation = "SELECT 1 FROM conversation v WHERE v.account_id = customer.account_id AND v.customer_id = customer.id"
+)
+
+func blobs(keys []models.Key) []any {
+	all := make([]any, len(keys))
+	for i := range keys {
+		all[i] = keys[i][:]
+	}
+	return all
+}
+
+// IsNarrow reports whether the filter says more than whose customers they are, so that those whom it
+// selects are looked for among the others.
+func (f CustomerFilter) IsNarrow() bool {
+	where, _ := f.narrowing()
+	return where != ""
+}
+
+// CustomerPage reads a page: an advisor's customers by their binding, the account's by when they were
+// first seen, latest first. Of an account it looks at no more than limits.PageScan customers for those
+// that a filter selects: end, not nil, is where it stopped looking with fewer found than were asked
+// for, and whence the next page goes on.
+func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page) (rows []*models.Customer, end *relay.Keyset, err error) {
+	where, args := f.where()
+	where, args = "account_id = ?"+where, append([]any{account[:]}, args...)
+	if f.Advisor.IsZero() {
+		if p.After != nil {
+			where, args = where+" AND id < ?", append(args, p.After.Key[:])
+		}
+		if f.Assigned != nil || f.IsNarrow() {
+			if end, err = r.pageEnd(account, p); err != nil {
+				return nil, nil, err
+			}
+		}
+		if end != nil {
+			where, args = where+" AND id >= ?", append(args, end.Key[:])
+		}
+	}
+	order := "id DESC"
+	if !f.Advisor.IsZero() {
+		order = "bound_at DESC, id DESC"
+		if p.After != nil {
+			where, args = where+" AND (bound_at < ? OR bound_at = ? AND id < ?)", append(args, p.After.Sort, p.After.Sort, p.After.Key[:])
+		}
+	}
+	rows, err = ask[models.Customer](r, "SELECT "+customerColumns+" FROM customer WHERE "+where+" ORDER BY "+order+" LIMIT ?", append(args, p.First+1)...)
+	if len(rows) > p.First {
+		end = nil // the page is full
+	}
+	return rows, end, err
+}
+
+// pageEnd is the last customer of an account that a page may look at; nil: it may look at all.
+func (r *Reader) pageEnd(account models.Key, p relay.Page) (end *relay.Keyset, err error) {
+	where, args := "account_id = ?", []any{account[:]}
+	if p.After != nil {
+		where, args = where+" AND id < ?", append(args, p.After.Key[:])
+	}
+	var key models.Key
+	err = r.query(func(rows *sql.Rows) error {
+		err := rows.Scan(&key)
+		end = &relay.Keyset{Key: key}
+		return err
+	}, "SELECT id FROM customer WHERE "+where+" ORDER BY id DESC LIMIT 1 OFFSET ?", append(args, limits.PageScan-1)...)
+	return end, err
+}

@@ -1,0 +1,131 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"clientele/internal/relay"
+	"clientele/internal/testkit"
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// Ensure the pages of each filter hold exactly the customers that the filter means, each once and in
+// order, whether they stand close together or far apart; that a page looks at no more than
+// limits.PageScan customers; and that a job with the filter comes to the same customers.
+func TestCustomerPagesOfFilters(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		s := testkit.Store(t, dsn, nil)
+		account := testkit.Account(t, s)
+		advisor := testkit.Advisors(t, s, account, 1)[0]
+		other := testkit.Account(t, s)
+		const n, many = limits.PageScan + 1_007, 5_000
+		const long = 1_000_000 // an instant later than those that numbers stand for
+		mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, follow_state, country, province, created_at, advisor_id, bound_at, bound_source)
+			SELECT ?, %s, %s, CASE WHEN n %% 2 = 0 THEN 'FOLLOWING' ELSE 'UNFOLLOWED' END, 'China', CASE WHEN n %% 3 = 0 THEN 'Hubei' ELSE '' END, 1,
+			CASE WHEN n %% 100 = 0 THEN ? END, CASE WHEN n %% 100 = 0 THEN n ELSE 0 END, CASE WHEN n %% 300 = 0 THEN 'API' ELSE 'CONSOLE' END
+			FROM (%s) numbers`, keyOfNumber(s), openidOfNumber(s), numbersBelow(n)), account.Key, advisor.Key)
+		mustExec(t, s, fmt.Sprintf(`INSERT INTO conversation (account_id, customer_id, last_interaction_at, last_customer_at, last_advisor_at)
+			SELECT ?, %s, n, n %% 5, 2 FROM (%s) numbers`, keyOfNumber(s), numbersBelow(n)), account.Key)
+		x, y, z := models.NewKey(), models.NewKey(), models.NewKey()
+		for _, tag := range []struct {
+			option models.Key
+			every  int
+		}{{x, 50}, {y, 70}, {z, 9_000}} {
+			mustExec(t, s, fmt.Sprintf("INSERT INTO customer_tag (account_id, customer_id, option_id) SELECT ?, %s, ? FROM (%s) numbers WHERE n %% %d = 0",
+				keyOfNumber(s), numbersBelow(n), tag.every), account.Key, tag.option)
+		}
+		// Customers of another account with the same keys have a tag.
+		mustExec(t, s, "INSERT INTO customer_tag (account_id, customer_id, option_id) SELECT ?, id, ? FROM customer WHERE account_id = ?", other.Key, x, account.Key)
+		yes, no := true, false
+		bound := func(n int) bool { return n%100 == 0 }
+		for name, tt := range map[string]struct {
+			filter store.CustomerFilter
+			is     func(n int) bool
+		}{
+			"nothing":                   {store.CustomerFilter{}, func(int) bool { return true }},
+			"assigned":                  {store.CustomerFilter{Assigned: &yes}, bound},
+			"unassigned":                {store.CustomerFilter{Assigned: &no}, func(n int) bool { return !bound(n) }},
+			"one tag":                   {store.CustomerFilter{AnyTag: []models.Key{x}}, func(n int) bool { return n%50 == 0 }},
+			"any tag":                   {store.CustomerFilter{AnyTag: []models.Key{x, y}}, func(n int) bool { return n%50 == 0 || n%70 == 0 }},
+			"all tags":                  {store.CustomerFilter{AllTags: []models.Key{x, y}}, func(n int) bool { return n%350 == 0 }},
+			"a rare tag":                {store.CustomerFilter{AllTags: []models.Key{z}}, func(n int) bool { return n%9_000 == 0 }},
+			"no tag":                    {store.CustomerFilter{NoTag: []models.Key{x, y}}, func(n int) bool { return n%50 != 0 && n%70 != 0 }},
+			"tags together":             {store.CustomerFilter{AnyTag: []models.Key{y, z}, NoTag: []models.Key{x}}, func(n int) bool { return (n%70 == 0 || n%9_000 == 0) && n%50 != 0 }},
+			"unassigned with a tag":     {store.CustomerFilter{Assigned: &no, AnyTag: []models.Key{x}}, func(n int) bool { return n%50 == 0 && !bound(n) }},
+			"of one advisor with a tag": {store.CustomerFilter{Advisor: advisor.Key, AnyTag: []models.Key{y}}, func(n int) bool { return bound(n) && n%70 == 0 }},
+			"source":                    {store.CustomerFilter{Source: models.SourceAPI}, func(n int) bool { return n%300 == 0 }},
+			"bound between":             {store.CustomerFilter{BoundFrom: 300, BoundUntil: 500}, func(n int) bool { return n == 300 || n == 400 }},
+			"bound before":              {store.CustomerFilter{BoundUntil: 500}, func(n int) bool { return bound(n) && n < 500 }},
+			"region":                    {store.CustomerFilter{Region: models.Region{Country: "China", Province: "Hubei"}}, func(n int) bool { return n%3 == 0 }},
+			"elsewhere":                 {store.CustomerFilter{Region: models.Region{City: "Hubei"}}, func(int) bool { return false }},
+			"following":                 {store.CustomerFilter{FollowState: models.Following}, func(n int) bool { return n%2 == 0 }},
+			"interacted":                {store.CustomerFilter{Interacted: &yes, InteractedSince: 15}, func(n int) bool { return n >= 15 }},
+			"not interacted":            {store.CustomerFilter{Interacted: &no, InteractedSince: 15}, func(n int) bool { return n < 15 }},
+			"replied":                   {store.CustomerFilter{Replied: &yes}, func(n int) bool { return n%5 > 2 }},
+			"not replied":               {store.CustomerFilter{Replied: &no, FollowState: models.Following}, func(n int) bool { return n%5 <= 2 && n%2 == 0 }},
+		} {
+			var want, got []int
+			for i := n - 1; i >= 0; i-- {
+				if tt.is(i) {
+					want = append(want, i)
+				}
+			}
+			page := relay.Page{First: many}
+			looks := 0
+			for more := true; more; looks++ {
+				rows, end, err := s.View(t.Context()).CustomerPage(account.Key, tt.filter, page)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if more = len(rows) > page.First; more {
+					rows = rows[:page.First]
+				}
+				for _, c := range rows {
+					got = append(got, numberOf(t, c.Key))
+					page.After = &relay.Keyset{Key: c.Key}
+					if !tt.filter.Advisor.IsZero() {
+						page.After.Sort = int64(c.BoundAt)
+					}
+				}
+				if end != nil {
+					more, page.After = true, end
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %d customers, want %d; %v …, want %v …", name, len(got), len(want), got[:min(10, len(got))], want[:min(10, len(want))])
+			}
+			if most := len(want)/page.First + n/limits.PageScan + 2; looks > most {
+				t.Errorf("%s: %d pages, at most %d can be needed", name, looks, most)
+			}
+			seen := 0
+			for at, last := (store.Selection{}), false; !last; {
+				var keys []models.Key
+				var err error
+				if keys, at, last, err = s.View(t.Context()).SelectCustomers(account.Key, tt.filter, long, at, many); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				for _, k := range keys {
+					if !tt.is(numberOf(t, k)) {
+						t.Errorf("%s: a job comes to %d", name, numberOf(t, k))
+					}
+				}
+				seen += len(keys)
+			}
+			if seen != len(want) {
+				t.Errorf("%s: a job comes to %d customers, want %d", name, seen, len(want))
+			}
+		}
+	})
+}
+
+// numberOf is the number that keyOfNumber made a key of.
+func numberOf(t *testing.T, k models.Key) (n int) {
+	t.Helper()
+	if _, err := fmt.Sscanf(string(k[:]), "%d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
