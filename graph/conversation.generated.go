@@ -464,7 +464,7 @@ func unmarshalInputInboxFilter(ctx context.Context, ec *executionContext, obj an
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"isUnread", "isInteractedWithin48h", "hasReplied"}
+	fieldsInOrder := [...]string{"isUnread", "isInteractedWithin48h", "hasReplied", "tags"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -492,6 +492,13 @@ func unmarshalInputInboxFilter(ctx context.Context, ec *executionContext, obj an
 				return it, err
 			}
 			it.HasReplied = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := unmarshalOTagFilter2ᚖclienteleᚋgraphᚐTagFilter(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
 		}
 	}
 	return it, nil

@@ -508,7 +508,7 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"isAssigned", "advisor", "tags", "source", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "hasReplied"}
+	fieldsInOrder := [...]string{"isAssigned", "advisor", "group", "openids", "unionids", "tags", "source", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "hasReplied"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -529,6 +529,27 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 				return it, err
 			}
 			it.Advisor = data
+		case "group":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("group"))
+			data, err := unmarshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Group = data
+		case "openids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("openids"))
+			data, err := unmarshalOIdentifier2ᚕclienteleᚋmodelsᚐIdentᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Openids = data
+		case "unionids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("unionids"))
+			data, err := unmarshalOIdentifier2ᚕclienteleᚋmodelsᚐIdentᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Unionids = data
 		case "tags":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
 			data, err := unmarshalOTagFilter2ᚖclienteleᚋgraphᚐTagFilter(ctx, ec, v)

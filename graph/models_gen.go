@@ -263,6 +263,12 @@ type CustomerFilter struct {
 	IsAssigned *bool `json:"isAssigned,omitempty"`
 	// Only those bound to this advisor. NOT_FOUND for an ADVISOR who names another.
 	Advisor *AdvisorRef `json:"advisor,omitempty"`
+	// Only those bound to a present member of this group. NOT_FOUND for an ADVISOR who is none.
+	Group *relay.ID `json:"group,omitempty"`
+	// Only those with one of these openids, 1 to 500. FORBIDDEN for an ANALYST without leave to read free text (rule V8).
+	Openids []models.Ident `json:"openids,omitempty"`
+	// Only those with one of these unionids, 1 to 500. FORBIDDEN as openids are.
+	Unionids []models.Ident `json:"unionids,omitempty"`
 	// Only those whose tags are so.
 	Tags *TagFilter `json:"tags,omitempty"`
 	// Only those who are bound now, and were in this way.
@@ -362,6 +368,8 @@ type InboxFilter struct {
 	IsInteractedWithin48h *bool `json:"isInteractedWithin48h,omitempty"`
 	// Only those whose customer wrote after the last message of a human advisor.
 	HasReplied *bool `json:"hasReplied,omitempty"`
+	// Only those whose customer's tags are so.
+	Tags *TagFilter `json:"tags,omitempty"`
 }
 
 // What came of one invitation.

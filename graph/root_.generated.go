@@ -1232,6 +1232,8 @@ input InboxFilter {
   isInteractedWithin48h: Boolean
   "Only those whose customer wrote after the last message of a human advisor."
   hasReplied: Boolean
+  "Only those whose customer's tags are so."
+  tags: TagFilter
 }
 
 "One page of conversations."
@@ -1359,6 +1361,12 @@ input CustomerFilter {
   isAssigned: Boolean
   "Only those bound to this advisor. NOT_FOUND for an ADVISOR who names another."
   advisor: AdvisorRef
+  "Only those bound to a present member of this group. NOT_FOUND for an ADVISOR who is none."
+  group: ID
+  "Only those with one of these openids, 1 to 500. FORBIDDEN for an ANALYST without leave to read free text (rule V8)."
+  openids: [Identifier!]
+  "Only those with one of these unionids, 1 to 500. FORBIDDEN as openids are."
+  unionids: [Identifier!]
   "Only those whose tags are so."
   tags: TagFilter
   "Only those who are bound now, and were in this way."

@@ -92,6 +92,8 @@ const (
 	TagChanges = 5_000
 	// FilterTags is the most options that each list of a tag filter names. Source: rule E9.
 	FilterTags = 50
+	// FilterIdents is the most openids, and the most unionids, that a filter of customers names. Source: rule E9.
+	FilterIdents = 500
 	// PageScan is how many customers of an account one page looks at for those that its filter selects;
 	// a page that finds too few is short. An advisor's customers are fewer. Source: rule E9.
 	PageScan = 20_000

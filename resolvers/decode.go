@@ -150,16 +150,24 @@ func customerFilter(in *graph.CustomerFilter, field string) (f services.Customer
 		}
 		f.Advisor = &ref
 	}
-	if in.Tags != nil {
-		for _, list := range []struct {
-			name string
-			refs []*graph.TagOptionRef
-			to   *[]services.TagOptionRef
-		}{{"any", in.Tags.Any, &f.AnyTag}, {"all", in.Tags.All, &f.AllTags}, {"none", in.Tags.None, &f.NoTag}} {
-			if *list.to, err = tagOptionRefs(list.refs, field+".tags."+list.name); err != nil {
-				return f, err
-			}
+	if in.Group != nil {
+		if f.Group, err = key(*in.Group, models.KindGroup, field+".group"); err != nil {
+			return f, err
 		}
+	}
+	f.OpenIDs, f.UnionIDs = in.Openids, in.Unionids
+	for i, openid := range f.OpenIDs {
+		if err := models.CheckIdent(string(openid), fmt.Sprintf("%s.openids.%d", field, i), limits.OpenIDBytes); err != nil {
+			return f, err
+		}
+	}
+	for i, unionid := range f.UnionIDs {
+		if err := models.CheckIdent(string(unionid), fmt.Sprintf("%s.unionids.%d", field, i), limits.OpenIDBytes); err != nil {
+			return f, err
+		}
+	}
+	if f.Tags, err = tagFilter(in.Tags, field+".tags"); err != nil {
+		return f, err
 	}
 	if in.Region != nil {
 		f.Region = models.Region{Country: value(in.Region.Country), Province: value(in.Region.Province), City: value(in.Region.City)}
@@ -168,6 +176,21 @@ func customerFilter(in *graph.CustomerFilter, field string) (f services.Customer
 	f.BoundFrom, f.BoundUntil = value(in.BoundFrom), value(in.BoundUntil)
 	f.Interacted48h, f.Replied = in.IsInteractedWithin48h, in.HasReplied
 	return f, nil
+}
+
+// tagFilter decodes which tags customers have; null: any.
+func tagFilter(in *graph.TagFilter, field string) (f services.TagFilter, err error) {
+	if in == nil {
+		return f, nil
+	}
+	if f.Any, err = tagOptionRefs(in.Any, field+".any"); err != nil {
+		return f, err
+	}
+	if f.All, err = tagOptionRefs(in.All, field+".all"); err != nil {
+		return f, err
+	}
+	f.None, err = tagOptionRefs(in.None, field+".none")
+	return f, err
 }
 
 // customerUpdates decodes what to write of customers: null clears a field, absence leaves it.

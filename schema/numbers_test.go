@@ -55,6 +55,8 @@ var said = map[string][]int{
 	"Group.name":                                      {limits.GroupNameRunes},
 	"CreateGroupInput.name":                           {limits.GroupNameRunes},
 	"CustomerFilter.isInteractedWithin48h":            {in(limits.InteractedWithin, time.Hour)},
+	"CustomerFilter.openids":                          {limits.FilterIdents},
+	"CustomerFilter.unionids":                         {limits.FilterIdents},
 	"Query.customers":                                 {limits.PageScan},
 	"InboxFilter.isInteractedWithin48h":               {in(limits.InteractedWithin, time.Hour)},
 	"TextContent.text":                                {limits.TextBytes, limits.InboundTextBytes},

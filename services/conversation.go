@@ -13,6 +13,7 @@ import (
 // InboxFilter says which conversations an inbox page holds (rule G9).
 type InboxFilter struct {
 	Unread, Interacted48h, HasReplied bool
+	Tags                              TagFilter
 }
 
 // Inbox reads a page of the viewer's conversations, latest activity first.
@@ -25,7 +26,11 @@ func (s *Services) Inbox(ctx context.Context, f InboxFilter, p relay.Page) ([]*m
 	if f.Interacted48h {
 		q.InteractedSince = s.Now().Add(-limits.InteractedWithin)
 	}
-	return s.store.View(ctx).InboxPage(c.Account.Key, c.Advisor.Key, q, p)
+	r := s.store.View(ctx)
+	if q.Tags, err = tagFilter(r, c, f.Tags, "filter.tags"); err != nil {
+		return nil, err
+	}
+	return r.InboxPage(c.Account.Key, c.Advisor.Key, q, p)
 }
 
 // Conversation finds the one with a customer the viewer may see. The merchant's reading (ADMIN,

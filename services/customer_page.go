@@ -3,7 +3,9 @@ package services
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"clientele/auth"
 	"clientele/internal/relay"
 	"clientele/limits"
 	"clientele/models"
@@ -15,9 +17,13 @@ import (
 type CustomerFilter struct {
 	Assigned *bool
 	Advisor  *AdvisorRef
-	// AnyTag, AllTags, NoTag: who has one of these options at least, all of them, none of them.
-	AnyTag, AllTags, NoTag []TagOptionRef
-	Source                 models.BindingSource
+	// Group: of its members; zero: says nothing.
+	Group models.Key
+	// OpenIDs, UnionIDs: at most limits.FilterIdents each; nil says nothing, and a list without any
+	// means nobody.
+	OpenIDs, UnionIDs []models.Ident
+	Tags              TagFilter
+	Source            models.BindingSource
 	// BoundFrom is the earliest binding, BoundUntil is later than the latest.
 	BoundFrom, BoundUntil models.Time
 	Region                models.Region
@@ -25,6 +31,9 @@ type CustomerFilter struct {
 	Interacted48h         *bool
 	Replied               *bool
 }
+
+// TagFilter says which options customers have: one of Any at least, all of All, none of None.
+type TagFilter struct{ Any, All, None []TagOptionRef }
 
 // CustomerPage is a page of customers.
 type CustomerPage struct {
@@ -84,23 +93,71 @@ func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, f
 		}
 		q.Advisor = a.Key
 	}
-	if len(f.AnyTag)+len(f.AllTags)+len(f.NoTag) == 0 {
+	if err := s.filterGroup(r, c, f.Group, field+".group"); err != nil {
+		return q, err
+	}
+	if err := filterIdents(c, f.OpenIDs, field+".openids"); err != nil {
+		return q, err
+	}
+	if err := filterIdents(c, f.UnionIDs, field+".unionids"); err != nil {
+		return q, err
+	}
+	q.Group, q.OpenIDs, q.UnionIDs = f.Group, f.OpenIDs, f.UnionIDs
+	q.Tags, err = tagFilter(r, c, f.Tags, field+".tags")
+	return q, err
+}
+
+// filterIdents checks a list of openids or unionids that a filter names; nil: none is named.
+func filterIdents(c *Scope, list []models.Ident, field string) error {
+	switch {
+	case list == nil:
+		return nil
+	case c.Viewer.Role == auth.RoleAnalyst:
+		return &models.Error{Code: models.CodeForbidden, Field: field, Message: "an ANALYST names customers by id"}
+	case len(list) == 0:
+		return models.Invalid(field, "names nobody")
+	case len(list) > limits.FilterIdents:
+		return models.TooMany(field, limits.FilterIdents, "at most %d", limits.FilterIdents)
+	}
+	return nil
+}
+
+// filterGroup sees to it that a group which a filter names is the viewer's to see; zero: none is named.
+func (s *Services) filterGroup(r *store.Reader, c *Scope, group models.Key, field string) error {
+	if group.IsZero() {
+		return nil
+	}
+	groups, err := r.Groups(c.Account.Key, []models.Key{group})
+	if err == nil && c.Advisor != nil && len(groups) > 0 {
+		var own map[models.Key]*models.GroupList
+		if own, err = r.GroupsByAdvisors(c.Account.Key, []models.Key{c.Advisor.Key}); err == nil &&
+			(own[c.Advisor.Key] == nil || !slices.ContainsFunc(own[c.Advisor.Key].Groups, func(g *models.Group) bool { return g.Key == group })) {
+			groups = nil
+		}
+	}
+	if err == nil && len(groups) == 0 {
+		err = models.NotFound("group", field)
+	}
+	return err
+}
+
+// tagFilter looks up the options that a filter names. Errors: LIMIT_EXCEEDED, NOT_FOUND.
+func tagFilter(r *store.Reader, c *Scope, f TagFilter, field string) (q store.TagFilter, err error) {
+	if len(f.Any)+len(f.All)+len(f.None) == 0 {
 		return q, nil
 	}
 	library, err := r.TagLibrary(c.Account.Key)
 	if err != nil {
 		return q, err
 	}
-	for _, list := range []struct {
-		name string
-		refs []TagOptionRef
-		keys *[]models.Key
-	}{{"any", f.AnyTag, &q.AnyTag}, {"all", f.AllTags, &q.AllTags}, {"none", f.NoTag, &q.NoTag}} {
-		if *list.keys, err = optionKeys(library, list.refs, field+".tags."+list.name); err != nil {
-			return q, err
-		}
+	if q.Any, err = optionKeys(library, f.Any, field+".any"); err != nil {
+		return q, err
 	}
-	return q, nil
+	if q.All, err = optionKeys(library, f.All, field+".all"); err != nil {
+		return q, err
+	}
+	q.None, err = optionKeys(library, f.None, field+".none")
+	return q, err
 }
 
 // optionKeys finds options of the library. Errors: LIMIT_EXCEEDED, NOT_FOUND for one that it does not

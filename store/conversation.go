@@ -17,6 +17,7 @@ type InboxFilter struct {
 	Unread          bool
 	InteractedSince models.Time
 	HasReplied      bool
+	Tags            TagFilter
 }
 
 // InboxPage reads a page of an advisor's conversations, latest activity first.
@@ -31,6 +32,9 @@ func (r *Reader) InboxPage(account, advisor models.Key, f InboxFilter, p relay.P
 		}
 		if f.InteractedSince > 0 {
 			db = db.Where("last_interaction_at >= ?", f.InteractedSince)
+		}
+		if tags, args := f.Tags.where("conversation.account_id", "conversation.customer_id"); tags != "" {
+			db = db.Where("1 = 1"+tags, args...)
 		}
 		return keyset(db, p, "active_at", "customer_id")
 	})

@@ -15,10 +15,12 @@ type CustomerFilter struct {
 	Advisor models.Key `json:"advisor,omitzero"`
 	// Assigned: only bound, or only unassigned ones; nil: both.
 	Assigned *bool `json:"assigned,omitempty"`
-	// AnyTag: those who have one of these options at least; AllTags: all of them; NoTag: none.
-	AnyTag  []models.Key `json:"anyTag,omitempty"`
-	AllTags []models.Key `json:"allTags,omitempty"`
-	NoTag   []models.Key `json:"noTag,omitempty"`
+	// Group: only those bound to who is a member of it at the time of the reading.
+	Group models.Key `json:"group,omitzero"`
+	// OpenIDs, UnionIDs: only those that have one of these.
+	OpenIDs  []models.Ident `json:"openids,omitempty"`
+	UnionIDs []models.Ident `json:"unionids,omitempty"`
+	Tags     TagFilter      `json:"tags,omitzero"`
 	// Source: bound now, and in this way.
 	Source models.BindingSource `json:"source,omitempty"`
 	// BoundFrom and BoundUntil: bound now, since this instant at the earliest, and before that one.
@@ -50,14 +52,17 @@ func (f CustomerFilter) where() (where string, args []any) {
 // narrowing is what the filter says beside whose customers they are.
 func (f CustomerFilter) narrowing() (where string, args []any) {
 	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
-	if len(f.AnyTag) > 0 {
-		and("EXISTS ("+havingOneOf+" IN ("+marks(len(f.AnyTag))+"))", blobs(f.AnyTag)...)
+	if !f.Group.IsZero() {
+		and("advisor_id IN (SELECT m.advisor_id FROM group_member m WHERE m.account_id = customer.account_id AND m.group_id = ?)", f.Group)
 	}
-	for _, option := range f.AllTags {
-		and("EXISTS ("+havingOption+" = ?)", option[:])
+	if len(f.OpenIDs) > 0 {
+		and("openid IN ("+marks(len(f.OpenIDs))+")", anys(f.OpenIDs)...)
 	}
-	if len(f.NoTag) > 0 {
-		and("NOT EXISTS ("+havingOneOf+" IN ("+marks(len(f.NoTag))+"))", blobs(f.NoTag)...)
+	if len(f.UnionIDs) > 0 {
+		and("unionid IN ("+marks(len(f.UnionIDs))+")", anys(f.UnionIDs)...)
+	}
+	if tags, values := f.Tags.where("customer.account_id", "customer.id"); tags != "" {
+		where, args = where+tags, append(args, values...)
 	}
 	if f.Source != "" {
 		and("advisor_id IS NOT NULL AND bound_source = ?", string(f.Source))
@@ -86,21 +91,39 @@ func (f CustomerFilter) narrowing() (where string, args []any) {
 	return where, args
 }
 
-const (
-	havingOption = itsTags + "t.option_id"
-	// havingOneOf is for a list. The column is wrapped so that the few options of the customer are read
-	// by the primary key; SQLite would read all customers of each option, for every customer again.
-	havingOneOf = itsTags + "COALESCE(t.option_id, t.option_id)"
+const itsConversation = "SELECT 1 FROM conversation v WHERE v.account_id = customer.account_id AND v.customer_id = customer.id"
 
-	itsTags = "SELECT 1 FROM customer_tag t WHERE t.account_id = customer.account_id AND t.customer_id = customer.id AND "
+// TagFilter says which options customers have; what is said holds together.
+type TagFilter struct {
+	// Any: one of these at least; All: all of them; None: none.
+	Any  []models.Key `json:"any,omitempty"`
+	All  []models.Key `json:"all,omitempty"`
+	None []models.Key `json:"none,omitempty"`
+}
 
-	itsConversation = "SELECT 1 FROM conversation v WHERE v.account_id = customer.account_id AND v.customer_id = customer.id"
-)
+// where is the filter as conditions on the columns of an account and a customer, each with AND before
+// it.
+func (f TagFilter) where(account, customer string) (where string, args []any) {
+	having := "EXISTS (SELECT 1 FROM customer_tag t WHERE t.account_id = " + account + " AND t.customer_id = " + customer + " AND "
+	// A column that is compared with a list is wrapped, so that the few options of the customer are read by
+	// the primary key; SQLite would read all customers of each option, for every customer again.
+	oneOf := having + "COALESCE(t.option_id, t.option_id) IN ("
+	if len(f.Any) > 0 {
+		where, args = where+" AND "+oneOf+marks(len(f.Any))+"))", append(args, anys(f.Any)...)
+	}
+	for _, option := range f.All {
+		where, args = where+" AND "+having+"t.option_id = ?)", append(args, option)
+	}
+	if len(f.None) > 0 {
+		where, args = where+" AND NOT "+oneOf+marks(len(f.None))+"))", append(args, anys(f.None)...)
+	}
+	return where, args
+}
 
-func blobs(keys []models.Key) []any {
-	all := make([]any, len(keys))
-	for i := range keys {
-		all[i] = keys[i][:]
+func anys[T any](values []T) []any {
+	all := make([]any, len(values))
+	for i, v := range values {
+		all[i] = v
 	}
 	return all
 }
@@ -123,7 +146,8 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page
 		if p.After != nil {
 			where, args = where+" AND id < ?", append(args, p.After.Key[:])
 		}
-		if f.Assigned != nil || f.IsNarrow() {
+		isListed := len(f.OpenIDs)+len(f.UnionIDs) > 0 // these are found by their own indexes
+		if !isListed && (f.Assigned != nil || f.IsNarrow()) {
 			if end, err = r.pageEnd(account, p); err != nil {
 				return nil, nil, err
 			}

@@ -37,6 +37,9 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 			mustExec(t, s, fmt.Sprintf("INSERT INTO customer_tag (account_id, customer_id, option_id) SELECT ?, %s, ? FROM (%s) numbers WHERE n %% %d = 0",
 				keyOfNumber(s), numbersBelow(n), tag.every), account.Key, tag.option)
 		}
+		group := models.NewKey()
+		mustExec(t, s, "INSERT INTO group_member (account_id, group_id, advisor_id) VALUES (?, ?, ?)", account.Key, group, advisor.Key)
+		mustExec(t, s, "UPDATE customer SET unionid = 'u' WHERE account_id = ? AND openid IN (?, ?)", account.Key, []byte("0000000000000007"), []byte("0000000000000300"))
 		// Customers of another account with the same keys have a tag.
 		mustExec(t, s, "INSERT INTO customer_tag (account_id, customer_id, option_id) SELECT ?, id, ? FROM customer WHERE account_id = ?", other.Key, x, account.Key)
 		yes, no := true, false
@@ -48,14 +51,19 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 			"nothing":                   {store.CustomerFilter{}, func(int) bool { return true }},
 			"assigned":                  {store.CustomerFilter{Assigned: &yes}, bound},
 			"unassigned":                {store.CustomerFilter{Assigned: &no}, func(n int) bool { return !bound(n) }},
-			"one tag":                   {store.CustomerFilter{AnyTag: []models.Key{x}}, func(n int) bool { return n%50 == 0 }},
-			"any tag":                   {store.CustomerFilter{AnyTag: []models.Key{x, y}}, func(n int) bool { return n%50 == 0 || n%70 == 0 }},
-			"all tags":                  {store.CustomerFilter{AllTags: []models.Key{x, y}}, func(n int) bool { return n%350 == 0 }},
-			"a rare tag":                {store.CustomerFilter{AllTags: []models.Key{z}}, func(n int) bool { return n%9_000 == 0 }},
-			"no tag":                    {store.CustomerFilter{NoTag: []models.Key{x, y}}, func(n int) bool { return n%50 != 0 && n%70 != 0 }},
-			"tags together":             {store.CustomerFilter{AnyTag: []models.Key{y, z}, NoTag: []models.Key{x}}, func(n int) bool { return (n%70 == 0 || n%9_000 == 0) && n%50 != 0 }},
-			"unassigned with a tag":     {store.CustomerFilter{Assigned: &no, AnyTag: []models.Key{x}}, func(n int) bool { return n%50 == 0 && !bound(n) }},
-			"of one advisor with a tag": {store.CustomerFilter{Advisor: advisor.Key, AnyTag: []models.Key{y}}, func(n int) bool { return bound(n) && n%70 == 0 }},
+			"one tag":                   {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{x}}}, func(n int) bool { return n%50 == 0 }},
+			"any tag":                   {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{x, y}}}, func(n int) bool { return n%50 == 0 || n%70 == 0 }},
+			"all tags":                  {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{x, y}}}, func(n int) bool { return n%350 == 0 }},
+			"a rare tag":                {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{z}}}, func(n int) bool { return n%9_000 == 0 }},
+			"no tag":                    {store.CustomerFilter{Tags: store.TagFilter{None: []models.Key{x, y}}}, func(n int) bool { return n%50 != 0 && n%70 != 0 }},
+			"tags together":             {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{y, z}, None: []models.Key{x}}}, func(n int) bool { return (n%70 == 0 || n%9_000 == 0) && n%50 != 0 }},
+			"unassigned with a tag":     {store.CustomerFilter{Assigned: &no, Tags: store.TagFilter{Any: []models.Key{x}}}, func(n int) bool { return n%50 == 0 && !bound(n) }},
+			"of one advisor with a tag": {store.CustomerFilter{Advisor: advisor.Key, Tags: store.TagFilter{Any: []models.Key{y}}}, func(n int) bool { return bound(n) && n%70 == 0 }},
+			"of a group":                {store.CustomerFilter{Group: group}, bound},
+			"of another group":          {store.CustomerFilter{Group: models.NewKey()}, func(int) bool { return false }},
+			"openids":                   {store.CustomerFilter{OpenIDs: []models.Ident{"0000000000000007", "0000000000021000", "x"}}, func(n int) bool { return n == 7 || n == 21_000 }},
+			"a unionid of two":          {store.CustomerFilter{UnionIDs: []models.Ident{"u", "v"}}, func(n int) bool { return n == 7 || n == 300 }},
+			"openids and bound":         {store.CustomerFilter{Assigned: &yes, OpenIDs: []models.Ident{"0000000000000007", "0000000000021000"}}, func(n int) bool { return n == 21_000 }},
 			"source":                    {store.CustomerFilter{Source: models.SourceAPI}, func(n int) bool { return n%300 == 0 }},
 			"bound between":             {store.CustomerFilter{BoundFrom: 300, BoundUntil: 500}, func(n int) bool { return n == 300 || n == 400 }},
 			"bound before":              {store.CustomerFilter{BoundUntil: 500}, func(n int) bool { return bound(n) && n < 500 }},
