@@ -39,7 +39,7 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 		}
 		group := models.NewKey()
 		mustExec(t, s, "INSERT INTO group_member (account_id, group_id, advisor_id) VALUES (?, ?, ?)", account.Key, group, advisor.Key)
-		mustExec(t, s, "UPDATE customer SET unionid = 'u' WHERE account_id = ? AND openid IN (?, ?)", account.Key, []byte("0000000000000007"), []byte("0000000000000300"))
+		mustExec(t, s, "UPDATE customer SET unionid = ? WHERE account_id = ? AND openid IN (?, ?)", []byte("u"), account.Key, []byte("0000000000000007"), []byte("0000000000000300"))
 		// Customers of another account with the same keys have a tag.
 		mustExec(t, s, "INSERT INTO customer_tag (account_id, customer_id, option_id) SELECT ?, id, ? FROM customer WHERE account_id = ?", other.Key, x, account.Key)
 		yes, no := true, false
