@@ -40,10 +40,10 @@ type CustomerFilter struct {
 // where is the filter as conditions on the table customer, each with AND before it.
 func (f CustomerFilter) where() (where string, args []any) {
 	if !f.Advisor.IsZero() {
-		where, args = where+" AND advisor_id = ?", append(args, f.Advisor[:])
+		where, args = where+" AND customer.advisor_id = ?", append(args, f.Advisor[:])
 	}
 	if f.Assigned != nil {
-		where += " AND advisor_id IS " + map[bool]string{true: "NOT ", false: ""}[*f.Assigned] + "NULL"
+		where += " AND customer.advisor_id IS " + map[bool]string{true: "NOT ", false: ""}[*f.Assigned] + "NULL"
 	}
 	narrow, more := f.narrowing()
 	return where + narrow, append(args, more...)
@@ -53,33 +53,33 @@ func (f CustomerFilter) where() (where string, args []any) {
 func (f CustomerFilter) narrowing() (where string, args []any) {
 	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
 	if !f.Group.IsZero() {
-		and("advisor_id IN (SELECT m.advisor_id FROM group_member m WHERE m.account_id = customer.account_id AND m.group_id = ?)", f.Group)
+		and("customer.advisor_id IN (SELECT m.advisor_id FROM group_member m WHERE m.account_id = customer.account_id AND m.group_id = ?)", f.Group)
 	}
 	if len(f.OpenIDs) > 0 {
-		and("openid IN ("+marks(len(f.OpenIDs))+")", anys(f.OpenIDs)...)
+		and("customer.openid IN ("+marks(len(f.OpenIDs))+")", anys(f.OpenIDs)...)
 	}
 	if len(f.UnionIDs) > 0 {
-		and("unionid IN ("+marks(len(f.UnionIDs))+")", anys(f.UnionIDs)...)
+		and("customer.unionid IN ("+marks(len(f.UnionIDs))+")", anys(f.UnionIDs)...)
 	}
 	if tags, values := f.Tags.where("customer.account_id", "customer.id"); tags != "" {
 		where, args = where+tags, append(args, values...)
 	}
 	if f.Source != "" {
-		and("advisor_id IS NOT NULL AND bound_source = ?", string(f.Source))
+		and("customer.advisor_id IS NOT NULL AND customer.bound_source = ?", string(f.Source))
 	}
 	if !f.BoundFrom.IsZero() {
-		and("advisor_id IS NOT NULL AND bound_at >= ?", int64(f.BoundFrom))
+		and("customer.advisor_id IS NOT NULL AND customer.bound_at >= ?", int64(f.BoundFrom))
 	}
 	if !f.BoundUntil.IsZero() {
-		and("advisor_id IS NOT NULL AND bound_at < ?", int64(f.BoundUntil))
+		and("customer.advisor_id IS NOT NULL AND customer.bound_at < ?", int64(f.BoundUntil))
 	}
-	for _, part := range []struct{ column, value string }{{"country", f.Region.Country}, {"province", f.Region.Province}, {"city", f.Region.City}} {
+	for _, part := range []struct{ column, value string }{{"customer.country", f.Region.Country}, {"customer.province", f.Region.Province}, {"customer.city", f.Region.City}} {
 		if part.value != "" {
 			and(part.column+" = ?", part.value)
 		}
 	}
 	if f.FollowState != "" {
-		and("follow_state = ?", string(f.FollowState))
+		and("customer.follow_state = ?", string(f.FollowState))
 	}
 	not := func(is bool) string { return map[bool]string{true: "", false: "NOT "}[is] }
 	if f.Interacted != nil {
@@ -104,18 +104,19 @@ type TagFilter struct {
 // where is the filter as conditions on the columns of an account and a customer, each with AND before
 // it.
 func (f TagFilter) where(account, customer string) (where string, args []any) {
-	having := "EXISTS (SELECT 1 FROM customer_tag t WHERE t.account_id = " + account + " AND t.customer_id = " + customer + " AND "
-	// A column that is compared with a list is wrapped, so that the few options of the customer are read by
-	// the primary key; SQLite would read all customers of each option, for every customer again.
-	oneOf := having + "COALESCE(t.option_id, t.option_id) IN ("
+	its := " FROM customer_tag t WHERE t.account_id = " + account + " AND t.customer_id = " + customer + " AND "
+	// Counted, and with the column wrapped, so that the few options of the customer are read by the primary
+	// key: MariaDB would read the tags of all customers first, and SQLite all customers of each option for
+	// every customer again.
+	oneOf := "(SELECT COUNT(*)" + its + "COALESCE(t.option_id, t.option_id) IN ("
 	if len(f.Any) > 0 {
-		where, args = where+" AND "+oneOf+marks(len(f.Any))+"))", append(args, anys(f.Any)...)
+		where, args = where+" AND "+oneOf+marks(len(f.Any))+")) > 0", append(args, anys(f.Any)...)
 	}
 	for _, option := range f.All {
-		where, args = where+" AND "+having+"t.option_id = ?)", append(args, option)
+		where, args = where+" AND EXISTS (SELECT 1"+its+"t.option_id = ?)", append(args, option)
 	}
 	if len(f.None) > 0 {
-		where, args = where+" AND NOT "+oneOf+marks(len(f.None))+"))", append(args, anys(f.None)...)
+		where, args = where+" AND "+oneOf+marks(len(f.None))+")) = 0", append(args, anys(f.None)...)
 	}
 	return where, args
 }
@@ -135,52 +136,83 @@ func (f CustomerFilter) IsNarrow() bool {
 	return where != ""
 }
 
+// alongTag is the option along whose index the customers of an account whom the filter selects are
+// found, since every one of them has it, and what the filter says beside. Zero: there is none.
+func (f CustomerFilter) alongTag() (option models.Key, rest CustomerFilter) {
+	rest = f
+	switch {
+	case !f.Advisor.IsZero() || f.isListed(): // few anyway
+	case len(f.Tags.All) > 0:
+		option, rest.Tags.All = f.Tags.All[0], f.Tags.All[1:]
+	case len(f.Tags.Any) == 1:
+		option, rest.Tags.Any = f.Tags.Any[0], nil
+	}
+	return option, rest
+}
+
+// isListed reports whether the filter names customers, who are found by indexes of their own.
+func (f CustomerFilter) isListed() bool { return len(f.OpenIDs)+len(f.UnionIDs) > 0 }
+
 // CustomerPage reads a page: an advisor's customers by their binding, the account's by when they were
-// first seen, latest first. Of an account it looks at no more than limits.PageScan customers for those
-// that a filter selects: end, not nil, is where it stopped looking with fewer found than were asked
-// for, and whence the next page goes on.
+// first seen, latest first. Of an account it looks at no more than limits.PageScan customers, or such as
+// have an option that the filter asks for, to find those that it selects: end, not nil, is where it
+// stopped looking with fewer found than were asked for, and whence the next page goes on.
 func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page) (rows []*models.Customer, end *relay.Keyset, err error) {
+	from, order := "customer", "customer.id DESC"
+	option, f := f.alongTag()
 	where, args := f.where()
-	where, args = "account_id = ?"+where, append([]any{account[:]}, args...)
-	if f.Advisor.IsZero() {
+	where, args = "customer.account_id = ?"+where, append([]any{account[:]}, args...)
+	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
+	if !f.Advisor.IsZero() {
+		order = "customer.bound_at DESC, customer.id DESC"
 		if p.After != nil {
-			where, args = where+" AND id < ?", append(args, p.After.Key[:])
+			and("(customer.bound_at < ? OR customer.bound_at = ? AND customer.id < ?)", p.After.Sort, p.After.Sort, p.After.Key[:])
 		}
-		isListed := len(f.OpenIDs)+len(f.UnionIDs) > 0 // these are found by their own indexes
-		if !isListed && (f.Assigned != nil || f.IsNarrow()) {
-			if end, err = r.pageEnd(account, p); err != nil {
+	} else {
+		key := "customer.id"
+		if !option.IsZero() {
+			join := "STRAIGHT_JOIN" // the tags first, whatever the optimizer would like better
+			if r.store.IsEmbedded() {
+				join = "CROSS JOIN"
+			}
+			from = "customer_tag along " + join + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id"
+			key, order = "along.customer_id", "along.customer_id DESC"
+			and("along.account_id = ? AND along.option_id = ?", account[:], option[:])
+		}
+		if p.After != nil {
+			and(key+" < ?", p.After.Key[:])
+		}
+		if !f.isListed() && (f.Assigned != nil || f.IsNarrow()) {
+			if end, err = r.pageEnd(account, option, p); err != nil {
 				return nil, nil, err
 			}
 		}
 		if end != nil {
-			where, args = where+" AND id >= ?", append(args, end.Key[:])
+			and(key+" >= ?", end.Key[:])
 		}
 	}
-	order := "id DESC"
-	if !f.Advisor.IsZero() {
-		order = "bound_at DESC, id DESC"
-		if p.After != nil {
-			where, args = where+" AND (bound_at < ? OR bound_at = ? AND id < ?)", append(args, p.After.Sort, p.After.Sort, p.After.Key[:])
-		}
-	}
-	rows, err = ask[models.Customer](r, "SELECT "+customerColumns+" FROM customer WHERE "+where+" ORDER BY "+order+" LIMIT ?", append(args, p.First+1)...)
+	rows, err = ask[models.Customer](r, "SELECT "+customerColumns+" FROM "+from+" WHERE "+where+" ORDER BY "+order+" LIMIT ?", append(args, p.First+1)...)
 	if len(rows) > p.First {
 		end = nil // the page is full
 	}
 	return rows, end, err
 }
 
-// pageEnd is the last customer of an account that a page may look at; nil: it may look at all.
-func (r *Reader) pageEnd(account models.Key, p relay.Page) (end *relay.Keyset, err error) {
-	where, args := "account_id = ?", []any{account[:]}
-	if p.After != nil {
-		where, args = where+" AND id < ?", append(args, p.After.Key[:])
+// pageEnd is the last customer that a page of an account may look at, of those who have an option unless
+// that is zero; nil: it may look at all.
+func (r *Reader) pageEnd(account, option models.Key, p relay.Page) (end *relay.Keyset, err error) {
+	from, key, args := "customer WHERE account_id = ?", "id", []any{account[:]}
+	if !option.IsZero() {
+		from, key, args = "customer_tag WHERE account_id = ? AND option_id = ?", "customer_id", append(args, option[:])
 	}
-	var key models.Key
+	if p.After != nil {
+		from, args = from+" AND "+key+" < ?", append(args, p.After.Key[:])
+	}
+	var last models.Key
 	err = r.query(func(rows *sql.Rows) error {
-		err := rows.Scan(&key)
-		end = &relay.Keyset{Key: key}
+		err := rows.Scan(&last)
+		end = &relay.Keyset{Key: last}
 		return err
-	}, "SELECT id FROM customer WHERE "+where+" ORDER BY id DESC LIMIT 1 OFFSET ?", append(args, limits.PageScan-1)...)
+	}, "SELECT "+key+" FROM "+from+" ORDER BY "+key+" DESC LIMIT 1 OFFSET ?", append(args, limits.PageScan-1)...)
 	return end, err
 }

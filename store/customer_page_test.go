@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -136,4 +137,77 @@ func numberOf(t *testing.T, k models.Key) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// Ensure no filter makes a page of customers read more of the database than the limit allows, however
+// many customers the account has and however few the filter selects, on the first page and in the middle;
+// and that what has an index reads no more than the page needs (rule E9).
+func TestCustomerPagesReadLittle(t *testing.T) {
+	s := testkit.Store(t, testkit.MySQL(t), nil)
+	account := testkit.Account(t, s)
+	advisor := testkit.Advisors(t, s, account, 1)[0]
+	const n, bound = 70_000, 10_000
+	mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, unionid, follow_state, created_at, advisor_id, bound_at)
+		SELECT ?, %s, %s, %s, 'FOLLOWING', 1, CASE WHEN n < %d THEN ? END, CASE WHEN n < %d THEN n + 1 ELSE 0 END FROM (%s) numbers`,
+		keyOfNumber(s), openidOfNumber(s), openidOfNumber(s), bound, bound, numbersBelow(n)), account.Key, advisor.Key)
+	mustExec(t, s, fmt.Sprintf(`INSERT INTO conversation (account_id, customer_id, advisor_id) SELECT ?, %s, CASE WHEN n < %d THEN ? END FROM (%s) numbers`,
+		keyOfNumber(s), bound, numbersBelow(n)), account.Key, advisor.Key)
+	common, rare, never := models.NewKey(), models.NewKey(), models.NewKey()
+	mustExec(t, s, fmt.Sprintf("INSERT INTO customer_tag (account_id, customer_id, option_id) SELECT ?, %s, ? FROM (%s) numbers", keyOfNumber(s), numbersBelow(n)), account.Key, common)
+	mustExec(t, s, fmt.Sprintf("INSERT INTO customer_tag (account_id, customer_id, option_id) SELECT ?, %s, ? FROM (%s) numbers WHERE n < 10", keyOfNumber(s), numbersBelow(n)), account.Key, rare)
+	mustExec(t, s, "ANALYZE TABLE customer, conversation, customer_tag")
+	yes := true
+	const (
+		first = 50
+		page  = 8*first + 100           // what a page needs, with the last interaction of each, and the asking
+		look  = 4*limits.PageScan + 500 // the end of the look, and of each customer the row and what the condition reads
+		own   = 4*bound + 200
+	)
+	middle := relay.Keyset{Sort: bound / 2, Key: keyNumbered(5 * n / 10)}
+	for name, tt := range map[string]struct {
+		filter store.CustomerFilter
+		most   int64
+	}{
+		"all":                          {store.CustomerFilter{}, page},
+		"of one advisor":               {store.CustomerFilter{Advisor: advisor.Key}, page},
+		"a common tag":                 {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{common}}}, page},
+		"a rare tag":                   {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{rare}}}, page},
+		"no customer's tag":            {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{never, common}}}, page},
+		"a common tag and a rare":      {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{common, rare}}}, look},
+		"one of two tags":              {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{rare, never}}}, look},
+		"openids":                      {store.CustomerFilter{OpenIDs: []models.Ident{"0000000000000007", "0000000000060007"}}, page},
+		"unionids":                     {store.CustomerFilter{UnionIDs: []models.Ident{"0000000000000007", "0000000000060007"}}, page},
+		"assigned":                     {store.CustomerFilter{Assigned: &yes}, look},
+		"a source that none has":       {store.CustomerFilter{Source: models.SourceWechatAd}, look},
+		"bound before anybody was":     {store.CustomerFilter{BoundUntil: 1}, look},
+		"a region where none lives":    {store.CustomerFilter{Region: models.Region{City: "Wuhan"}}, look},
+		"unfollowed":                   {store.CustomerFilter{FollowState: models.Unfollowed}, look},
+		"interacted":                   {store.CustomerFilter{Interacted: &yes, InteractedSince: 1}, look},
+		"replied":                      {store.CustomerFilter{Replied: &yes}, look},
+		"of an empty group":            {store.CustomerFilter{Group: models.NewKey()}, look},
+		"of one advisor, rare tag":     {store.CustomerFilter{Advisor: advisor.Key, Tags: store.TagFilter{All: []models.Key{rare}}}, own},
+		"of one advisor, never a tag":  {store.CustomerFilter{Advisor: advisor.Key, Tags: store.TagFilter{Any: []models.Key{never, rare}}}, own},
+		"of one advisor, who answered": {store.CustomerFilter{Advisor: advisor.Key, Replied: &yes}, own},
+	} {
+		for where, after := range map[string]*relay.Keyset{"first": nil, "middle": &middle} {
+			read, err := s.RowsRead(t.Context(), func(ctx context.Context) {
+				if _, _, err := s.View(ctx).CustomerPage(account.Key, tt.filter, relay.Page{First: first, After: after}); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if read > tt.most {
+				t.Errorf("%s: the %s page reads %d rows, at most %d", name, where, read, tt.most)
+			}
+			t.Logf("%s: the %s page reads %d rows", name, where, read)
+		}
+	}
+}
+
+// keyNumbered is the key that keyOfNumber makes of a number.
+func keyNumbered(n int) (k models.Key) {
+	copy(k[:], fmt.Sprintf("%016d", n))
+	return k
 }
