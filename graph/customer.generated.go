@@ -20,6 +20,9 @@ type CustomerResolver interface {
 
 	Advisor(ctx context.Context, obj *models.Customer) (*models.Advisor, error)
 }
+type CustomerConnectionResolver interface {
+	TotalCount(ctx context.Context, obj *models.CustomerConnection) (*int, error)
+}
 
 // endregion ************************** generated!.gotpl **************************
 
@@ -312,6 +315,29 @@ func fieldContext_CustomerConnection_nodes(_ context.Context, ec *executionConte
 		},
 	}
 	return fc, nil
+}
+
+func _CustomerConnection_totalCount(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_CustomerConnection_totalCount(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.CustomerConnection().TotalCount(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return marshalOInt2ᚖint(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_CustomerConnection_totalCount(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomerConnection", field, true, true, errors.New("field of type Int does not have child fields"))
 }
 
 func _CustomerConnection_pageInfo(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerConnection) (ret graphql.Marshaler) {
@@ -948,6 +974,11 @@ func _CustomerConnection(ctx context.Context, ec *executionContext, sel ast.Sele
 		case "nodes":
 			out.Values[i] = _CustomerConnection_nodes(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = _CustomerConnection_totalCount(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "pageInfo":

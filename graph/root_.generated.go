@@ -28,6 +28,7 @@ type ResolverRoot interface {
 	Conversation() ConversationResolver
 	Customer() CustomerResolver
 	CustomerChange() CustomerChangeResolver
+	CustomerConnection() CustomerConnectionResolver
 	Group() GroupResolver
 	Job() JobResolver
 	JobItem() JobItemResolver
@@ -1401,6 +1402,8 @@ type CustomerConnection {
   edges: [CustomerEdge!]!
   "The items alone."
   nodes: [Customer!]!
+  "How many the list has: 10,000 is 10,000 or more; null where more than 20,000 customers would have to be looked at to know."
+  totalCount: Int
   "Where the page stands."
   pageInfo: PageInfo!
 }
@@ -3464,6 +3467,8 @@ func childFields_CustomerConnection(ctx context.Context, ec *executionContext, f
 		return fieldContext_CustomerConnection_edges(ctx, ec, field)
 	case "nodes":
 		return fieldContext_CustomerConnection_nodes(ctx, ec, field)
+	case "totalCount":
+		return fieldContext_CustomerConnection_totalCount(ctx, ec, field)
 	case "pageInfo":
 		return fieldContext_CustomerConnection_pageInfo(ctx, ec, field)
 	}

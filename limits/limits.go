@@ -94,6 +94,8 @@ const (
 	FilterTags = 50
 	// FilterIdents is the most openids, and the most unionids, that a filter of customers names. Source: rule E9.
 	FilterIdents = 500
+	// CustomerCount is where the count of a list of customers stops. Source: rule E9.
+	CustomerCount = 10_000
 	// PageScan is how many customers of an account one page looks at for those that its filter selects;
 	// a page that finds too few is short. An advisor's customers are fewer. Source: rule E9.
 	PageScan = 20_000

@@ -15,6 +15,10 @@ func (r *customerResolver) Advisor(ctx context.Context, obj *models.Customer) (*
 	return loaders(ctx).Advisor(ctx, obj.AdvisorID)
 }
 
+func (r *customerConnectionResolver) TotalCount(ctx context.Context, obj *models.CustomerConnection) (*int, error) {
+	return obj.Count(ctx)
+}
+
 func (r *mutationResolver) UpdateCustomers(ctx context.Context, input graph.UpdateCustomersInput) (*graph.UpdateCustomersPayload, error) {
 	updates, err := customerUpdates(input.Customers)
 	if err != nil {
@@ -50,6 +54,7 @@ func (r *queryResolver) Customers(ctx context.Context, first *int, after *string
 		}
 		return relay.Keyset{Key: c.Key}
 	})
+	connection.Count = func(ctx context.Context) (*int, error) { return r.r.Services.CountCustomers(ctx, f) }
 	if page.End != nil {
 		connection.GoOn(*page.End)
 	}
@@ -66,4 +71,11 @@ func (r *queryResolver) Customer(ctx context.Context, by graph.CustomerRef) (*mo
 
 func (r *Resolver) Customer() graph.CustomerResolver { return &customerResolver{r} }
 
-type customerResolver struct{ r *Resolver }
+func (r *Resolver) CustomerConnection() graph.CustomerConnectionResolver {
+	return &customerConnectionResolver{r}
+}
+
+type (
+	customerResolver           struct{ r *Resolver }
+	customerConnectionResolver struct{ r *Resolver }
+)

@@ -57,6 +57,7 @@ var said = map[string][]int{
 	"CustomerFilter.isInteractedWithin48h":            {in(limits.InteractedWithin, time.Hour)},
 	"CustomerFilter.openids":                          {limits.FilterIdents},
 	"CustomerFilter.unionids":                         {limits.FilterIdents},
+	"CustomerConnection.totalCount":                   {limits.CustomerCount, limits.PageScan},
 	"Query.customers":                                 {limits.PageScan},
 	"InboxFilter.isInteractedWithin48h":               {in(limits.InteractedWithin, time.Hour)},
 	"TextContent.text":                                {limits.TextBytes, limits.InboundTextBytes},

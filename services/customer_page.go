@@ -70,6 +70,25 @@ func (s *Services) CustomerPage(ctx context.Context, f CustomerFilter, p relay.P
 	return page, nil
 }
 
+// CountCustomers counts the customers of a filter, up to limits.CustomerCount; nil: to know it, too many
+// would have to be looked at (rule E9).
+func (s *Services) CountCustomers(ctx context.Context, f CustomerFilter) (*int, error) {
+	c, err := s.begin(ctx, mayCustomers)
+	if err != nil {
+		return nil, err
+	}
+	r := s.store.View(ctx)
+	q, err := s.customerFilter(r, c, f, "filter")
+	if err != nil {
+		return nil, err
+	}
+	n, known, err := r.CountPages(c.Account.Key, q, limits.CustomerCount)
+	if !known {
+		return nil, err
+	}
+	return &n, err
+}
+
 // customerFilter looks up whom and what a filter names, within what the viewer may see. Errors:
 // NOT_FOUND of an advisor or an option, INVALID, LIMIT_EXCEEDED, with the field's place below field.
 func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, field string) (q store.CustomerFilter, err error) {

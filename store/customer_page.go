@@ -158,10 +158,9 @@ func (f CustomerFilter) isListed() bool { return len(f.OpenIDs)+len(f.UnionIDs) 
 // have an option that the filter asks for, to find those that it selects: end, not nil, is where it
 // stopped looking with fewer found than were asked for, and whence the next page goes on.
 func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page) (rows []*models.Customer, end *relay.Keyset, err error) {
-	from, order := "customer", "customer.id DESC"
-	option, f := f.alongTag()
-	where, args := f.where()
-	where, args = "customer.account_id = ?"+where, append([]any{account[:]}, args...)
+	option, rest := f.alongTag()
+	order := "customer.id DESC"
+	from, where, args := r.selecting(account, option, rest)
 	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
 	if !f.Advisor.IsZero() {
 		order = "customer.bound_at DESC, customer.id DESC"
@@ -171,18 +170,12 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page
 	} else {
 		key := "customer.id"
 		if !option.IsZero() {
-			join := "STRAIGHT_JOIN" // the tags first, whatever the optimizer would like better
-			if r.store.IsEmbedded() {
-				join = "CROSS JOIN"
-			}
-			from = "customer_tag along " + join + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id"
 			key, order = "along.customer_id", "along.customer_id DESC"
-			and("along.account_id = ? AND along.option_id = ?", account[:], option[:])
 		}
 		if p.After != nil {
 			and(key+" < ?", p.After.Key[:])
 		}
-		if !f.isListed() && (f.Assigned != nil || f.IsNarrow()) {
+		if !rest.isListed() && (rest.Assigned != nil || rest.IsNarrow()) {
 			if end, err = r.pageEnd(account, option, p); err != nil {
 				return nil, nil, err
 			}
@@ -196,6 +189,38 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page
 		end = nil // the page is full
 	}
 	return rows, end, err
+}
+
+// selecting is the tables and the conditions of a filter, along the index of an option unless that is
+// zero.
+func (r *Reader) selecting(account, option models.Key, f CustomerFilter) (from, where string, args []any) {
+	from = "customer"
+	where, args = f.where()
+	where, args = "customer.account_id = ?"+where, append([]any{account[:]}, args...)
+	if option.IsZero() {
+		return from, where, args
+	}
+	join := "STRAIGHT_JOIN" // the tags first, whatever the optimizer would like better
+	if r.store.IsEmbedded() {
+		join = "CROSS JOIN"
+	}
+	return "customer_tag along " + join + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id",
+		where + " AND along.account_id = ? AND along.option_id = ?", append(args, account[:], option[:])
+}
+
+// CountPages counts the customers that a filter selects, no further than most; false: to know it, more
+// than limits.PageScan customers of the account would have to be looked at.
+func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n int, known bool, err error) {
+	option, rest := f.alongTag()
+	if rest.Advisor.IsZero() && !rest.isListed() && rest.IsNarrow() {
+		if end, err := r.pageEnd(account, option, relay.Page{}); err != nil || end != nil {
+			return 0, false, err
+		}
+	}
+	from, where, args := r.selecting(account, option, rest)
+	err = r.query(func(rows *sql.Rows) error { return rows.Scan(&n) },
+		"SELECT COUNT(*) FROM (SELECT 1 FROM "+from+" WHERE "+where+" LIMIT ?) AS counted", append(args, most)...)
+	return n, err == nil, err
 }
 
 // pageEnd is the last customer that a page of an account may look at, of those who have an option unless

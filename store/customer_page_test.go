@@ -48,33 +48,35 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 		for name, tt := range map[string]struct {
 			filter store.CustomerFilter
 			is     func(n int) bool
+			// uncounted: n customers are more than a count may look at.
+			uncounted bool
 		}{
-			"nothing":                   {store.CustomerFilter{}, func(int) bool { return true }},
-			"assigned":                  {store.CustomerFilter{Assigned: &yes}, bound},
-			"unassigned":                {store.CustomerFilter{Assigned: &no}, func(n int) bool { return !bound(n) }},
-			"one tag":                   {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{x}}}, func(n int) bool { return n%50 == 0 }},
-			"any tag":                   {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{x, y}}}, func(n int) bool { return n%50 == 0 || n%70 == 0 }},
-			"all tags":                  {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{x, y}}}, func(n int) bool { return n%350 == 0 }},
-			"a rare tag":                {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{z}}}, func(n int) bool { return n%9_000 == 0 }},
-			"no tag":                    {store.CustomerFilter{Tags: store.TagFilter{None: []models.Key{x, y}}}, func(n int) bool { return n%50 != 0 && n%70 != 0 }},
-			"tags together":             {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{y, z}, None: []models.Key{x}}}, func(n int) bool { return (n%70 == 0 || n%9_000 == 0) && n%50 != 0 }},
-			"unassigned with a tag":     {store.CustomerFilter{Assigned: &no, Tags: store.TagFilter{Any: []models.Key{x}}}, func(n int) bool { return n%50 == 0 && !bound(n) }},
-			"of one advisor with a tag": {store.CustomerFilter{Advisor: advisor.Key, Tags: store.TagFilter{Any: []models.Key{y}}}, func(n int) bool { return bound(n) && n%70 == 0 }},
-			"of a group":                {store.CustomerFilter{Group: group}, bound},
-			"of another group":          {store.CustomerFilter{Group: models.NewKey()}, func(int) bool { return false }},
-			"openids":                   {store.CustomerFilter{OpenIDs: []models.Ident{"0000000000000007", "0000000000021000", "x"}}, func(n int) bool { return n == 7 || n == 21_000 }},
-			"a unionid of two":          {store.CustomerFilter{UnionIDs: []models.Ident{"u", "v"}}, func(n int) bool { return n == 7 || n == 300 }},
-			"openids and bound":         {store.CustomerFilter{Assigned: &yes, OpenIDs: []models.Ident{"0000000000000007", "0000000000021000"}}, func(n int) bool { return n == 21_000 }},
-			"source":                    {store.CustomerFilter{Source: models.SourceAPI}, func(n int) bool { return n%300 == 0 }},
-			"bound between":             {store.CustomerFilter{BoundFrom: 300, BoundUntil: 500}, func(n int) bool { return n == 300 || n == 400 }},
-			"bound before":              {store.CustomerFilter{BoundUntil: 500}, func(n int) bool { return bound(n) && n < 500 }},
-			"region":                    {store.CustomerFilter{Region: models.Region{Country: "China", Province: "Hubei"}}, func(n int) bool { return n%3 == 0 }},
-			"elsewhere":                 {store.CustomerFilter{Region: models.Region{City: "Hubei"}}, func(int) bool { return false }},
-			"following":                 {store.CustomerFilter{FollowState: models.Following}, func(n int) bool { return n%2 == 0 }},
-			"interacted":                {store.CustomerFilter{Interacted: &yes, InteractedSince: 15}, func(n int) bool { return n >= 15 }},
-			"not interacted":            {store.CustomerFilter{Interacted: &no, InteractedSince: 15}, func(n int) bool { return n < 15 }},
-			"replied":                   {store.CustomerFilter{Replied: &yes}, func(n int) bool { return n%5 > 2 }},
-			"not replied":               {store.CustomerFilter{Replied: &no, FollowState: models.Following}, func(n int) bool { return n%5 <= 2 && n%2 == 0 }},
+			"nothing":                   {store.CustomerFilter{}, func(int) bool { return true }, false},
+			"assigned":                  {store.CustomerFilter{Assigned: &yes}, bound, false},
+			"unassigned":                {store.CustomerFilter{Assigned: &no}, func(n int) bool { return !bound(n) }, false},
+			"one tag":                   {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{x}}}, func(n int) bool { return n%50 == 0 }, false},
+			"any tag":                   {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{x, y}}}, func(n int) bool { return n%50 == 0 || n%70 == 0 }, true},
+			"all tags":                  {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{x, y}}}, func(n int) bool { return n%350 == 0 }, false},
+			"a rare tag":                {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{z}}}, func(n int) bool { return n%9_000 == 0 }, false},
+			"no tag":                    {store.CustomerFilter{Tags: store.TagFilter{None: []models.Key{x, y}}}, func(n int) bool { return n%50 != 0 && n%70 != 0 }, true},
+			"tags together":             {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{y, z}, None: []models.Key{x}}}, func(n int) bool { return (n%70 == 0 || n%9_000 == 0) && n%50 != 0 }, true},
+			"unassigned with a tag":     {store.CustomerFilter{Assigned: &no, Tags: store.TagFilter{Any: []models.Key{x}}}, func(n int) bool { return n%50 == 0 && !bound(n) }, false},
+			"of one advisor with a tag": {store.CustomerFilter{Advisor: advisor.Key, Tags: store.TagFilter{Any: []models.Key{y}}}, func(n int) bool { return bound(n) && n%70 == 0 }, false},
+			"of a group":                {store.CustomerFilter{Group: group}, bound, true},
+			"of another group":          {store.CustomerFilter{Group: models.NewKey()}, func(int) bool { return false }, true},
+			"openids":                   {store.CustomerFilter{OpenIDs: []models.Ident{"0000000000000007", "0000000000021000", "x"}}, func(n int) bool { return n == 7 || n == 21_000 }, false},
+			"a unionid of two":          {store.CustomerFilter{UnionIDs: []models.Ident{"u", "v"}}, func(n int) bool { return n == 7 || n == 300 }, false},
+			"openids and bound":         {store.CustomerFilter{Assigned: &yes, OpenIDs: []models.Ident{"0000000000000007", "0000000000021000"}}, func(n int) bool { return n == 21_000 }, false},
+			"source":                    {store.CustomerFilter{Source: models.SourceAPI}, func(n int) bool { return n%300 == 0 }, true},
+			"bound between":             {store.CustomerFilter{BoundFrom: 300, BoundUntil: 500}, func(n int) bool { return n == 300 || n == 400 }, true},
+			"bound before":              {store.CustomerFilter{BoundUntil: 500}, func(n int) bool { return bound(n) && n < 500 }, true},
+			"region":                    {store.CustomerFilter{Region: models.Region{Country: "China", Province: "Hubei"}}, func(n int) bool { return n%3 == 0 }, true},
+			"elsewhere":                 {store.CustomerFilter{Region: models.Region{City: "Hubei"}}, func(int) bool { return false }, true},
+			"following":                 {store.CustomerFilter{FollowState: models.Following}, func(n int) bool { return n%2 == 0 }, true},
+			"interacted":                {store.CustomerFilter{Interacted: &yes, InteractedSince: 15}, func(n int) bool { return n >= 15 }, true},
+			"not interacted":            {store.CustomerFilter{Interacted: &no, InteractedSince: 15}, func(n int) bool { return n < 15 }, true},
+			"replied":                   {store.CustomerFilter{Replied: &yes}, func(n int) bool { return n%5 > 2 }, true},
+			"not replied":               {store.CustomerFilter{Replied: &no, FollowState: models.Following}, func(n int) bool { return n%5 <= 2 && n%2 == 0 }, true},
 		} {
 			var want, got []int
 			for i := n - 1; i >= 0; i-- {
@@ -108,6 +110,12 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 			}
 			if most := len(want)/page.First + n/limits.PageScan + 2; looks > most {
 				t.Errorf("%s: %d pages, at most %d can be needed", name, looks, most)
+			}
+			for _, most := range []int{limits.CustomerCount, len(want), max(len(want)-1, 0)} {
+				count, known, err := s.View(t.Context()).CountPages(account.Key, tt.filter, most)
+				if err != nil || known == tt.uncounted || known && count != min(most, len(want)) {
+					t.Errorf("%s: %d are counted up to %d, want %d; %t, %v", name, count, most, len(want), known, err)
+				}
 			}
 			seen := 0
 			for at, last := (store.Selection{}), false; !last; {

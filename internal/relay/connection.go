@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 )
@@ -57,6 +58,9 @@ type Connection[N, E any] struct {
 	Edges    []E
 	Nodes    []N
 	PageInfo *PageInfo
+	// Count counts the whole list, where its type has a totalCount, and is nil elsewhere. It answers nil
+	// where the count is not known.
+	Count func(context.Context) (*int, error)
 }
 
 // GoOn has a page that is not full be followed by another behind end: the list was not looked through
