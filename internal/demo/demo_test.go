@@ -220,6 +220,14 @@ func TestDemo(t *testing.T) {
 	}
 	first.await(append(everything, "/graphiql", filepath.Join(s.Data, "tokens"), "subscription Messages", "advisor-1", "advisor-5")...)
 	old := first.token("admin")
+	var tagged struct {
+		Tags      []struct{ Options []struct{ Name string } }
+		Customers struct{ TotalCount int }
+	}
+	first.ask(old, `{ tags { options { name } } customers(filter: {tags: {any: [{name: "服饰"}, {name: "家居"}, {name: "礼物"}]}}) { totalCount } }`, nil, &tagged)
+	if len(tagged.Tags) != 2 || len(tagged.Tags[0].Options) == 0 || len(tagged.Tags[1].Options) == 0 || tagged.Customers.TotalCount == 0 {
+		t.Errorf("the demo's advisors tag nobody: %+v", tagged)
+	}
 	first.stop()
 
 	text, _ := first.out.read()

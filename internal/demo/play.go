@@ -193,6 +193,9 @@ func (p *player) answer(ctx context.Context, b bearer, s Step) error {
 		p.log.InfoContext(ctx, "an advisor may not write", "step", p.progress.Step, "reason", reason)
 		return nil
 	}
+	if err := p.tag(ctx, b, s); err != nil {
+		return err
+	}
 	return b.ask(ctx, `mutation($input: SendMessageInput!) { sendMessage(input: $input) { message { id status } } }`,
 		vars{"input": vars{"customer": customer, "text": s.Text, "idempotencyKey": p.name(s)}}, nil)
 }

@@ -77,6 +77,9 @@ func (s *shop) setUp(ctx context.Context, p *progress) error {
 	if err := s.setUpGroups(ctx); err != nil {
 		return fmt.Errorf("groups: %w", err)
 	}
+	if err := s.setUpTags(ctx); err != nil {
+		return fmt.Errorf("tags: %w", err)
+	}
 	return nil
 }
 
