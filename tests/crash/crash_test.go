@@ -175,6 +175,7 @@ func TestWeakDatabaseIsFound(t *testing.T) {
 	r.run()
 	const requests = 60
 	r.traffic(requests)
+	r.await("the platform received a message", func() bool { return len(r.platform.Lines(r)) > 0 })
 	r.stopSenders()
 	db.Kill()
 	db.Start(t)
