@@ -138,7 +138,7 @@ func (s *Services) bindMatching(ctx context.Context, c *Scope, once *models.Idem
 			return nil, err
 		}
 		return []models.ItemResult{{Target: job.Key, Changed: true}}, tx.Audit(store.Change{
-			Action: bindingPermission(order.Operation).Field, TargetKind: "Job", Target: job.Key, After: work,
+			Action: bindingPermission(order.Operation).Field, TargetKind: "Job", Target: job.Key, After: work.audited(),
 		})
 	})
 	if err != nil {

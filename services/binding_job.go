@@ -20,6 +20,17 @@ type bindingWork struct {
 	Until models.Time `json:"until"`
 }
 
+// audited is the work as the audit log has it: of customers who are listed only how many they are, since
+// a list may be longer than an entry, and the job's row has it.
+func (w bindingWork) audited() any {
+	listed := len(w.Filter.OpenIDs) + len(w.Filter.UnionIDs)
+	w.Filter.OpenIDs, w.Filter.UnionIDs = nil, nil
+	return struct {
+		bindingWork
+		Listed int `json:"listed,omitempty"`
+	}{w, listed}
+}
+
 // kindOfBinding is the kind of job that does an operation.
 func kindOfBinding(op models.BindingOperation) models.JobKind {
 	switch op {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -266,6 +267,34 @@ func TestJobIsCancelled(t *testing.T) {
 			t.Errorf("%d cancellations are in the audit log", n)
 		}
 		w.sound()
+	})
+}
+
+// Ensure a job takes the longest lists of customers that a filter may hold, of the longest openids, and
+// that the audit log says how many were listed and not who (rules E9, R5).
+func TestJobOverLists(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1})
+		a := w.found(setup{Advisors: []string{"anna"}}, "main")
+		person := a.crowd("c", 1)[0]
+		var long []string
+		for i := range limits.FilterIdents - 1 {
+			long = append(long, fmt.Sprintf("%03d%s", i, strings.Repeat("<", limits.OpenIDBytes-3)))
+		}
+		matching := func(filter map[string]any) map[string]any { return map[string]any{"matching": filter} }
+		id := a.started(startText, "assignCustomers", matching(map[string]any{"openids": append(long, person)}), toAdvisor("anna"))
+		for j := w.claimed(); !j.IsEnded(); {
+			j = w.stepped(j)
+		}
+		if j := a.job(id); j.text("state") != "FINISHED" || j.field("changedCount") != 1.0 || j.field("doneCount") != 1.0 {
+			t.Errorf("the job is %v", j.Data)
+		}
+		both := map[string]any{"openids": append(long, person), "unionids": append(long, "u")}
+		a.started(startText, "assignCustomers", matching(both), toAdvisor("anna"))
+		log := fmt.Sprint(a.do("admin", `{ auditLog(first: 2, filter: {action: "assignCustomers"}) { nodes { after } } }`, nil).Data)
+		if strings.Contains(log, person) || strings.Contains(log, `"openids"`) || !strings.Contains(log, `"listed":1000`) || !strings.Contains(log, `"listed":500`) {
+			t.Errorf("the audit log has %s", log)
+		}
 	})
 }
 
