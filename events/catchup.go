@@ -204,17 +204,8 @@ func (h *Hub) admitOne(o opening, epoch Epoch, head models.StreamHead, inHand in
 	s.durable = max(s.durable, head.Head)
 	s.floor = max(s.floor, head.Floor)
 	var err *models.Error
-	switch after := o.after; {
-	case after == nil:
-		f.pos = head.Head
-	case after.Epoch != epoch:
-		err = expired("the cursor is from before the event log was restored")
-	case after.Seq < s.floor:
-		err = expired("the events after the cursor are no longer kept")
-	case after.Seq > s.durable:
-		err = expired("the cursor is beyond the newest event")
-	default:
-		f.pos = after.Seq
+	if f.pos = head.Head; o.after != nil {
+		f.pos, err = o.after.Seq, o.after.Continue(epoch, s.floor, s.durable)
 	}
 	if err == nil {
 		f.opening = false

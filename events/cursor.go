@@ -69,4 +69,19 @@ func DecodeCursor(s, field string) (Cursor, error) {
 	return c, nil
 }
 
+// Continue reports why what follows c cannot be told: CURSOR_EXPIRED when c is of another epoch than
+// the log's, when events behind it are not kept (floor: the number up to which they have been
+// deleted), or when it is beyond newest (rule N4).
+func (c Cursor) Continue(epoch Epoch, floor, newest int64) *models.Error {
+	switch {
+	case c.Epoch != epoch:
+		return expired("the cursor is from before the event log was restored")
+	case c.Seq < floor:
+		return expired("the events after the cursor are no longer kept")
+	case c.Seq > newest:
+		return expired("the cursor is beyond the newest event")
+	}
+	return nil
+}
+
 func checksum(b []byte) uint32 { return crc32.ChecksumIEEE(b) }

@@ -7,6 +7,7 @@ import (
 	"clientele/models"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -261,6 +262,96 @@ func fieldContext_CustomerChangeEdge_node(_ context.Context, ec *executionContex
 	return fc, nil
 }
 
+func _CustomerChangeFeed_events(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerChangeFeed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_CustomerChangeFeed_events(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Events, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.CustomerChangeEvent) graphql.Marshaler {
+			return marshalNCustomerChangeEvent2ᚕclienteleᚋmodelsᚐCustomerChangeEventᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_CustomerChangeFeed_events(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomerChangeFeed", field, false, false, errors.New("field of type CustomerChangeEvent does not have child fields"))
+}
+
+func _CustomerChangeFeed_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerChangeFeed) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
+}
+func fieldContext_CustomerChangeFeed_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomerChangeFeed", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _CustomerChangeFeed_hasMore(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerChangeFeed) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.HasMore)
+}
+func fieldContext_CustomerChangeFeed_hasMore(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomerChangeFeed", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _CustomerChanged_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerChanged) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
+}
+func fieldContext_CustomerChanged_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomerChanged", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _CustomerChanged_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerChanged) graphql.Marshaler {
+	return marshalNInt2int64(ctx, ec, field.Selections, obj.Sequence)
+}
+func fieldContext_CustomerChanged_sequence(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomerChanged", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _CustomerChanged_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerChanged) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
+}
+func fieldContext_CustomerChanged_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomerChanged", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func _CustomerChanged_change(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerChanged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_CustomerChanged_change(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Change, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.CustomerChange) graphql.Marshaler {
+			return marshalNCustomerChange2ᚖclienteleᚋmodelsᚐCustomerChange(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_CustomerChanged_change(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CustomerChanged",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_CustomerChange(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -312,6 +403,33 @@ func unmarshalInputCustomerChangeFilter(ctx context.Context, ec *executionContex
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
+
+func _CustomerChangeEvent(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj models.CustomerChangeEvent) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case models.Withdrawn:
+		return _Withdrawn(ctx, ec, sel, &obj)
+	case *models.Withdrawn:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _Withdrawn(ctx, ec, sel, obj)
+	case models.CustomerChanged:
+		return _CustomerChanged(ctx, ec, sel, &obj)
+	case *models.CustomerChanged:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _CustomerChanged(ctx, ec, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of CustomerChangeEvent must implement graphql.Marshaler", obj))
+		}
+	}
+}
 
 // endregion ************************** interface.gotpl ***************************
 
@@ -435,6 +553,83 @@ func _CustomerChangeEdge(ctx context.Context, ec *executionContext, sel ast.Sele
 	return out
 }
 
+var customerChangeFeedImplementors = []string{"CustomerChangeFeed"}
+
+func _CustomerChangeFeed(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.CustomerChangeFeed) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, customerChangeFeedImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CustomerChangeFeed")
+		case "events":
+			out.Values[i] = _CustomerChangeFeed_events(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = _CustomerChangeFeed_cursor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hasMore":
+			out.Values[i] = _CustomerChangeFeed_hasMore(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var customerChangedImplementors = []string{"CustomerChanged", "CustomerChangeEvent", "Event"}
+
+func _CustomerChanged(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.CustomerChanged) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, customerChangedImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CustomerChanged")
+		case "cursor":
+			out.Values[i] = _CustomerChanged_cursor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sequence":
+			out.Values[i] = _CustomerChanged_sequence(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = _CustomerChanged_at(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "change":
+			out.Values[i] = _CustomerChanged_change(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -485,6 +680,32 @@ func marshalNCustomerChangeEdge2ᚕclienteleᚋmodelsᚐCustomerChangeEdgeᚄ(ct
 	return ret
 }
 
+func marshalNCustomerChangeEvent2clienteleᚋmodelsᚐCustomerChangeEvent(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.CustomerChangeEvent) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _CustomerChangeEvent(ctx, ec, sel, v)
+}
+
+func marshalNCustomerChangeEvent2ᚕclienteleᚋmodelsᚐCustomerChangeEventᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []models.CustomerChangeEvent) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNCustomerChangeEvent2clienteleᚋmodelsᚐCustomerChangeEvent(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func unmarshalNCustomerField2clienteleᚋmodelsᚐCustomerField(ctx context.Context, ec *executionContext, v any) (models.CustomerField, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.CustomerField(tmp)
@@ -507,6 +728,13 @@ func marshalOCustomerChangeConnection2ᚖclienteleᚋmodelsᚐCustomerChangeConn
 		return graphql.Null
 	}
 	return _CustomerChangeConnection(ctx, ec, sel, v)
+}
+
+func marshalOCustomerChangeFeed2ᚖclienteleᚋmodelsᚐCustomerChangeFeed(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.CustomerChangeFeed) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _CustomerChangeFeed(ctx, ec, sel, v)
 }
 
 func unmarshalOCustomerChangeFilter2ᚖclienteleᚋgraphᚐCustomerChangeFilter(ctx context.Context, ec *executionContext, v any) (*CustomerChangeFilter, error) {

@@ -370,6 +370,13 @@ func _Event(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return _CustomerLeft(ctx, ec, sel, obj)
+	case models.CustomerChanged:
+		return _CustomerChanged(ctx, ec, sel, &obj)
+	case *models.CustomerChanged:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _CustomerChanged(ctx, ec, sel, obj)
 	case models.ConversationChanged:
 		return _ConversationChanged(ctx, ec, sel, &obj)
 	case *models.ConversationChanged:
@@ -675,7 +682,7 @@ func _NotificationMade(ctx context.Context, ec *executionContext, sel ast.Select
 	return out
 }
 
-var withdrawnImplementors = []string{"Withdrawn", "NotificationEvent", "MessageEvent", "Event", "JobEvent"}
+var withdrawnImplementors = []string{"Withdrawn", "CustomerChangeEvent", "NotificationEvent", "MessageEvent", "Event", "JobEvent"}
 
 func _Withdrawn(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.Withdrawn) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, withdrawnImplementors)

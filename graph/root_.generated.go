@@ -1489,6 +1489,55 @@ type UpdateCustomersPayload {
   ): CustomerChangeConnection @allow(roles: [ADMIN, INTEGRATION])
 }
 
+extend type Query {
+  """
+  The changes of ` + "`" + `customerChanges` + "`" + ` by number, the oldest first, for systems that stay in step and ask from time to time:
+  keep ` + "`" + `cursor` + "`" + ` with what you did about the events, and pass it as ` + "`" + `after` + "`" + ` the next time. Cursors
+  are those of the subscription of the same name. CURSOR_EXPIRED when it cannot be continued (rule N4).
+  """
+  customerChangeFeed(
+    "How many events to look at, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the last event that was dealt with; absent: from the oldest that is kept."
+    after: String
+  ): CustomerChangeFeed @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Subscription {
+  """
+  What is changed of customers' tags, nicknames and info (rule F3), each change as an event of the account's stream, numbered
+  in the order of commits. With ` + "`" + `after` + "`" + `, first everything since that cursor. Ends with CURSOR_EXPIRED when it
+  cannot be continued.
+  """
+  customerChangeFeed("The cursor of the last event that was dealt with; absent: from now on." after: String): CustomerChangeEvent!
+    @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"Changes of customers, in the order of their numbers."
+type CustomerChangeFeed {
+  "The events; perhaps fewer than were asked for while more follow."
+  events: [CustomerChangeEvent!]!
+  "What to pass as ` + "`" + `after` + "`" + ` to go on."
+  cursor: String!
+  "Whether there are more now."
+  hasMore: Boolean!
+}
+
+"What ` + "`" + `customerChangeFeed` + "`" + ` tells."
+union CustomerChangeEvent = CustomerChanged | Withdrawn
+
+"Tags, nickname or info of a customer were changed."
+type CustomerChanged implements Event {
+  "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
+  cursor: String!
+  "The number of the event in the account's stream."
+  sequence: Int!
+  "When it happened."
+  at: DateTime!
+  "The change."
+  change: CustomerChange!
+}
+
 "One change of one customer."
 type CustomerChange {
   "The customer."
@@ -1619,10 +1668,11 @@ type ItemError {
 `, BuiltIn: false},
 	{Name: "../schema/event.graphql", Input: `extend type Query {
   """
-  The cursor that continues the state this query shows: pass it as ` + "`" + `after` + "`" + `. A query that selects
-  it is answered from one consistent read (rule N4).
+  The cursor that continues the state this query shows: pass it as ` + "`" + `after` + "`" + `, an ADVISOR to ` + "`" + `notifications` + "`" + ` and ` + "`" + `messages` + "`" + `,
+  others to ` + "`" + `customerChangeFeed` + "`" + `. A query that selects it is answered from one consistent read (rule N4). Changes of customers
+  get their numbers shortly after they were committed: what the read shows of the last moments may also come behind the cursor.
   """
-  eventCursor: String @allow(roles: [ADVISOR])
+  eventCursor: String @allow(roles: [ADMIN, INTEGRATION, ADVISOR])
 }
 
 extend type Subscription {
@@ -1643,15 +1693,15 @@ extend type Subscription {
 }
 
 """
-Something that happened to an advisor. Events of one advisor are numbered 1, 2, 3 … in commit
-order, over both subscriptions together; each is pushed once a connection and in order. Keep
+Something that happened, in a stream: of an advisor, of a job, or of the account. Events of one stream are numbered 1, 2, 3 … in commit
+order, an advisor's over both subscriptions together; each is pushed once a connection and in order. Keep
 the cursor with what you did about the event, and pass it as ` + "`" + `after` + "`" + ` when you come back: every
 later event arrives, for at least 7 days.
 """
 interface Event {
   "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event; also in ` + "`" + `extensions.cursor` + "`" + ` of the response."
   cursor: String!
-  "The number of the event in the advisor's stream."
+  "The number of the event in its stream."
   sequence: Int!
   "When it happened."
   at: DateTime!
@@ -1729,7 +1779,7 @@ type CustomerLeft implements Event {
 type Withdrawn implements Event {
   "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
   cursor: String!
-  "The number of the event in the advisor's stream."
+  "The number of the event in its stream."
   sequence: Int!
   "When it happened."
   at: DateTime!
@@ -3459,6 +3509,18 @@ func childFields_CustomerChangeEdge(ctx context.Context, ec *executionContext, f
 		return fieldContext_CustomerChangeEdge_node(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CustomerChangeEdge", field.Name)
+}
+
+func childFields_CustomerChangeFeed(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "events":
+		return fieldContext_CustomerChangeFeed_events(ctx, ec, field)
+	case "cursor":
+		return fieldContext_CustomerChangeFeed_cursor(ctx, ec, field)
+	case "hasMore":
+		return fieldContext_CustomerChangeFeed_hasMore(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerChangeFeed", field.Name)
 }
 
 func childFields_CustomerConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

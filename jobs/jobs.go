@@ -37,6 +37,7 @@ func (r *Runner) Run(ctx context.Context) {
 	wg.Go(func() { r.every(ctx, "expired invitations", r.Services.ExpireInvitations) })
 	wg.Go(func() { r.every(ctx, "lapsed apps", r.Services.SweepApps) })
 	wg.Go(func() { r.every(ctx, "removed tags", r.Services.SweepTags) })
+	wg.Go(func() { r.relay(ctx) })
 	wg.Go(func() { r.jobs(ctx) })
 	wg.Go(func() { r.retention(ctx) })
 	wg.Wait()

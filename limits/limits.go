@@ -341,6 +341,11 @@ const (
 	// DeliveryRepeat is the longest pause before what a channel answered is recorded again when the
 	// database would not take it; half of it is certain, half is chance.
 	DeliveryRepeat = 500 * time.Millisecond
+	// RelayPoll is how often events of accounts are looked for that wait for their numbers and that
+	// nobody woke the relay for. Source: ADR 0026.
+	RelayPoll = time.Second
+	// RelayRows is the most of them that one transaction moves.
+	RelayRows = 500
 	// JobPoll is how often jobs are looked for that nobody woke the workers for.
 	JobPoll = time.Second
 	// JobWorkers is how many jobs one node works at, at the same time.

@@ -10,4 +10,5 @@ type Primed struct {
 	Message      *Message
 	Notification *Notification
 	Job          *Job
+	Change       *CustomerChange
 }

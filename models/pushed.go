@@ -42,6 +42,21 @@ type JobEvent interface {
 	IsJobEvent()
 }
 
+// CustomerChangeEvent is a member of the union that `customerChangeFeed` pushes.
+type CustomerChangeEvent interface {
+	PushedEvent
+	IsCustomerChangeEvent()
+}
+
+// CustomerChangeFeed is some of the changes of an account's customers, in the order of their numbers.
+type CustomerChangeFeed struct {
+	Events []CustomerChangeEvent
+	// Cursor is behind the last event that was looked at.
+	Cursor string
+	// HasMore: there were more events behind it.
+	HasMore bool
+}
+
 // The events that are pushed.
 type (
 	NotificationMade struct {
@@ -69,17 +84,23 @@ type (
 		EventMeta
 		Job *Job
 	}
+	CustomerChanged struct {
+		EventMeta
+		Change *CustomerChange
+	}
 	// Withdrawn stands for an event whose subject the viewer may no longer see (rule N4).
 	Withdrawn struct{ EventMeta }
 )
 
-// IsNotificationEvent, IsMessageEvent and IsJobEvent mark the members of the unions.
-func (NotificationMade) IsNotificationEvent() {}
-func (Withdrawn) IsNotificationEvent()        {}
-func (MessageReceived) IsMessageEvent()       {}
-func (MessageStatusChanged) IsMessageEvent()  {}
-func (ConversationChanged) IsMessageEvent()   {}
-func (CustomerLeft) IsMessageEvent()          {}
-func (Withdrawn) IsMessageEvent()             {}
-func (JobChanged) IsJobEvent()                {}
-func (Withdrawn) IsJobEvent()                 {}
+// IsNotificationEvent, IsMessageEvent, IsJobEvent and IsCustomerChangeEvent mark the members of the unions.
+func (NotificationMade) IsNotificationEvent()  {}
+func (Withdrawn) IsNotificationEvent()         {}
+func (MessageReceived) IsMessageEvent()        {}
+func (MessageStatusChanged) IsMessageEvent()   {}
+func (ConversationChanged) IsMessageEvent()    {}
+func (CustomerLeft) IsMessageEvent()           {}
+func (Withdrawn) IsMessageEvent()              {}
+func (JobChanged) IsJobEvent()                 {}
+func (Withdrawn) IsJobEvent()                  {}
+func (CustomerChanged) IsCustomerChangeEvent() {}
+func (Withdrawn) IsCustomerChangeEvent()       {}

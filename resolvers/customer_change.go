@@ -40,6 +40,27 @@ func (r *queryResolver) CustomerChanges(ctx context.Context, first *int, after *
 	}), nil
 }
 
+func (r *queryResolver) CustomerChangeFeed(ctx context.Context, first *int, after *string) (*models.CustomerChangeFeed, error) {
+	p, err := r.r.page(first, nil, r.r.PageMax)
+	if err != nil {
+		return nil, err
+	}
+	feed, err := r.r.Services.CustomerChangeFeed(ctx, after, p.First)
+	if err == nil {
+		err = r.r.ofChanges(ctx, changesOf(feed))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return feed, nil
+}
+
+func (r *subscriptionResolver) CustomerChangeFeed(ctx context.Context, after *string) (<-chan models.CustomerChangeEvent, error) {
+	return stream[models.CustomerChangeEvent](ctx, func(ctx context.Context) (*services.Watch, error) {
+		return r.r.Services.WatchCustomerChanges(ctx, after)
+	})
+}
+
 func (r *Resolver) CustomerChange() graph.CustomerChangeResolver { return &customerChangeResolver{r} }
 
 type customerChangeResolver struct{ r *Resolver }

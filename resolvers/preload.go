@@ -108,6 +108,16 @@ func (r *Resolver) ofChanges(ctx context.Context, rows []*models.CustomerChange)
 	return r.customersOf(ctx, asked, keysOf(rows, func(c *models.CustomerChange) models.Key { return c.CustomerID }))
 }
 
+// changesOf is the changes that a feed tells.
+func changesOf(feed *models.CustomerChangeFeed) (rows []*models.CustomerChange) {
+	for _, e := range feed.Events {
+		if changed, ok := e.(models.CustomerChanged); ok {
+			rows = append(rows, changed.Change)
+		}
+	}
+	return rows
+}
+
 // codesOf reads the codes of advisors or groups that a list holds.
 func (r *Resolver) codesOf(ctx context.Context, owners []models.Key) error {
 	if !below(ctx)["qrCode"] {

@@ -47,7 +47,7 @@ var (
 	mayContactability = Permission{Field: "contactability", Roles: advisors, Serving: true}
 	mayAuditLog       = Permission{Field: "auditLog", Roles: staff}
 	mayNotifications  = Permission{Field: "notifications", Roles: advisors}
-	mayEventCursor    = Permission{Field: "eventCursor", Roles: advisors}
+	mayEventCursor    = Permission{Field: "eventCursor", Roles: editors}
 	mayMessages       = Permission{Field: "messages", Roles: advisors, Serving: true}
 
 	mayCreateAccount   = Permission{Field: "createAccount", Roles: platform}
@@ -102,6 +102,8 @@ var (
 	mayUpdateCustomers = Permission{Field: "updateCustomers", Roles: editors, Open: true, Serving: true}
 	mayCustomerChanges = Permission{Field: "customerChanges", Roles: staff}
 
+	mayCustomerChangeFeed = Permission{Field: "customerChangeFeed", Roles: staff}
+
 	mayJob       = Permission{Field: "job", Roles: staff}
 	mayJobs      = Permission{Field: "jobs", Roles: staff}
 	mayCancelJob = Permission{Field: "cancelJob", Roles: staff}
@@ -119,7 +121,7 @@ func Permissions() []Permission {
 		mayInvite, mayUpdateAdvisor, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
 		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
-		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges,
+		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges, mayCustomerChangeFeed,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,

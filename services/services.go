@@ -72,6 +72,8 @@ type Services struct {
 	apps     *apps
 	// queued is signalled when a message was put into an outbound queue, jobQueued when a job was made.
 	queued, jobQueued chan struct{}
+	// waiting is signalled when events of accounts wait for their numbers.
+	waiting chan struct{}
 
 	callbacks callbacks
 
@@ -91,7 +93,7 @@ type Services struct {
 func New(d Deps) *Services {
 	s := &Services{
 		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, log: d.Log,
-		queued: make(chan struct{}, 1), jobQueued: make(chan struct{}, 1), recent: map[models.Key]recent{},
+		queued: make(chan struct{}, 1), jobQueued: make(chan struct{}, 1), waiting: make(chan struct{}, 1), recent: map[models.Key]recent{},
 		callbacks:   callbacks{read: map[string]readCallback{}},
 		revocations: revocations{byAccount: map[models.Key]*revokedIn{}}, visits: visits{open: map[*Watch]func(error){}},
 	}
@@ -100,6 +102,7 @@ func New(d Deps) *Services {
 	s.people = newGather(s.readPeople)
 	s.subjects = newGather(s.readSubjects)
 	d.Store.OnCommit(d.Hub.Committed)
+	d.Store.OnWaiting(s.wakeRelay)
 	return s
 }
 

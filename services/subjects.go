@@ -16,6 +16,7 @@ type subjects struct {
 	messages      map[models.Key]*models.Message
 	notifications map[models.Key]*models.Notification
 	jobs          map[models.Key]*models.Job
+	changes       map[models.Key]*models.CustomerChange
 }
 
 // add asks for the rows of events and answers for how many keys there are now.
@@ -23,7 +24,7 @@ func (s *subjects) add(events []*models.Event) int {
 	if s.customers == nil {
 		s.customers, s.conversations = map[models.Key]*models.Customer{}, map[models.Key]*models.Conversation{}
 		s.messages, s.notifications = map[models.Key]*models.Message{}, map[models.Key]*models.Notification{}
-		s.jobs = map[models.Key]*models.Job{}
+		s.jobs, s.changes = map[models.Key]*models.Job{}, map[models.Key]*models.CustomerChange{}
 	}
 	for _, e := range events {
 		want(s.customers, e.Customer)
@@ -32,8 +33,11 @@ func (s *subjects) add(events []*models.Event) int {
 		if e.Kind == models.EventJobChanged || e.Kind == models.EventJobEnded {
 			want(s.jobs, e.Stream)
 		}
+		if e.Kind == models.EventCustomerChanged {
+			want(s.changes, e.Subject)
+		}
 	}
-	return max(len(s.customers), len(s.messages), len(s.notifications), len(s.jobs))
+	return max(len(s.customers), len(s.messages), len(s.notifications), len(s.jobs), len(s.changes))
 }
 
 // want asks for a key, if there is one.
@@ -48,6 +52,7 @@ func (s *subjects) of(e *models.Event) *models.Primed {
 	return &models.Primed{
 		Customer: s.customers[e.Customer], Conversation: s.conversations[e.Customer],
 		Message: s.messages[e.Message], Notification: s.notifications[e.Notification], Job: s.jobs[e.Stream],
+		Change: s.changes[e.Subject],
 	}
 }
 
@@ -67,6 +72,9 @@ func (s *Services) readSubjects(ctx context.Context, account models.Key, want *s
 	}
 	keys = slices.Collect(maps.Keys(want.notifications))
 	if err := fill(want.notifications, keys, account, r.Notifications, func(n *models.Notification) models.Key { return n.Key }); err != nil {
+		return err
+	}
+	if err := fill(want.changes, slices.Collect(maps.Keys(want.changes)), account, r.CustomerChanges, func(c *models.CustomerChange) models.Key { return c.Key }); err != nil {
 		return err
 	}
 	return fill(want.jobs, slices.Collect(maps.Keys(want.jobs)), account, r.Jobs, func(j *models.Job) models.Key { return j.Key })

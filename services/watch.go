@@ -15,11 +15,12 @@ import (
 // Watched says which events of an advisor's stream a subscription shows.
 type Watched string
 
-// The two subscriptions of an advisor, and that of a job (rule N4).
+// The two subscriptions of an advisor, that of a job, and that of the account (rules N4, F3).
 const (
 	WatchNotifications Watched = "notifications"
 	WatchMessages      Watched = "messages"
 	watchJob           Watched = "jobChanges"
+	watchChanges       Watched = "customerChangeFeed"
 )
 
 // ErrAccessEnded ends a watch whose viewer may no longer listen: the advisor was removed, or the
@@ -31,7 +32,7 @@ var (
 	errMayNotNow = fmt.Errorf("%w: the advisor may not listen any more", ErrAccessEnded)
 )
 
-// Watch is a subscription's position in the viewer's stream, or in a job's. Like the feed below it, it is used
+// Watch is a subscription's position in a stream: the advisor's, a job's, or the account's. Like the feed below it, it is used
 // by one goroutine at a time and holds none.
 type Watch struct {
 	s     *Services
@@ -92,6 +93,20 @@ func (s *Services) WatchJob(ctx context.Context, key models.Key, after *string) 
 	return &Watch{s: s, scope: c, feed: feed, what: watchJob, viewer: c.Viewer, account: c.Account.Key}, nil
 }
 
+// WatchCustomerChanges opens a watch of what is changed of the account's customers (rule F3), with the
+// errors of Watch.
+func (s *Services) WatchCustomerChanges(ctx context.Context, after *string) (*Watch, error) {
+	c, err := s.begin(ctx, mayCustomerChangeFeed)
+	if err != nil {
+		return nil, err
+	}
+	feed, err := s.open(ctx, c.stream(), after)
+	if err != nil {
+		return nil, err
+	}
+	return &Watch{s: s, scope: c, feed: feed, what: watchChanges, viewer: c.Viewer, account: c.Account.Key}, nil
+}
+
 // open opens a feed of a stream, behind a cursor if there is one.
 func (s *Services) open(ctx context.Context, id models.StreamID, after *string) (*events.Feed, error) {
 	if after == nil {
@@ -104,7 +119,11 @@ func (s *Services) open(ctx context.Context, id models.StreamID, after *string) 
 	return s.hub.Open(ctx, id, &cursor)
 }
 
+// stream is the viewer's own: an advisor's, or else the account's.
 func (c *Scope) stream() models.StreamID {
+	if c.Advisor == nil {
+		return models.StreamID{Account: c.Account.Key, Stream: c.Account.Key}
+	}
 	return models.StreamID{Account: c.Account.Key, Stream: c.Advisor.Key}
 }
 
@@ -188,6 +207,8 @@ func (w *Watch) shows(k models.EventKind) bool {
 		return w.what == WatchMessages
 	case models.EventJobChanged, models.EventJobEnded:
 		return w.what == watchJob
+	case models.EventCustomerChanged:
+		return w.what == watchChanges
 	case models.EventAdvisorChanged:
 	}
 	return false
@@ -258,6 +279,9 @@ func (w *Watch) load(ctx context.Context, rows []*models.Event) ([]*models.Prime
 // event is the event as it is pushed, if the viewer may see its subject.
 func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
 	meta := models.EventMeta{Cursor: w.feed.Cursor(e.Seq), Sequence: e.Seq, At: e.At, Scope: w.scope}
+	if w.what == watchChanges {
+		return customerChanged(meta, p)
+	}
 	if w.what == watchJob {
 		if p.Job == nil { // deleted since
 			return models.Withdrawn{EventMeta: meta}
@@ -334,11 +358,11 @@ func (s *Services) EventCursor(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	head, err := r.Head(c.stream())
+	head, err := r.StreamHead(c.stream())
 	if err != nil {
 		return "", err
 	}
-	return events.EncodeCursor(events.Cursor{Epoch: epoch, Stream: c.Advisor.Key, Seq: head}), nil
+	return cursorAt(epoch, head.ID, head.Head), nil
 }
 
 // JobCursor is the cursor that continues the state of a job that ctx's snapshot shows (rule N4); empty
@@ -352,11 +376,16 @@ func (s *Services) JobCursor(ctx context.Context, j *models.Job) (string, error)
 	if err != nil {
 		return "", err
 	}
-	head, err := r.Head(j.Stream())
+	head, err := r.StreamHead(j.Stream())
 	if err != nil {
 		return "", err
 	}
-	return events.EncodeCursor(events.Cursor{Epoch: epoch, Stream: j.Key, Seq: head}), nil
+	return cursorAt(epoch, head.ID, head.Head), nil
+}
+
+// cursorAt is the cursor behind the event with a number.
+func cursorAt(epoch events.Epoch, id models.StreamID, seq int64) string {
+	return events.EncodeCursor(events.Cursor{Epoch: epoch, Stream: id.Stream, Seq: seq})
 }
 
 // ScopeOf is the scope a pushed event was made visible under, for WithScope; nil for none.

@@ -30,5 +30,16 @@ func (r *Reader) CustomerChangePage(account models.Key, f CustomerChangeFilter, 
 	})
 }
 
-// InsertCustomerChanges appends to the log of changes of customers.
-func (tx *Tx) InsertCustomerChanges(rows []*models.CustomerChange) error { return insert(tx, rows) }
+// InsertCustomerChanges appends to the log of changes of customers, and tells of each in the account's
+// stream.
+func (tx *Tx) InsertCustomerChanges(rows []*models.CustomerChange) error {
+	for _, c := range rows {
+		tx.EmitToAccount(models.EventCustomerChanged, c.CustomerID, c.Key)
+	}
+	return insert(tx, rows)
+}
+
+// CustomerChanges reads changes by key; unknown ones are left out.
+func (r *Reader) CustomerChanges(account models.Key, keys []models.Key) ([]*models.CustomerChange, error) {
+	return byKeys[models.CustomerChange](r, account, "id", keys)
+}

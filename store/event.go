@@ -151,18 +151,18 @@ func (r *Reader) Epoch() ([8]byte, error) {
 	return [8]byte(row.Epoch), nil
 }
 
-// Head is the number of a stream's newest event; 0 when it has none.
-func (r *Reader) Head(id models.StreamID) (int64, error) {
+// StreamHead is what the log says of a stream; of one that is not in it, that it has no event.
+func (r *Reader) StreamHead(id models.StreamID) (models.StreamHead, error) {
 	s, err := first[models.Stream](r, func(db *gorm.DB) *gorm.DB {
 		return db.Where("account_id = ? AND id = ?", id.Account, id.Stream)
 	})
 	if errors.Is(err, ErrNotFound) {
-		return 0, nil
+		return models.StreamHead{ID: id}, nil
 	}
 	if err != nil {
-		return 0, err
+		return models.StreamHead{}, err
 	}
-	return s.Head, nil
+	return models.StreamHead{ID: id, Head: s.Head, Floor: s.Floor}, nil
 }
 
 // Epoch implements events.Reader.
@@ -200,18 +200,23 @@ func (l *Log) Heads(ctx context.Context, ids []models.StreamID) ([]models.Stream
 
 // Read implements events.Reader; an exception like Heads.
 func (l *Log) Read(ctx context.Context, ranges []models.StreamRange, perStream int) ([]models.Event, error) {
+	return l.reader(ctx).Events(ranges, perStream)
+}
+
+// Events reads at most perStream events of each of these ranges, by stream and number.
+func (r *Reader) Events(ranges []models.StreamRange, perStream int) ([]models.Event, error) {
 	if len(ranges) == 0 {
 		return nil, nil
 	}
 	var where []string
 	var args []any
-	for _, r := range ranges {
+	for _, some := range ranges {
 		// Numbers have no holes, so the bound on them bounds the rows.
-		upTo := min(r.UpTo, r.After+int64(perStream))
+		upTo := min(some.UpTo, some.After+int64(perStream))
 		where = append(where, "(account_id = ? AND stream_id = ? AND seq > ? AND seq <= ?)")
-		args = append(args, r.ID.Account, r.ID.Stream, r.After, upTo)
+		args = append(args, some.ID.Account, some.ID.Stream, some.After, upTo)
 	}
-	return scan[models.Event](l.reader(ctx), func(db *gorm.DB) *gorm.DB {
+	return scan[models.Event](r, func(db *gorm.DB) *gorm.DB {
 		return db.Model(&models.Event{}).Where(strings.Join(where, " OR "), args...).Order("account_id, stream_id, seq")
 	})
 }

@@ -131,8 +131,8 @@ func TestLogRead(t *testing.T) {
 			}
 		}
 		for id, want := range map[models.StreamID]int64{ids[0]: 10, none: 0} {
-			if head, err := s.View(t.Context()).Head(id); err != nil || head != want {
-				t.Errorf("Head = %d, %v; want %d", head, err, want)
+			if head, err := s.View(t.Context()).StreamHead(id); err != nil || head != (models.StreamHead{ID: id, Head: want}) {
+				t.Errorf("StreamHead = %+v, %v; want %d", head, err, want)
 			}
 		}
 	})

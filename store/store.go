@@ -54,7 +54,9 @@ type Store struct {
 	heart   heartbeat
 
 	committed atomic.Pointer[func([]models.Event)]
-	sabotage  sabotage // nothing in what is shipped
+	// waiting is told that events of accounts wait for their numbers.
+	waiting  atomic.Pointer[func()]
+	sabotage sabotage // nothing in what is shipped
 }
 
 // Open connects, and for SQLite takes the lock file that keeps a second process out. It does

@@ -56,6 +56,8 @@ type Tx struct {
 	actor  Actor
 	phase  phase
 	events []models.Event
+	// waiting are events of the account's stream.
+	waiting []*models.AccountEvent
 	// streams are the counter rows that are locked, once they are.
 	streams map[models.Key]*models.Stream
 	// closing are streams whose last events are this transaction's; opening go on from it.
@@ -71,10 +73,13 @@ type Tx struct {
 // events go to who OnCommit named. A connection lost at COMMIT is ErrUnknownOutcome.
 func (s *Store) Write(ctx context.Context, actor Actor, account models.Key, fn func(*Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		events, err := s.writeOnce(ctx, actor, account, fn)
+		tx, err := s.writeOnce(ctx, actor, account, fn)
 		if err == nil {
-			if told := s.committed.Load(); told != nil && len(events) > 0 {
-				(*told)(events)
+			if told := s.committed.Load(); told != nil && len(tx.events) > 0 {
+				(*told)(tx.events)
+			}
+			if told := s.waiting.Load(); told != nil && len(tx.waiting) > 0 {
+				(*told)()
 			}
 			return nil
 		}
@@ -99,7 +104,7 @@ func pause(ctx context.Context, attempt int) {
 	}
 }
 
-func (s *Store) writeOnce(ctx context.Context, actor Actor, account models.Key, fn func(*Tx) error) (_ []models.Event, err error) {
+func (s *Store) writeOnce(ctx context.Context, actor Actor, account models.Key, fn func(*Tx) error) (*Tx, error) {
 	db := s.write.WithContext(ctx).Begin()
 	if db.Error != nil {
 		return nil, fmt.Errorf("begin: %w", translate(db.Error))
@@ -117,6 +122,9 @@ func (s *Store) writeOnce(ctx context.Context, actor Actor, account models.Key, 
 	if actor.Role != "" && !tx.audited {
 		return nil, errors.New("a mutation without an audit entry")
 	}
+	if err := tx.writeWaiting(); err != nil {
+		return nil, err
+	}
 	if err := tx.writeEvents(); err != nil {
 		return nil, err
 	}
@@ -130,7 +138,7 @@ func (s *Store) writeOnce(ctx context.Context, actor Actor, account models.Key, 
 		}
 		return nil, fmt.Errorf("commit: %w", translate(err))
 	}
-	return tx.events, nil
+	return tx, nil
 }
 
 // enter says that the transaction now takes locks of a phase.

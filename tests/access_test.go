@@ -35,13 +35,14 @@ var access = []struct{ field, roles, document string }{
 	{"Query.jobs", "AI", `{ jobs { nodes { id } } }`},
 	{"Query.tags", "AINS", `{ tags { id } }`},
 	{"Query.customerChanges", "AI", `{ customerChanges { nodes { at } } }`},
+	{"Query.customerChangeFeed", "AI", `{ customerChangeFeed { hasMore } }`},
 	{"Query.bindings", "AIN", `{ bindings { nodes { change } } }`},
 	{"Query.newCustomers", "AINS", `{ newCustomers { id } }`},
 	{"Query.inbox", "S", `{ inbox { nodes { id } } }`},
 	{"Query.conversation", "AIS", `{ conversation(customer: {openid: "nobody"}) { id } }`},
 	{"Query.contactability", "S", `{ contactability(customer: {openid: "nobody"}) { answer } }`},
 	{"Query.notifications", "S", `{ notifications { nodes { id } } }`},
-	{"Query.eventCursor", "S", `{ eventCursor }`},
+	{"Query.eventCursor", "AIS", `{ eventCursor }`},
 	{"Mutation.createAccount", "P", `mutation { createAccount(input: {name: "", channel: SANDBOX}) { account { id } } }`},
 	{"Mutation.recordAccountFacts", "P", `mutation { recordAccountFacts(input: {accountId: "YWMAAAAAAAAAAAAAAAAAAAAB"}) { account { id } } }`},
 	{"Mutation.acceptTerms", "AI", `mutation { acceptTerms(input: {version: ""}) { account { id } } }`},
@@ -90,6 +91,7 @@ var access = []struct{ field, roles, document string }{
 	{"Mutation.simulateSending", "AI", `mutation { simulateSending(input: {sending: ACCEPT}) { sending } }`},
 	{"Subscription.notifications", "S", `subscription { notifications { __typename } }`},
 	{"Subscription.jobChanges", "AI", `subscription { jobChanges(jobId: "am8AAAAAAAAAAAAAAAAAAAAB") { __typename } }`},
+	{"Subscription.customerChangeFeed", "AI", `subscription { customerChangeFeed { __typename } }`},
 	{"Subscription.messages", "S", `subscription { messages { __typename } }`},
 }
 

@@ -118,6 +118,8 @@ func (w *world) each(table, column string, account models.Key, fn func(values []
 // checksum is of all rows of an account in all tables.
 func (w *world) checksum(account models.Key) string {
 	w.tb.Helper()
+	// What waits for its number moves by itself.
+	w.await("every event has a number", func() bool { return w.count("SELECT COUNT(*) FROM account_event WHERE account_id = ?", account) == 0 })
 	tables := w.tables()
 	all := sha256.New()
 	for _, table := range slices.Sorted(maps.Keys(tables)) {
