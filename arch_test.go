@@ -37,6 +37,7 @@ var imports = map[string][]string{
 	"graph":                      {"models", "internal/relay"},
 	"internal/app":               {anything, "-cmd", "-internal/testkit"}, // the wiring that commands and end-to-end tests share
 	"internal/config":            {"auth", "internal/seal", "limits"},
+	"internal/csvfile":           {},
 	"internal/demo":              {"auth", "internal/app", "internal/config", "internal/relay", "limits"}, // a client like any other
 	"internal/gqlgen":            {},                                                                      // writes graph/ before there is one
 	"internal/graphiql":          {},
@@ -52,7 +53,7 @@ var imports = map[string][]string{
 	"models":                     {"limits", "internal/relay"},
 	"resolvers":                  {"dataloaders", "graph", "models", "services", "auth", "internal/relay", "internal/transport", "limits"},
 	"schema":                     {},
-	"services":                   {"auth", "events", "limits", "models", "store", "internal/relay", "internal/seal"},
+	"services":                   {"auth", "events", "limits", "models", "store", "internal/csvfile", "internal/relay", "internal/seal"},
 	"store":                      {"limits", "models", "events", "migrations", "internal/relay"},
 	"tests":                      {anything},
 	"tests/*":                    {anything},

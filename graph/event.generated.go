@@ -104,6 +104,27 @@ func fieldContext_CustomerLeft_customerId(_ context.Context, ec *executionContex
 	return graphql.NewScalarFieldContext("CustomerLeft", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
+func _CustomersImported_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomersImported) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
+}
+func fieldContext_CustomersImported_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomersImported", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _CustomersImported_sequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomersImported) graphql.Marshaler {
+	return marshalNInt2int64(ctx, ec, field.Selections, obj.Sequence)
+}
+func fieldContext_CustomersImported_sequence(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomersImported", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _CustomersImported_at(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomersImported) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.At)
+}
+func fieldContext_CustomersImported_at(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CustomersImported", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
 func _MessageReceived_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MessageReceived) graphql.Marshaler {
 	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
 }
@@ -363,6 +384,13 @@ func _Event(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return _JobChanged(ctx, ec, sel, obj)
+	case models.CustomersImported:
+		return _CustomersImported(ctx, ec, sel, &obj)
+	case *models.CustomersImported:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _CustomersImported(ctx, ec, sel, obj)
 	case models.CustomerLeft:
 		return _CustomerLeft(ctx, ec, sel, &obj)
 	case *models.CustomerLeft:
@@ -418,6 +446,13 @@ func _MessageEvent(ctx context.Context, ec *executionContext, sel ast.SelectionS
 			return graphql.Null
 		}
 		return _MessageReceived(ctx, ec, sel, obj)
+	case models.CustomersImported:
+		return _CustomersImported(ctx, ec, sel, &obj)
+	case *models.CustomersImported:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _CustomersImported(ctx, ec, sel, obj)
 	case models.CustomerLeft:
 		return _CustomerLeft(ctx, ec, sel, &obj)
 	case *models.CustomerLeft:
@@ -540,6 +575,42 @@ func _CustomerLeft(ctx context.Context, ec *executionContext, sel ast.SelectionS
 			}
 		case "customerId":
 			out.Values[i] = _CustomerLeft_customerId(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var customersImportedImplementors = []string{"CustomersImported", "MessageEvent", "Event"}
+
+func _CustomersImported(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.CustomersImported) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, customersImportedImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CustomersImported")
+		case "cursor":
+			out.Values[i] = _CustomersImported_cursor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sequence":
+			out.Values[i] = _CustomersImported_sequence(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = _CustomersImported_at(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -221,6 +221,18 @@ type CreateGroupPayload struct {
 	Group *models.Group `json:"group"`
 }
 
+// A file to begin.
+type CreateImportInput struct {
+	// What it will hold.
+	Kind models.ImportKind `json:"kind"`
+}
+
+// The import.
+type CreateImportPayload struct {
+	// The import.
+	Import *models.Import `json:"import"`
+}
+
 // A new tag.
 type CreateTagInput struct {
 	// 1 to 32 characters. Names are compared without case, width and compatibility forms.
@@ -350,6 +362,18 @@ type DeleteGroupPayload struct {
 	GroupID relay.ID `json:"groupId"`
 	// How many members it had.
 	MemberCount int `json:"memberCount"`
+}
+
+// A file to forget.
+type DeleteImportInput struct {
+	// Which import.
+	ImportID relay.ID `json:"importId"`
+}
+
+// What was forgotten.
+type DeleteImportPayload struct {
+	// The import's id.
+	ImportID relay.ID `json:"importId"`
 }
 
 // What came of one item.
@@ -880,6 +904,20 @@ type SimulateUnfollowPayload struct {
 	Customer *models.Customer `json:"customer"`
 }
 
+// A file that is complete.
+type StartImportInput struct {
+	// Which import.
+	ImportID relay.ID `json:"importId"`
+}
+
+// The import with its job.
+type StartImportPayload struct {
+	// The import.
+	Import *models.Import `json:"import"`
+	// The job that reads it.
+	Job *models.Job `json:"job"`
+}
+
 // Customers with the options to put on and take off.
 type TagCustomersInput struct {
 	// 1 to 500 customers, with at most 5,000 options in all.
@@ -1002,6 +1040,22 @@ type UpdateCustomersPayload struct {
 	Results []*CustomerResult `json:"results"`
 	// Whether the idempotency key was used before: this is the first result, and nothing changed.
 	IsRepeated bool `json:"isRepeated"`
+}
+
+// Bytes for the end of a file.
+type UploadImportInput struct {
+	// Which import.
+	ImportID relay.ID `json:"importId"`
+	// How many bytes the file has so far: the bytes belong behind them.
+	Offset int `json:"offset"`
+	// The bytes, 1 to 524,288 of them. They may end anywhere, inside a record or a character too.
+	Data models.Base64 `json:"data"`
+}
+
+// The import with its new size.
+type UploadImportPayload struct {
+	// The import.
+	Import *models.Import `json:"import"`
 }
 
 // One violation.

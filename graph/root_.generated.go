@@ -30,6 +30,7 @@ type ResolverRoot interface {
 	CustomerChange() CustomerChangeResolver
 	CustomerConnection() CustomerConnectionResolver
 	Group() GroupResolver
+	Import() ImportResolver
 	Job() JobResolver
 	JobItem() JobItemResolver
 	Message() MessageResolver
@@ -80,6 +81,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputConfirmOutreachInput,
 		unmarshalInputCreateAccountInput,
 		unmarshalInputCreateGroupInput,
+		unmarshalInputCreateImportInput,
 		unmarshalInputCreateTagInput,
 		unmarshalInputCreateTagOptionInput,
 		unmarshalInputCustomerChangeFilter,
@@ -89,6 +91,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputCustomerTagsInput,
 		unmarshalInputCustomerUpdateInput,
 		unmarshalInputDeleteGroupInput,
+		unmarshalInputDeleteImportInput,
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
 		unmarshalInputIssueAdvisorTokenInput,
@@ -125,6 +128,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputSimulateScanInput,
 		unmarshalInputSimulateSendingInput,
 		unmarshalInputSimulateUnfollowInput,
+		unmarshalInputStartImportInput,
 		unmarshalInputTagCustomersInput,
 		unmarshalInputTagFilter,
 		unmarshalInputTagOptionRef,
@@ -133,6 +137,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputUpdateAccountSettingsInput,
 		unmarshalInputUpdateAdvisorInput,
 		unmarshalInputUpdateCustomersInput,
+		unmarshalInputUploadImportInput,
 		unmarshalInputViolationInput,
 	)
 	first := true
@@ -1711,7 +1716,7 @@ interface Event {
 union NotificationEvent = NotificationMade | Withdrawn
 
 "What ` + "`" + `messages` + "`" + ` pushes."
-union MessageEvent = MessageReceived | MessageStatusChanged | ConversationChanged | CustomerLeft | Withdrawn
+union MessageEvent = MessageReceived | MessageStatusChanged | ConversationChanged | CustomerLeft | CustomersImported | Withdrawn
 
 "A notification was made, merged into, or read."
 type NotificationMade implements Event {
@@ -1773,6 +1778,16 @@ type CustomerLeft implements Event {
   at: DateTime!
   "The customer's id."
   customerId: ID!
+}
+
+"An import gave the viewer customers, or changed some of theirs: many at once, so read the lists anew (rule E11)."
+type CustomersImported implements Event {
+  "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
+  cursor: String!
+  "The number of the event in the advisor's stream."
+  sequence: Int!
+  "When it happened."
+  at: DateTime!
 }
 
 "An event whose subject the viewer may no longer see; its number stays, its content is gone."
@@ -1937,6 +1952,125 @@ type GroupAdvisorResult {
   error: ItemError
 }
 `, BuiltIn: false},
+	{Name: "../schema/import.graphql", Input: `extend type Query {
+  "One import of the account. NOT_FOUND once it is over: deleted, or its job has ended; the job tells what came of it."
+  import("Which." importId: ID!): Import @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Mutation {
+  """
+  Begins a file of customers to import (rule E11): upload it with ` + "`" + `uploadImport` + "`" + `, a part at a time, then ` + "`" + `startImport` + "`" + `.
+  The file is CSV: comma-separated, the first record names the columns, in UTF-8, with a byte order mark or without, or GB18030. Columns,
+  in any order, all but the first optional: ` + "`" + `openid` + "`" + `, ` + "`" + `unionid` + "`" + `, ` + "`" + `nickname` + "`" + `, ` + "`" + `info` + "`" + ` (up to 20 lines), ` + "`" + `country` + "`" + `, ` + "`" + `province` + "`" + `, ` + "`" + `city` + "`" + `, ` + "`" + `tags` + "`" + ` (texts of
+  options, separated by ` + "`" + `;` + "`" + `), ` + "`" + `followed_at` + "`" + `, one of ` + "`" + `advisor_id` + "`" + `, ` + "`" + `advisor_openid` + "`" + `, ` + "`" + `advisor_unionid` + "`" + `, ` + "`" + `advisor_wechat_id` + "`" + ` and
+  ` + "`" + `advisor_external_id` + "`" + `, ` + "`" + `source` + "`" + ` (a BindingSource; API when empty), ` + "`" + `bound_at` + "`" + `. Times are a DateTime, or a date with or without a time of day in
+  the account's zone (docs/rules.md). At most 10 imports of an account may be uploading or worked at.
+  """
+  createImport("What to begin." input: CreateImportInput!): CreateImportPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Adds bytes to the end of a file. A call whose answer was lost may be repeated; after any interruption go on from ` + "`" + `size` + "`" + `.
+  INVALID when ` + "`" + `offset` + "`" + ` is not the end of the file, STATE once the import was started, LIMIT_EXCEEDED beyond 1,073,741,824 bytes.
+  """
+  uploadImport("What to add." input: UploadImportInput!): UploadImportPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Starts the job that reads the file. Customers who are unknown become followers of the account; of known ones, what the file says is
+  written, and what it leaves empty stays; who has no advisor is bound to theirs. Nobody is welcomed, notified or assigned by
+  chance. A record is dealt with wholly or not at all: errors of items name the record and the column (INVALID, NOT_FOUND of an advisor or option, STATE of an
+  advisor, BOUND_TO_ANOTHER_ADVISOR, ADVISOR_FULL, SELF, NOT_FOLLOWING, LIMIT_EXCEEDED). Of records with one openid each is dealt with in turn. An advisor is told
+  by CustomersImported. INVALID when the header cannot be read or names a column that is unknown.
+  An import that was started before answers its job.
+  """
+  startImport("Which." input: StartImportInput!): StartImportPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Forgets a file that was not started. STATE once it was; cancel its job then."
+  deleteImport("Which." input: DeleteImportInput!): DeleteImportPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"A file of customers that is being uploaded or worked at (rule E11)."
+type Import {
+  "The global id."
+  id: ID!
+  "What it holds."
+  kind: ImportKind!
+  "How many bytes it has."
+  size: Int!
+  "How many records it has so far, the header apart."
+  recordCount: Int!
+  "Role and subject of the token it was begun with, e.g. ` + "`" + `ADMIN:console` + "`" + `."
+  madeBy: String!
+  "The job that reads it; null until it was started."
+  job: Job
+  "When it was begun."
+  createdAt: DateTime!
+  "When it is forgotten unless it is gone on with: 24 hours after its last part; null once it was started."
+  expiresAt: DateTime
+}
+
+"Bytes in standard base64 with padding."
+scalar Base64
+
+"A file to begin."
+input CreateImportInput {
+  "What it will hold."
+  kind: ImportKind!
+}
+
+"What a file holds."
+enum ImportKind {
+  "Followers of the account."
+  CUSTOMERS
+}
+
+"The import."
+type CreateImportPayload {
+  "The import."
+  import: Import!
+}
+
+"Bytes for the end of a file."
+input UploadImportInput {
+  "Which import."
+  importId: ID!
+  "How many bytes the file has so far: the bytes belong behind them."
+  offset: Int!
+  "The bytes, 1 to 524,288 of them. They may end anywhere, inside a record or a character too."
+  data: Base64!
+}
+
+"The import with its new size."
+type UploadImportPayload {
+  "The import."
+  import: Import!
+}
+
+"A file that is complete."
+input StartImportInput {
+  "Which import."
+  importId: ID!
+}
+
+"The import with its job."
+type StartImportPayload {
+  "The import."
+  import: Import!
+  "The job that reads it."
+  job: Job!
+}
+
+"A file to forget."
+input DeleteImportInput {
+  "Which import."
+  importId: ID!
+}
+
+"What was forgotten."
+type DeleteImportPayload {
+  "The import's id."
+  importId: ID!
+}
+`, BuiltIn: false},
 	{Name: "../schema/job.graphql", Input: `extend type Query {
   "One job of the account. It can be read for 30 days after it ended."
   job("Which." jobId: ID!): Job @allow(roles: [ADMIN, INTEGRATION])
@@ -1987,7 +2121,7 @@ type Job implements Node {
   isResting: Boolean!
   "Role and subject of the token it was started with, e.g. ` + "`" + `ADMIN:console` + "`" + `."
   madeBy: String!
-  "How many items there were when it began; null until then, and where they are more than 100,000."
+  "How many items there were when it began; null until then, and where they are more than 100,000, but of an import."
   totalCount: Int
   "How many items have been dealt with. It may differ from the total in the end: what changes meanwhile counts as it is when its turn comes."
   doneCount: Int!
@@ -2027,6 +2161,8 @@ enum JobKind {
   advisor though somebody should get them, with why.
   """
   HAND_OVER_CUSTOMERS
+  "Imports customers from a file (` + "`" + `startImport` + "`" + `). Its items are the file's records, the header apart."
+  IMPORT_CUSTOMERS
 }
 
 "Where a job stands."
@@ -3421,6 +3557,14 @@ func childFields_CreateGroupPayload(ctx context.Context, ec *executionContext, f
 	return nil, fmt.Errorf("no field named %q was found under type CreateGroupPayload", field.Name)
 }
 
+func childFields_CreateImportPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "import":
+		return fieldContext_CreateImportPayload_import(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateImportPayload", field.Name)
+}
+
 func childFields_CreateTagOptionPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "option":
@@ -3569,6 +3713,14 @@ func childFields_DeleteGroupPayload(ctx context.Context, ec *executionContext, f
 	return nil, fmt.Errorf("no field named %q was found under type DeleteGroupPayload", field.Name)
 }
 
+func childFields_DeleteImportPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "importId":
+		return fieldContext_DeleteImportPayload_importId(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteImportPayload", field.Name)
+}
+
 func childFields_Group(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3617,6 +3769,28 @@ func childFields_GroupEdge(ctx context.Context, ec *executionContext, field grap
 		return fieldContext_GroupEdge_node(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type GroupEdge", field.Name)
+}
+
+func childFields_Import(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_Import_id(ctx, ec, field)
+	case "kind":
+		return fieldContext_Import_kind(ctx, ec, field)
+	case "size":
+		return fieldContext_Import_size(ctx, ec, field)
+	case "recordCount":
+		return fieldContext_Import_recordCount(ctx, ec, field)
+	case "madeBy":
+		return fieldContext_Import_madeBy(ctx, ec, field)
+	case "job":
+		return fieldContext_Import_job(ctx, ec, field)
+	case "createdAt":
+		return fieldContext_Import_createdAt(ctx, ec, field)
+	case "expiresAt":
+		return fieldContext_Import_expiresAt(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Import", field.Name)
 }
 
 func childFields_InviteAdvisorResult(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4155,6 +4329,16 @@ func childFields_SimulateUnfollowPayload(ctx context.Context, ec *executionConte
 	return nil, fmt.Errorf("no field named %q was found under type SimulateUnfollowPayload", field.Name)
 }
 
+func childFields_StartImportPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "import":
+		return fieldContext_StartImportPayload_import(ctx, ec, field)
+	case "job":
+		return fieldContext_StartImportPayload_job(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartImportPayload", field.Name)
+}
+
 func childFields_Tag(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4231,6 +4415,14 @@ func childFields_UpdateCustomersPayload(ctx context.Context, ec *executionContex
 		return fieldContext_UpdateCustomersPayload_isRepeated(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateCustomersPayload", field.Name)
+}
+
+func childFields_UploadImportPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "import":
+		return fieldContext_UploadImportPayload_import(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadImportPayload", field.Name)
 }
 
 func childFields_Viewer(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -370,6 +370,21 @@ const (
 	JobsPerAccount = 100
 	// JobLife is how long a job can be read after it ended.
 	JobLife = 30 * 24 * time.Hour
+	// ImportBytes is the largest file of an import. Source: rule E11.
+	ImportBytes = 1 << 30
+	// ImportPartBytes is the most bytes of a file that one call uploads: in base64 they fit into BodyBytes.
+	ImportPartBytes = 512 << 10
+	// ImportRecordBytes is the longest record of a file: every column filled to its limit is shorter.
+	ImportRecordBytes = 64 << 10
+	// ImportsOpen is how many imports of an account may be uploading or worked at. Enforced in the
+	// transaction under the account's row lock.
+	ImportsOpen = 10
+	// ImportRecords is how many records a chunk of an import deals with.
+	ImportRecords = 1_000
+	// ImportWindow is how many bytes of a file a chunk reads: more than ImportRecordBytes.
+	ImportWindow = 512 << 10
+	// ImportLife is how long an import that was not started is kept after its last part.
+	ImportLife = 24 * time.Hour
 	// SweepInterval is how often expired invitations and lapsed app leases are looked for.
 	SweepInterval = 5 * time.Second
 	// ChannelTime is how long one call of a channel may take.

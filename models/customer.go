@@ -15,6 +15,15 @@ const (
 	SourceAutoAssign BindingSource = "AUTO_ASSIGN"
 )
 
+// Valid reports whether s is one of the sources.
+func (s BindingSource) Valid() bool {
+	switch s {
+	case SourceAdvisorQR, SourceGroupQR, SourceConsole, SourceAPI, SourceWechatAd, SourceAutoAssign:
+		return true
+	}
+	return false
+}
+
 // FollowState is whether the customer follows the account now.
 type FollowState string
 

@@ -11,6 +11,7 @@ const (
 	EventConversationChanged EventKind = "CONVERSATION_CHANGED" // read, bound, unfollowed: anything but a message
 	EventCustomerLeft        EventKind = "CUSTOMER_LEFT"        // the customer is no longer this advisor's (rule V5)
 	EventAdvisorChanged      EventKind = "ADVISOR_CHANGED"      // state or presence of the advisor
+	EventCustomersImported   EventKind = "CUSTOMERS_IMPORTED"   // an import gave the advisor customers, or changed theirs
 )
 
 // The kinds of events on a job's stream.

@@ -19,6 +19,8 @@ const (
 	JobUnbindCustomers JobKind = "UNBIND_CUSTOMERS"
 	// JobHandOverCustomers takes a removed advisor's customers elsewhere (rule B5).
 	JobHandOverCustomers JobKind = "HAND_OVER_CUSTOMERS"
+	// JobImportCustomers reads a file of customers (rule E11).
+	JobImportCustomers JobKind = "IMPORT_CUSTOMERS"
 )
 
 // JobState is where a job stands.

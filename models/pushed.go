@@ -80,7 +80,8 @@ type (
 		EventMeta
 		CustomerID relay.ID
 	}
-	JobChanged struct {
+	CustomersImported struct{ EventMeta }
+	JobChanged        struct {
 		EventMeta
 		Job *Job
 	}
@@ -99,6 +100,7 @@ func (MessageReceived) IsMessageEvent()        {}
 func (MessageStatusChanged) IsMessageEvent()   {}
 func (ConversationChanged) IsMessageEvent()    {}
 func (CustomerLeft) IsMessageEvent()           {}
+func (CustomersImported) IsMessageEvent()      {}
 func (Withdrawn) IsMessageEvent()              {}
 func (JobChanged) IsJobEvent()                 {}
 func (Withdrawn) IsJobEvent()                  {}

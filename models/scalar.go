@@ -2,9 +2,11 @@ package models
 
 import (
 	"database/sql/driver"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"clientele/internal/relay"
@@ -24,6 +26,7 @@ const (
 	KindJob          relay.Kind = "jo"
 	KindTag          relay.Kind = "ta"
 	KindTagOption    relay.Kind = "to"
+	KindImport       relay.Kind = "im"
 )
 
 // Ident is an identifier from outside (openid, unionid, WeChat id, scene, external id): bytes
@@ -98,5 +101,28 @@ func (t *Time) UnmarshalGQL(v any) error {
 		return Invalid("", "a DateTime lies between the years 2000 and 2199")
 	}
 	*t = At(g)
+	return nil
+}
+
+// Base64 is bytes that travel as text.
+type Base64 []byte
+
+// MarshalGQL writes the bytes in base64.
+func (b Base64) MarshalGQL(w io.Writer) {
+	text, _ := json.Marshal([]byte(b)) // bytes always marshal.
+	_, _ = w.Write(text)
+}
+
+// UnmarshalGQL reads standard base64 with padding, without line breaks.
+func (b *Base64) UnmarshalGQL(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return Invalid("", "bytes are a string in base64")
+	}
+	data, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || strings.ContainsAny(s, "\r\n") {
+		return Invalid("", "bytes are written in standard base64 with padding")
+	}
+	*b = data
 	return nil
 }

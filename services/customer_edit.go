@@ -199,7 +199,7 @@ func (s *Services) UpdateCustomers(ctx context.Context, updates []CustomerUpdate
 		if err != nil {
 			return false, models.AsItemError(err)
 		}
-		return b.update(c, u), nil
+		return b.log.update(b.tx, c, u), nil
 	}
 	e.save = func(b *editBatch) error {
 		return b.tx.UpdateCustomers(b.changed, "nickname", "info", "country", "province", "city")
@@ -250,15 +250,15 @@ func (u CustomerUpdate) checked() (CustomerUpdate, error) {
 	return u, nil
 }
 
-// update writes a checked update to a customer, and the log of what changed.
-func (b *editBatch) update(c *models.Customer, u CustomerUpdate) (changed bool) {
+// update writes a checked update to a customer, and logs what changed.
+func (l *customerLog) update(tx *store.Tx, c *models.Customer, u CustomerUpdate) (changed bool) {
 	if u.Nickname != nil && *u.Nickname != c.Nickname {
-		b.log.add(b.tx, c.Key, models.FieldNickname, models.LinesOf(c.Nickname), models.LinesOf(*u.Nickname))
+		l.add(tx, c.Key, models.FieldNickname, models.LinesOf(c.Nickname), models.LinesOf(*u.Nickname))
 		c.Nickname, changed = *u.Nickname, true
 	}
 	if u.Info != nil && !slices.Equal(c.Info, *u.Info) {
 		now := append(models.Lines{}, *u.Info...)
-		b.log.add(b.tx, c.Key, models.FieldInfo, c.Info, now)
+		l.add(tx, c.Key, models.FieldInfo, c.Info, now)
 		c.Info, changed = now, true
 	}
 	if was := (models.Region{Country: c.Country, Province: c.Province, City: c.City}); u.Region != nil && *u.Region != was {

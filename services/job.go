@@ -32,6 +32,8 @@ func (s *Services) jobKind(kind models.JobKind) jobKind {
 		return bindingJob{}
 	case models.JobHandOverCustomers:
 		return handOverJob{}
+	case models.JobImportCustomers:
+		return importJob{}
 	}
 	return nil
 }

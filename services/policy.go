@@ -104,6 +104,12 @@ var (
 
 	mayCustomerChangeFeed = Permission{Field: "customerChangeFeed", Roles: staff}
 
+	mayImport        = Permission{Field: "import", Roles: staff}
+	mayCreateImport  = Permission{Field: "createImport", Roles: staff, Open: true}
+	mayUploadImport  = Permission{Field: "uploadImport", Roles: staff, Open: true}
+	mayStartImport   = Permission{Field: "startImport", Roles: staff, Open: true}
+	mayDeleteImport = Permission{Field: "deleteImport", Roles: staff}
+
 	mayJob       = Permission{Field: "job", Roles: staff}
 	mayJobs      = Permission{Field: "jobs", Roles: staff}
 	mayCancelJob = Permission{Field: "cancelJob", Roles: staff}
@@ -122,6 +128,7 @@ func Permissions() []Permission {
 		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
 		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges, mayCustomerChangeFeed,
+		mayImport, mayCreateImport, mayUploadImport, mayStartImport, mayDeleteImport,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,

@@ -203,7 +203,7 @@ func (w *Watch) shows(k models.EventKind) bool {
 	switch k {
 	case models.EventNotificationMade:
 		return w.what == WatchNotifications
-	case models.EventMessageReceived, models.EventMessageStatus, models.EventConversationChanged, models.EventCustomerLeft:
+	case models.EventMessageReceived, models.EventMessageStatus, models.EventConversationChanged, models.EventCustomerLeft, models.EventCustomersImported:
 		return w.what == WatchMessages
 	case models.EventJobChanged, models.EventJobEnded:
 		return w.what == watchJob
@@ -257,7 +257,7 @@ func (w *Watch) load(ctx context.Context, rows []*models.Event) ([]*models.Prime
 		switch {
 		case e.Primed != nil && (e.Primed.Conversation != nil || e.Primed.Notification != nil || e.Primed.Job != nil):
 			primed[i] = e.Primed
-		case e.Kind != models.EventCustomerLeft:
+		case e.Kind != models.EventCustomerLeft && e.Kind != models.EventCustomersImported:
 			missing = append(missing, e)
 		}
 	}
@@ -288,6 +288,9 @@ func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
 		}
 		meta.Primed = p
 		return models.JobChanged{EventMeta: meta, Job: p.Job}
+	}
+	if e.Kind == models.EventCustomersImported {
+		return models.CustomersImported{EventMeta: meta}
 	}
 	if e.Kind == models.EventCustomerLeft {
 		return models.CustomerLeft{EventMeta: meta, CustomerID: (&models.Customer{Key: e.Customer}).ID()}

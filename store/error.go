@@ -21,6 +21,9 @@ var (
 	ErrDuplicate = errors.New("a unique key is taken")
 	// ErrCheck: a CHECK constraint holds, e.g. the most customers of one advisor.
 	ErrCheck = errors.New("a check constraint holds")
+	// errMeanwhile: what was not there when the transaction looked has been written by another since. Run
+	// again, it finds it.
+	errMeanwhile = errors.New("another transaction wrote it meanwhile")
 	// ErrUnknownOutcome: the connection was lost at COMMIT, so nobody knows whether the
 	// transaction happened. It is never run again by itself; an idempotency key tells.
 	ErrUnknownOutcome = errors.New("the connection was lost at commit: the outcome is not known")
@@ -65,9 +68,21 @@ func translate(err error) error {
 	return err
 }
 
+// ifMeanwhile is the error of writing what was not there a moment ago: a key that is taken makes the
+// transaction run again.
+func ifMeanwhile(err error) error {
+	if errors.Is(err, ErrDuplicate) {
+		return errors.Join(errMeanwhile, err)
+	}
+	return err
+}
+
 // passing reports whether the same transaction may succeed when it runs again: the engine
 // undid it because of others.
 func passing(err error) bool {
+	if errors.Is(err, errMeanwhile) {
+		return true
+	}
 	var my *driver.MySQLError
 	if errors.As(err, &my) {
 		return my.Number == myDeadlock || my.Number == myLockWait || my.Number == myRowChanged

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"clientele/events"
 	"clientele/internal/testkit"
@@ -141,7 +142,7 @@ func TestCustomerChangesAreFed(t *testing.T) {
 			}
 		}
 		w.settled()
-		w.clock.Advance(limits.EventRetention + limits.ClockSkew + limits.RetentionInterval + 1)
+		w.clock.Advance(limits.EventRetention + limits.ClockSkew + limits.RetentionInterval + time.Second)
 		w.retain()
 		if code := a.try("admin", changePage, map[string]any{"after": snapshot}).code(); code != "CURSOR_EXPIRED" {
 			t.Errorf("a cursor of what is not kept is %q", code)

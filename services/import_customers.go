@@ -1,0 +1,495 @@
+package services
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"clientele/internal/csvfile"
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// importJob reads a file of customers (rule E11), a chunk of limits.ImportRecords a transaction.
+type importJob struct{}
+
+// importWork is what such a job is asked for.
+type importWork struct {
+	Import   models.Key          `json:"import"`
+	Records  int64               `json:"records"`
+	Encoding csvfile.Encoding    `json:"encoding"`
+	Header   models.ImportHeader `json:"header"`
+	// Begins is where the first record behind the header does, Size where the file ends.
+	Begins int64 `json:"begins"`
+	Size   int64 `json:"size"`
+}
+
+// importPlace is how far such a job has come: the byte that the next record begins with, and how many
+// records stand before it, the header apart.
+type importPlace struct {
+	At      int64 `json:"at"`
+	Records int64 `json:"records"`
+}
+
+// newImportWork looks at the header of a file.
+func newImportWork(r *store.Reader, i *models.Import) (*importWork, error) {
+	var census csvfile.Census
+	if err := json.Unmarshal([]byte(i.Census), &census); err != nil {
+		return nil, err
+	}
+	work := &importWork{Import: i.Key, Size: i.Size}
+	work.Records, work.Encoding = census.End()
+	data, err := r.ImportBytes(i.AccountID, i.Key, 0, limits.ImportWindow)
+	if err != nil {
+		return nil, err
+	}
+	in := work.reader()
+	for {
+		fields, size, err := in.Read(data[work.Begins:], work.Begins == 0, int64(len(data)) == work.Size)
+		if err != nil {
+			return nil, models.Invalid("input.importId", "the header cannot be read: %s", err)
+		}
+		if size == 0 {
+			return nil, models.Invalid("input.importId", "the file has no header")
+		}
+		work.Begins += int64(size)
+		if fields == nil {
+			continue // a blank line
+		}
+		var bad *models.Error
+		if work.Header, bad = models.NewImportHeader(fields, "input.importId"); bad != nil {
+			return nil, bad
+		}
+		work.Records--
+		return work, nil
+	}
+}
+
+func (w *importWork) reader() *csvfile.Reader {
+	return &csvfile.Reader{Encoding: w.Encoding, Longest: limits.ImportRecordBytes}
+}
+
+// Total implements jobKind.
+func (importJob) Total(_ *store.Reader, job *models.Job) (int64, error) {
+	var work importWork
+	err := json.Unmarshal([]byte(job.Parameters), &work)
+	return work.Records, err
+}
+
+// Step implements jobKind.
+func (importJob) Step(tx *store.Tx, job *models.Job) (items []models.ItemResult, last bool, err error) {
+	var work importWork
+	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
+		return nil, false, err
+	}
+	at := importPlace{At: work.Begins}
+	if job.Cursor != "" {
+		if err := json.Unmarshal([]byte(job.Cursor), &at); err != nil {
+			return nil, false, err
+		}
+	}
+	account, err := tx.Reader.Account(tx.Account)
+	if err != nil {
+		return nil, false, err
+	}
+	if !account.IsOpen() {
+		return nil, false, models.Errorf(models.CodeCapabilityNotEnabled, "the account's capability is not open")
+	}
+	data, err := tx.ImportBytes(tx.Account, work.Import, at.At, limits.ImportWindow)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(data) == 0 && at.At < work.Size {
+		return nil, false, models.Errorf(models.CodeState, "the file is gone")
+	}
+	b := &importBatch{tx: tx, by: job.By, account: account}
+	items, size := b.read(&work, data, at)
+	at.At += int64(size)
+	at.Records += int64(len(items))
+	if err := b.write(); err != nil {
+		return nil, false, err
+	}
+	for i, r := range b.records {
+		items[b.places[i]] = r.result
+	}
+	for i := range items {
+		if bad := items[i].Err; bad != nil {
+			items[i].Err = bad.OfRecord(at.Records - int64(len(items)) + int64(i) + 1)
+		}
+	}
+	// A part that begins so far back has ended.
+	if _, err := tx.DeleteImportParts(work.Import, at.At-limits.ImportPartBytes+1, limits.BatchRows); err != nil {
+		return nil, false, err
+	}
+	text, err := json.Marshal(at)
+	job.Cursor = string(text)
+	return items, at.At == work.Size, err
+}
+
+// importRecord is a record of a file with what came of it.
+type importRecord struct {
+	models.ImportRow
+	update CustomerUpdate
+	result models.ItemResult
+}
+
+// importBatch is one transaction's worth of a file: the rows it locked, and what is to be written. Its
+// statements are as many for one record as for limits.ImportRecords. It lives for one attempt.
+type importBatch struct {
+	tx      *store.Tx
+	by      string
+	account *models.Account
+
+	records []*importRecord
+	places  []int // of records among the items
+
+	customers     map[models.Ident]*models.Customer
+	conversations map[models.Key]*models.Conversation
+	isNew         map[models.Key]bool
+	advisors      map[models.ImportAdvisor]*models.Advisor
+	options       map[string]*models.TagOption // by folded text; those that the library keeps until the transaction ends
+	library       models.TagLibrary
+	having        map[models.Key]map[models.Key]bool
+
+	changed  map[models.Key]bool // customers
+	counted  map[models.Key]*models.Advisor
+	told     map[models.Key]bool // advisors who have something new
+	bindings []*models.Binding
+	tags     []*models.CustomerTag
+	log      customerLog
+}
+
+// read takes records off the data, and answers an item for each, with what is wrong with it if that can be
+// told already, and how many bytes they take.
+func (b *importBatch) read(work *importWork, data []byte, at importPlace) (items []models.ItemResult, size int) {
+	in, zone := work.reader(), b.account.Location()
+	last := at.At+int64(len(data)) == work.Size
+	for len(items) < limits.ImportRecords {
+		fields, n, err := in.Read(data[size:], false, last)
+		if n == 0 {
+			return items, size
+		}
+		size += n
+		if fields == nil && err == nil {
+			continue // a blank line
+		}
+		record := &importRecord{}
+		var bad *models.Error
+		if err != nil {
+			bad = models.Invalid("", "%s", err)
+		} else if record.ImportRow, bad = work.Header.Row(fields, zone, b.tx.Now); bad == nil {
+			bad = record.check()
+		}
+		items = append(items, models.ItemResult{Err: bad})
+		if bad == nil {
+			b.records, b.places = append(b.records, record), append(b.places, len(items)-1)
+		}
+	}
+	return items, size
+}
+
+// check makes the update of what the record says of a customer.
+func (r *importRecord) check() *models.Error {
+	if r.Nickname != "" {
+		r.update.Nickname = &r.Nickname
+	}
+	if r.Info != nil {
+		r.update.Info = &r.Info
+	}
+	if r.Region != (models.Region{}) {
+		r.update.Region = &r.Region
+	}
+	checked, err := r.update.checked()
+	if err != nil {
+		bad := *models.AsItemError(err)
+		bad.Field = strings.TrimPrefix(strings.TrimPrefix(bad.Field, ".region"), ".")
+		return &bad
+	}
+	r.update = checked
+	return nil
+}
+
+// write deals with the records, in the order of the lock phases.
+func (b *importBatch) write() error {
+	if len(b.records) == 0 {
+		return nil
+	}
+	for _, step := range []func() error{b.lockCustomers, b.lockAdvisors, b.shareTags} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	b.log.by = b.by
+	for _, r := range b.records {
+		r.result = b.apply(r)
+	}
+	return b.save()
+}
+
+// lockCustomers locks those of the records who are known.
+func (b *importBatch) lockCustomers() error {
+	openids := make([]models.Ident, len(b.records))
+	for i, r := range b.records {
+		openids[i] = r.OpenID
+	}
+	known, err := b.tx.CustomerKeys(openids)
+	if err != nil {
+		return err
+	}
+	keys := slices.Collect(maps.Values(known))
+	customers, conversations, err := b.tx.LockCustomers(keys)
+	if err != nil {
+		return err
+	}
+	b.customers, b.conversations = make(map[models.Ident]*models.Customer, len(b.records)), make(map[models.Key]*models.Conversation, len(b.records))
+	b.isNew, b.changed = map[models.Key]bool{}, map[models.Key]bool{}
+	for i, c := range customers {
+		b.customers[c.OpenID], b.conversations[c.Key] = c, conversations[i]
+	}
+	b.having, b.library, err = tagsOf(&b.tx.Reader, b.tx.Account, models.Key{}, keys)
+	if b.having == nil {
+		b.having = map[models.Key]map[models.Key]bool{}
+	}
+	return err
+}
+
+// lockAdvisors finds and locks the advisors whom the records name.
+func (b *importBatch) lockAdvisors() error {
+	named := map[models.ImportAdvisor]bool{}
+	var keys []models.Key
+	idents := map[store.AdvisorIdent][]models.Ident{}
+	for _, r := range b.records {
+		a := r.Advisor
+		if a.IsZero() || named[a] {
+			continue
+		}
+		named[a] = true
+		if !a.Key.IsZero() {
+			keys = append(keys, a.Key)
+		}
+		for column, ident := range map[store.AdvisorIdent]models.Ident{
+			store.AdvisorOpenID: a.OpenID, store.AdvisorUnionID: a.UnionID, store.AdvisorWechatID: a.WechatID, store.AdvisorExternalID: a.ExternalID,
+		} {
+			if ident != "" {
+				idents[column] = append(idents[column], ident)
+			}
+		}
+	}
+	found, err := b.tx.AdvisorsByIdents(b.tx.Account, idents)
+	if err != nil {
+		return err
+	}
+	for _, a := range found {
+		keys = append(keys, a.Key)
+	}
+	rows, err := b.tx.LockAdvisors(keys)
+	b.advisors, b.counted, b.told = make(map[models.ImportAdvisor]*models.Advisor, len(named)), map[models.Key]*models.Advisor{}, map[models.Key]bool{}
+	for _, a := range rows {
+		for _, name := range []models.ImportAdvisor{{Key: a.Key}, {OpenID: a.OpenID}, {UnionID: a.UnionID}, {WechatID: a.WechatID}, {ExternalID: a.ExternalID}} {
+			if named[name] {
+				b.advisors[name] = a
+			}
+		}
+	}
+	return err
+}
+
+// shareTags has the library keep the options that the records name.
+func (b *importBatch) shareTags() error {
+	b.options = map[string]*models.TagOption{}
+	byText := map[string]models.Key{}
+	for _, o := range b.library.Options() {
+		byText[string(o.FoldedName)] = o.Key
+	}
+	named := map[models.Key]bool{}
+	for _, r := range b.records {
+		for _, tag := range r.Tags {
+			if key := byText[models.Fold(tag)]; !key.IsZero() {
+				named[key] = true
+			}
+		}
+	}
+	kept, err := b.tx.ShareTagOptions(keysIn(named))
+	for _, o := range kept {
+		b.options[string(o.FoldedName)] = o
+	}
+	return err
+}
+
+// apply does what a record says, in memory: all of it or nothing.
+func (b *importBatch) apply(r *importRecord) (result models.ItemResult) {
+	c, isNew := b.customers[r.OpenID], false
+	if c == nil {
+		isNew = true
+		c = &models.Customer{
+			AccountID: b.tx.Account, Key: models.NewKey(), OpenID: r.OpenID, FollowState: models.Following,
+			FollowedAt: cmp.Or(r.FollowedAt, b.tx.Now), CreatedAt: b.tx.Now, UpdatedAt: b.tx.Now,
+		}
+	} else {
+		result.Target = c.Key
+	}
+	options := make(map[models.Key]bool, len(r.Tags))
+	for _, tag := range r.Tags {
+		o := b.options[models.Fold(tag)]
+		if o == nil {
+			result.Err = models.NotFound("option", "tags")
+			return result
+		}
+		options[o.Key] = true
+	}
+	advisor, bad := b.target(c, r)
+	if bad != nil {
+		result.Err = bad
+		return result
+	}
+	if isNew {
+		b.customers[c.OpenID], b.isNew[c.Key] = c, true
+		b.conversations[c.Key] = &models.Conversation{AccountID: b.tx.Account, CustomerID: c.Key, CreatedAt: b.tx.Now, UpdatedAt: b.tx.Now}
+		result.Target, result.Changed = c.Key, true
+	}
+	if r.UnionID != "" && r.UnionID != c.UnionID {
+		c.UnionID, result.Changed = r.UnionID, true
+	}
+	if advisor != nil {
+		b.bind(c, advisor, r)
+		result.Changed = true
+	}
+	if b.logOf(c).update(b.tx, c, r.update) {
+		result.Changed = true
+	}
+	if b.tag(c, options) {
+		result.Changed = true
+	}
+	if result.Changed {
+		b.changed[c.Key] = true
+		if !c.AdvisorID.IsZero() {
+			b.told[c.AdvisorID] = true
+		}
+	}
+	return result
+}
+
+// logOf is where changes of a customer are logged: of one who is new nothing was before.
+func (b *importBatch) logOf(c *models.Customer) *customerLog {
+	if b.isNew[c.Key] {
+		return &customerLog{}
+	}
+	return &b.log
+}
+
+// target is the advisor whom a record gives the customer to; nil: none, or they are theirs already.
+func (b *importBatch) target(c *models.Customer, r *importRecord) (*models.Advisor, *models.Error) {
+	if r.Advisor.IsZero() {
+		return nil, nil //nolint:nilnil // nobody is named.
+	}
+	a := b.advisors[r.Advisor]
+	if a == nil {
+		return nil, models.NotFound("advisor", "advisor")
+	}
+	if st := a.StateAt(b.tx.Now); st != models.AdvisorActive {
+		return nil, &models.Error{Code: models.CodeState, Field: "advisor", Message: fmt.Sprintf("the advisor is %s", st)}
+	}
+	unionid := c.UnionID
+	c.UnionID = cmp.Or(r.UnionID, unionid) // by which they may be the advisor themself
+	got, bad := models.BindTarget{Advisor: a}.Bind(c, models.OperationAssign)
+	if c.UnionID = unionid; bad != nil {
+		bad.Field = "advisor"
+	}
+	return got, bad
+}
+
+// bind makes the customer the advisor's. Who had them while the binding was suspended is told (rule V5);
+// nobody is notified (rule E11).
+func (b *importBatch) bind(c *models.Customer, a *models.Advisor, r *importRecord) {
+	conv, at := b.conversations[c.Key], cmp.Or(r.BoundAt, b.tx.Now)
+	former, change := c.AdvisorID, models.BindingBound
+	if former == a.Key {
+		former = models.Key{}
+	}
+	if !former.IsZero() {
+		change = models.BindingRebound
+		b.tx.Emit(models.Event{Stream: former, Kind: models.EventCustomerLeft, Customer: c.Key, Primed: &models.Primed{}})
+	}
+	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundBy, c.SuspendedAt = a.Key, at, r.Source, b.by, 0
+	a.CustomerCount++
+	b.counted[a.Key] = a
+	conv.AdvisorID, conv.ActiveAt, conv.Unread, conv.InquiryID = a.Key, max(conv.ActiveAt, at), 0, models.Key{}
+	b.bindings = append(b.bindings, &models.Binding{
+		AccountID: b.tx.Account, Key: models.NewKey(), CustomerID: c.Key, AdvisorID: a.Key, FormerID: former,
+		Change: change, Source: r.Source, By: b.by, At: at,
+	})
+}
+
+// tag puts options on a customer, and reports whether they lacked one.
+func (b *importBatch) tag(c *models.Customer, options map[models.Key]bool) bool {
+	has := b.having[c.Key]
+	if has == nil {
+		has = map[models.Key]bool{}
+		b.having[c.Key] = has
+	}
+	became := map[models.Key]bool{}
+	for key := range options {
+		if !has[key] {
+			has[key], became[key] = true, true
+			b.tags = append(b.tags, &models.CustomerTag{AccountID: b.tx.Account, CustomerID: c.Key, OptionID: key, CreatedAt: b.tx.Now})
+		}
+	}
+	if len(became) == 0 {
+		return false
+	}
+	b.logOf(c).add(b.tx, c.Key, models.FieldTags, models.Lines{}, models.OptionNames(b.library.Having(became)))
+	return true
+}
+
+// save writes what changed.
+func (b *importBatch) save() error {
+	var fresh, known []*models.Customer
+	var begun, bound []*models.Conversation
+	byKey := make(map[models.Key]*models.Customer, len(b.changed))
+	for _, c := range b.customers {
+		switch {
+		case !b.changed[c.Key]:
+			continue
+		case b.isNew[c.Key]:
+			fresh = append(fresh, c)
+		default:
+			known, bound = append(known, c), append(bound, b.conversations[c.Key])
+		}
+		byKey[c.Key] = c
+	}
+	// In the order of the index that is unique, so that two imports of the same people wait for each other
+	// and do not go round in a circle.
+	slices.SortFunc(fresh, func(x, y *models.Customer) int { return cmp.Compare(x.OpenID, y.OpenID) })
+	for _, c := range fresh {
+		begun = append(begun, b.conversations[c.Key])
+	}
+	for _, tag := range b.tags {
+		tag.AdvisorID = byKey[tag.CustomerID].AdvisorID
+	}
+	for _, advisor := range keysIn(b.told) {
+		b.tx.Emit(models.Event{Stream: advisor, Kind: models.EventCustomersImported})
+	}
+	tx := b.tx
+	for _, step := range []func() error{
+		func() error {
+			return tx.UpdateCustomers(known, "unionid", "nickname", "info", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at")
+		},
+		func() error { return tx.UpdateBound(bound) },
+		func() error {
+			return tx.UpdateAdvisors(slices.Collect(maps.Values(b.counted)), "customer_count")
+		},
+		func() error { return tx.InsertCustomers(fresh, begun) },
+		func() error { return tx.InsertCustomerTags(b.tags) },
+		func() error { return tx.InsertBindings(b.bindings) },
+		func() error { return tx.InsertCustomerChanges(b.log.rows) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
