@@ -104,10 +104,10 @@ var (
 
 	mayCustomerChangeFeed = Permission{Field: "customerChangeFeed", Roles: staff}
 
-	mayImport        = Permission{Field: "import", Roles: staff}
-	mayCreateImport  = Permission{Field: "createImport", Roles: staff, Open: true}
-	mayUploadImport  = Permission{Field: "uploadImport", Roles: staff, Open: true}
-	mayStartImport   = Permission{Field: "startImport", Roles: staff, Open: true}
+	mayImport       = Permission{Field: "import", Roles: staff}
+	mayCreateImport = Permission{Field: "createImport", Roles: staff, Open: true}
+	mayUploadImport = Permission{Field: "uploadImport", Roles: staff, Open: true}
+	mayStartImport  = Permission{Field: "startImport", Roles: staff, Open: true}
 	mayDeleteImport = Permission{Field: "deleteImport", Roles: staff}
 
 	mayJob       = Permission{Field: "job", Roles: staff}

@@ -279,7 +279,9 @@ func TestImportIsUploaded(t *testing.T) {
 		var all sync.WaitGroup
 		codes := make([]string, limits.ImportsOpen+2)
 		for i := range codes {
-			all.Go(func() { codes[i] = a.try("admin", `mutation { createImport(input: {kind: CUSTOMERS}) { import { id } } }`, nil).code() })
+			all.Go(func() {
+				codes[i] = a.try("admin", `mutation { createImport(input: {kind: CUSTOMERS}) { import { id } } }`, nil).code()
+			})
 		}
 		all.Wait()
 		count := map[string]int{}
