@@ -58,7 +58,7 @@ bench: ## the load programs against their floors (docs/performance.md); SOAK=10m
 		trap 'rm -rf "$$data"' EXIT; trap 'exit 1' INT TERM; \
 	fi; \
 	go build -o "$$data/bench" ./bench; go build -o "$$data/clientele" ./cmd/clientele; \
-	for program in inbound push 'push --advisors=10000' idle inbox reconnect 'soak --time=$(SOAK)'; do \
+	for program in inbound push 'push --advisors=10000' idle inbox people reconnect 'soak --time=$(SOAK)'; do \
 		"$$data/bench" $$program --data="$$data" --keep --binary="$$data/clientele"; \
 	done
 

@@ -12,6 +12,7 @@ import (
 	"clientele/bench/idle"
 	"clientele/bench/inbound"
 	"clientele/bench/inbox"
+	"clientele/bench/people"
 	"clientele/bench/push"
 	"clientele/bench/reconnect"
 	"clientele/bench/rig"
@@ -123,6 +124,15 @@ func TestInbox(t *testing.T) {
 			t.Errorf("%s statements for a page of %s, %s for one of 1", got["selects_of_"+size], size, got["selects_of_1"])
 		}
 	}
+}
+
+func TestPeople(t *testing.T) {
+	got := figures(t, shared, "people", func(ctx context.Context, f rig.Flags) (*rig.Line, error) {
+		return people.Run(ctx, people.Options{
+			Flags: f, Customers: 2_000, First: 500, Batch: 20, Rounds: 3, Import: 2_500, Page: 10, Deep: 20, Time: 100 * time.Millisecond,
+		})
+	})
+	positive(t, got, "ratio_assign", "ratio_rebind", "ratio_tag", "ratio_import", "ratio_list", "ratio_list_deep")
 }
 
 func TestReconnect(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"clientele/bench/idle"
 	"clientele/bench/inbound"
 	"clientele/bench/inbox"
+	"clientele/bench/people"
 	"clientele/bench/push"
 	"clientele/bench/reconnect"
 	"clientele/bench/rig"
@@ -28,6 +29,7 @@ type commands struct {
 	Inbound   inboundCommand   `cmd:"" help:"Messages in: stored, counted, pushed."`
 	Push      pushCommand      `cmd:"" help:"From COMMIT to the client."`
 	Inbox     inboxCommand     `cmd:"" help:"The page that an advisor's app opens with."`
+	People    peopleCommand    `cmd:"" help:"Many customers at once: bulk calls, import, lists."`
 	Idle      idleCommand      `cmd:"" help:"Memory of an idle subscriber."`
 	Reconnect reconnectCommand `cmd:"" help:"Everybody comes back at once."`
 	Soak      soakCommand      `cmd:"" help:"Clients come and go for a long time."`
@@ -35,6 +37,7 @@ type commands struct {
 
 type (
 	inboxCommand     struct{ inbox.Options }
+	peopleCommand    struct{ people.Options }
 	inboundCommand   struct{ inbound.Options }
 	pushCommand      struct{ push.Options }
 	idleCommand      struct{ idle.Options }
@@ -76,6 +79,12 @@ func (c *soakCommand) Run(ctx context.Context) error {
 func (c *inboxCommand) Run(ctx context.Context) error {
 	c.Say = os.Stderr
 	return show(inbox.Run(ctx, c.Options))
+}
+
+// Run measures.
+func (c *peopleCommand) Run(ctx context.Context) error {
+	c.Say = os.Stderr
+	return show(people.Run(ctx, c.Options))
 }
 
 func show(l *rig.Line, err error) error {

@@ -95,6 +95,9 @@ func (r *Rig) AdvisorToken(i int) (string, error) {
 	return r.token(auth.RoleAdvisor, auth.AdvisorSubject(auth.SubjectOpenID, AdvisorOpenID(i)))
 }
 
+// AdminToken is a token of the merchant's console.
+func (r *Rig) AdminToken() (string, error) { return r.token(auth.RoleAdmin, "bench") }
+
 func (r *Rig) token(role auth.Role, subject string) (string, error) {
 	token, _, err := r.issuer.Issue(auth.Grant{Role: role, Account: hex.EncodeToString(r.Set.Account[:]), Subject: subject, Life: tokenLife})
 	return token, err

@@ -39,7 +39,7 @@ func (r *Rig) StartServer(ctx context.Context, stamps *Stamps) error {
 	if err != nil {
 		return err
 	}
-	return r.Ask(ctx, token, `mutation { setCallbackCredentials(input: {mode: PLAIN, token: "`+callbackToken+`"}) { account { id } } }`, nil)
+	return r.Ask(ctx, token, `mutation { setCallbackCredentials(input: {mode: PLAIN, token: "`+callbackToken+`"}) { account { id } } }`, nil, nil)
 }
 
 // StopServer stops the product, if it runs.
@@ -133,8 +133,8 @@ func (r *Rig) start(ctx context.Context, stamps *Stamps) error {
 const answerBytes = 8 << 20
 
 // Ask runs a query or mutation over HTTP and reads its data into out, unless that is nil.
-func (r *Rig) Ask(ctx context.Context, token, document string, out any) error {
-	body, err := json.Marshal(map[string]string{"query": document})
+func (r *Rig) Ask(ctx context.Context, token, document string, variables map[string]any, out any) error {
+	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,108 @@
+package people
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"clientele/bench/rig"
+	"clientele/limits"
+)
+
+// imports has the product import a file of new customers, each with a nickname, a tag and an advisor, and the floor insert as many
+// rows into the same tables.
+func (r *run) imports(ctx context.Context) error {
+	advisors := max(1, min(r.Set.Advisors/2, 100))
+	openid := func(side string, i int) string { return fmt.Sprintf("o%s%s%08d", r.stamp, side, i) }
+	var file strings.Builder
+	file.WriteString("openid,nickname,tags,advisor_openid\n")
+	for i := range r.Import {
+		fmt.Fprintf(&file, "%s,Imported %d,%s,%s\n", openid("p", i), i, tagName, rig.AdvisorOpenID(1+i%advisors))
+	}
+	r.Tell("importing %d customers", r.Import)
+	began := time.Now()
+	id, err := r.upload(ctx, file.String())
+	if err != nil {
+		return err
+	}
+	uploaded := time.Since(began)
+	// Half of the floor before the product, half behind it: what slows the machine slows both.
+	half := r.Import / 2
+	floor, err := r.floor.fill(ctx, advisors, r.option, func(i int) string { return openid("f", i) }, 0, half)
+	if err != nil {
+		return err
+	}
+	began = time.Now()
+	if err := r.work(ctx, id); err != nil {
+		return err
+	}
+	product := time.Since(began)
+	rest, err := r.floor.fill(ctx, advisors, r.option, func(i int) string { return openid("f", i) }, half, r.Import)
+	if err != nil {
+		return err
+	}
+	floor += rest
+	r.line.Add("import", r.Import).Add("upload_s", uploaded.Seconds()).Add("import_per_s", float64(r.Import)/product.Seconds()).
+		Add("floor_import_per_s", float64(r.Import)/floor.Seconds()).Add("ratio_import", floor.Seconds()/product.Seconds())
+	return nil
+}
+
+// upload uploads a file and answers the import's id.
+func (r *run) upload(ctx context.Context, file string) (string, error) {
+	var created struct {
+		CreateImport struct{ Import struct{ ID string } }
+	}
+	if err := r.Ask(ctx, r.admin, `mutation { createImport(input: {kind: CUSTOMERS}) { import { id } } }`, nil, &created); err != nil {
+		return "", err
+	}
+	id := created.CreateImport.Import.ID
+	for at := 0; at < len(file); at += limits.ImportPartBytes {
+		part := []byte(file[at:min(at+limits.ImportPartBytes, len(file))])
+		err := r.Ask(ctx, r.admin, `mutation($i: ID!, $at: Int!, $data: Base64!) { uploadImport(input: {importId: $i, offset: $at, data: $data}) { import { size } } }`,
+			map[string]any{"i": id, "at": at, "data": part}, nil)
+		if err != nil {
+			return "", err
+		}
+	}
+	return id, nil
+}
+
+// work starts the import's job and returns when it has ended.
+func (r *run) work(ctx context.Context, id string) error {
+	var started struct {
+		StartImport struct{ Job struct{ ID string } }
+	}
+	if err := r.Ask(ctx, r.admin, `mutation($i: ID!) { startImport(input: {importId: $i}) { job { id } } }`, map[string]any{"i": id}, &started); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, importTime)
+	defer cancel()
+	for {
+		var now struct {
+			Job struct {
+				State        string
+				ChangedCount int
+			}
+		}
+		if err := r.Ask(ctx, r.admin, `query($j: ID!) { job(jobId: $j) { state changedCount } }`, map[string]any{"j": started.StartImport.Job.ID}, &now); err != nil {
+			return err
+		}
+		switch now.Job.State {
+		case "QUEUED", "RUNNING":
+		case "FINISHED":
+			if now.Job.ChangedCount != r.Import {
+				return fmt.Errorf("%d of %d were imported", now.Job.ChangedCount, r.Import)
+			}
+			return nil
+		default:
+			return fmt.Errorf("the job is %s", now.Job.State)
+		}
+		if err := rig.Sleep(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// importTime is how long an import may take.
+const importTime = 30 * time.Minute
