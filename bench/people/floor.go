@@ -18,7 +18,6 @@ type floor struct {
 	db       *sql.DB
 	account  models.Key
 	advisors map[int]models.Key
-	n        int // of keys made
 }
 
 func newFloor(ctx context.Context, r *rig.Rig) (*floor, error) {
@@ -57,11 +56,6 @@ func (f *floor) rows(ctx context.Context, really bool) (map[string]int64, error)
 		counts[table] = n
 	}
 	return counts, err
-}
-
-func (f *floor) key() models.Key {
-	f.n++
-	return rig.KeyAt(time.Now(), f.n)
 }
 
 // list is values as the inside of an IN.
@@ -132,7 +126,7 @@ func (f *floor) bind(ctx context.Context, openids []string, to, former int) erro
 		}
 		bindings := rig.NewRows("binding (account_id, id, customer_id, advisor_id, former_id, change_kind, source, made_by, at)", "")
 		for _, k := range keys {
-			bindings.Add(f.account, f.key(), k, advisor, formerKey, string(change), string(models.SourceConsole), "ADMIN:bench", now)
+			bindings.Add(f.account, models.NewKey(), k, advisor, formerKey, string(change), string(models.SourceConsole), "ADMIN:bench", now)
 		}
 		events := map[models.Key]models.EventKind{advisor: models.EventConversationChanged}
 		if former >= 0 {
@@ -160,7 +154,7 @@ func (f *floor) tag(ctx context.Context, openids []string, of int, option models
 		changes := rig.NewRows("customer_change (account_id, id, customer_id, field, was, became, made_by, at)", "")
 		logged := make([]models.Key, len(keys))
 		for i, k := range keys {
-			logged[i] = f.key()
+			logged[i] = models.NewKey()
 			tags.Add(f.account, k, option, advisor, now)
 			changes.Add(f.account, logged[i], k, string(models.FieldTags), "", tagName, "ADMIN:bench", now)
 		}
@@ -171,7 +165,7 @@ func (f *floor) tag(ctx context.Context, openids []string, of int, option models
 
 // audit writes an entry with its items.
 func (f *floor) audit(ctx context.Context, tx *sql.Tx, keys []models.Key, now models.Time) error {
-	entry := f.key()
+	entry := models.NewKey()
 	entries := rig.NewRows("audit (account_id, id, at, role, subject, action, target_kind, before_json, after_json)", "")
 	entries.Add(f.account, entry, now, "ADMIN", "bench", "bulk", "Account", "", "")
 	items := rig.NewRows("audit_item (account_id, audit_id, no, target_id, outcome)", "")
@@ -220,7 +214,7 @@ func (f *floor) tell(ctx context.Context, tx *sql.Tx, keys, subjects []models.Ke
 
 // fill inserts customers from one number to another, with conversations, bindings and a tag, as many in a
 // transaction as an import takes, and answers how long that took.
-func (f *floor) fill(ctx context.Context, advisors int, option models.Key, openid func(int) string, from, to int) (time.Duration, error) {
+func (f *floor) fill(ctx context.Context, first, advisors int, option models.Key, openid func(int) string, from, to int) (time.Duration, error) {
 	began := time.Now()
 	customers := rig.NewRows("customer (account_id, id, openid, nickname, follow_state, followed_at, advisor_id, bound_at, bound_source, bound_by, created_at, updated_at)", "")
 	talks := rig.NewRows("conversation (account_id, customer_id, advisor_id, active_at, created_at, updated_at)", "")
@@ -229,15 +223,15 @@ func (f *floor) fill(ctx context.Context, advisors int, option models.Key, openi
 	for at := from; at < to; at += limits.ImportRecords {
 		err := f.within(ctx, func(tx *sql.Tx, now models.Time) error {
 			for i := at; i < min(at+limits.ImportRecords, to); i++ {
-				key, advisor := f.key(), f.advisors[1+i%advisors]
+				key, advisor := models.NewKey(), f.advisors[first+i%advisors]
 				customers.Add(f.account, key, openid(i), fmt.Sprintf("Imported %d", i), string(models.Following), now, advisor, now, string(models.SourceAPI), "ADMIN:bench", now, now)
 				talks.Add(f.account, key, advisor, now, now, now)
-				bindings.Add(f.account, f.key(), key, advisor, string(models.BindingBound), string(models.SourceAPI), "ADMIN:bench", now)
+				bindings.Add(f.account, models.NewKey(), key, advisor, string(models.BindingBound), string(models.SourceAPI), "ADMIN:bench", now)
 				tags.Add(f.account, key, option, advisor, now)
 			}
 			all := make([]models.Key, advisors)
 			for i := range all {
-				all[i] = f.advisors[1+i]
+				all[i] = f.advisors[first+i]
 			}
 			return errors.Join(customers.Flush(ctx, tx), talks.Flush(ctx, tx), bindings.Flush(ctx, tx), tags.Flush(ctx, tx),
 				exec(ctx, tx, "UPDATE advisor SET customer_count = customer_count + ? WHERE account_id = ? AND id IN ("+list(all)+")", limits.ImportRecords/advisors, f.account[:]))

@@ -14,11 +14,13 @@ import (
 // rows into the same tables.
 func (r *run) imports(ctx context.Context) error {
 	advisors := max(1, min(r.Set.Advisors/2, 100))
+	// Others in each run: a data set that is kept has room for many.
+	first := 1 + int(time.Now().UnixNano()/int64(time.Millisecond))%(r.Set.Advisors-advisors)
 	openid := func(side string, i int) string { return fmt.Sprintf("o%s%s%08d", r.stamp, side, i) }
 	var file strings.Builder
 	file.WriteString("openid,nickname,tags,advisor_openid\n")
 	for i := range r.Import {
-		fmt.Fprintf(&file, "%s,Imported %d,%s,%s\n", openid("p", i), i, tagName, rig.AdvisorOpenID(1+i%advisors))
+		fmt.Fprintf(&file, "%s,Imported %d,%s,%s\n", openid("p", i), i, tagName, rig.AdvisorOpenID(first+i%advisors))
 	}
 	r.Tell("importing %d customers", r.Import)
 	began := time.Now()
@@ -29,16 +31,20 @@ func (r *run) imports(ctx context.Context) error {
 	uploaded := time.Since(began)
 	// Half of the floor before the product, half behind it: what slows the machine slows both.
 	half := r.Import / 2
-	floor, err := r.floor.fill(ctx, advisors, r.option, func(i int) string { return openid("f", i) }, 0, half)
+	floor, err := r.floor.fill(ctx, first, advisors, r.option, func(i int) string { return openid("f", i) }, 0, half)
 	if err != nil {
 		return err
 	}
+	stop := r.StartProfile(ctx, "people", profileTime)
 	began = time.Now()
 	if err := r.work(ctx, id); err != nil {
 		return err
 	}
 	product := time.Since(began)
-	rest, err := r.floor.fill(ctx, advisors, r.option, func(i int) string { return openid("f", i) }, half, r.Import)
+	if err := stop(); err != nil {
+		return err
+	}
+	rest, err := r.floor.fill(ctx, first, advisors, r.option, func(i int) string { return openid("f", i) }, half, r.Import)
 	if err != nil {
 		return err
 	}
@@ -98,11 +104,14 @@ func (r *run) work(ctx context.Context, id string) error {
 		default:
 			return fmt.Errorf("the job is %s", now.Job.State)
 		}
-		if err := rig.Sleep(ctx, 20*time.Millisecond); err != nil {
+		if err := rig.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
 }
+
+// profileTime is how long the import is profiled, if it is.
+const profileTime = 5 * time.Second
 
 // importTime is how long an import may take.
 const importTime = 30 * time.Minute
