@@ -464,7 +464,7 @@ func unmarshalInputInboxFilter(ctx context.Context, ec *executionContext, obj an
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"isUnread", "isInteractedWithin48h", "hasReplied", "tags"}
+	fieldsInOrder := [...]string{"isUnread", "isInteractedWithin48h", "hasReplied", "tags", "search"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -499,6 +499,13 @@ func unmarshalInputInboxFilter(ctx context.Context, ec *executionContext, obj an
 				return it, err
 			}
 			it.Tags = data
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = data
 		}
 	}
 	return it, nil

@@ -534,7 +534,7 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"isAssigned", "advisor", "group", "openids", "unionids", "tags", "source", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "hasReplied"}
+	fieldsInOrder := [...]string{"isAssigned", "advisor", "group", "openids", "unionids", "tags", "source", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "search", "hasReplied"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -625,6 +625,13 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 				return it, err
 			}
 			it.IsInteractedWithin48h = data
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = data
 		case "hasReplied":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hasReplied"))
 			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
@@ -1271,6 +1278,25 @@ func unmarshalOCustomerFilter2ᚖclienteleᚋgraphᚐCustomerFilter(ctx context.
 	}
 	res, err := unmarshalInputCustomerFilter(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func unmarshalOCustomerOrder2ᚖclienteleᚋmodelsᚐCustomerOrder(ctx context.Context, ec *executionContext, v any) (*models.CustomerOrder, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.CustomerOrder(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOCustomerOrder2ᚖclienteleᚋmodelsᚐCustomerOrder(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.CustomerOrder) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func unmarshalOCustomerRef2ᚕᚖclienteleᚋgraphᚐCustomerRefᚄ(ctx context.Context, ec *executionContext, v any) ([]*CustomerRef, error) {

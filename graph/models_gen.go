@@ -295,6 +295,9 @@ type CustomerFilter struct {
 	FollowState *models.FollowState `json:"followState,omitempty"`
 	// true: only those who acted within the past 48 hours; false: only the others. A job decides by the 48 hours before it was asked for.
 	IsInteractedWithin48h *bool `json:"isInteractedWithin48h,omitempty"`
+	// Only those whose nickname, or a line of whose info, has this text in it, 1 to 64 characters, without regard to case, width
+	// and compatibility forms. FORBIDDEN as openids are.
+	Search *string `json:"search,omitempty"`
 	// true: only those who wrote after the last message of a human advisor; false: only the others.
 	HasReplied *bool `json:"hasReplied,omitempty"`
 }
@@ -394,6 +397,8 @@ type InboxFilter struct {
 	HasReplied *bool `json:"hasReplied,omitempty"`
 	// Only those whose customer's tags are so.
 	Tags *TagFilter `json:"tags,omitempty"`
+	// Only those whose customer's nickname, or a line of whose info, has this text in it, as `CustomerFilter.search` has it.
+	Search *string `json:"search,omitempty"`
 }
 
 // What came of one invitation.

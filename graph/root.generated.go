@@ -83,7 +83,7 @@ type QueryResolver interface {
 	Inbox(ctx context.Context, first *int, after *string, filter *InboxFilter) (*models.ConversationConnection, error)
 	Conversation(ctx context.Context, customer CustomerRef) (*models.Conversation, error)
 	Contactability(ctx context.Context, customer CustomerRef) (*models.Contactability, error)
-	Customers(ctx context.Context, first *int, after *string, filter *CustomerFilter) (*models.CustomerConnection, error)
+	Customers(ctx context.Context, first *int, after *string, filter *CustomerFilter, orderBy *models.CustomerOrder) (*models.CustomerConnection, error)
 	Customer(ctx context.Context, by CustomerRef) (*models.Customer, error)
 	CustomerChanges(ctx context.Context, first *int, after *string, filter *CustomerChangeFilter) (*models.CustomerChangeConnection, error)
 	CustomerChangeFeed(ctx context.Context, first *int, after *string) (*models.CustomerChangeFeed, error)
@@ -1059,6 +1059,14 @@ func field_Query_customers_args(ctx context.Context, ec *executionContext, rawAr
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*models.CustomerOrder, error) {
+			return unmarshalOCustomerOrder2ᚖclienteleᚋmodelsᚐCustomerOrder(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg3
 	return args, nil
 }
 
@@ -4098,7 +4106,7 @@ func _Query_customers(ctx context.Context, ec *executionContext, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Customers(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*CustomerFilter))
+			return ec.Resolvers.Query().Customers(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*CustomerFilter), fc.Args["orderBy"].(*models.CustomerOrder))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *models.CustomerConnection) graphql.Marshaler {

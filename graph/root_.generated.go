@@ -1240,6 +1240,8 @@ input InboxFilter {
   hasReplied: Boolean
   "Only those whose customer's tags are so."
   tags: TagFilter
+  "Only those whose customer's nickname, or a line of whose info, has this text in it, as ` + "`" + `CustomerFilter.search` + "`" + ` has it."
+  search: String
 }
 
 "One page of conversations."
@@ -1287,6 +1289,8 @@ type MarkConversationReadPayload {
     after: String
     "Which ones."
     filter: CustomerFilter
+    "In which order; that of a list is said above when absent. INVALID for an order of the other kind of list. A cursor is good in the order it was given in."
+    orderBy: CustomerOrder
   ): CustomerConnection @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
 
   "One customer. An ADVISOR finds only those bound to them."
@@ -1387,8 +1391,27 @@ input CustomerFilter {
   followState: FollowState
   "true: only those who acted within the past 48 hours; false: only the others. A job decides by the 48 hours before it was asked for."
   isInteractedWithin48h: Boolean
+  """
+  Only those whose nickname, or a line of whose info, has this text in it, 1 to 64 characters, without regard to case, width
+  and compatibility forms. FORBIDDEN as openids are.
+  """
+  search: String
   "true: only those who wrote after the last message of a human advisor; false: only the others."
   hasReplied: Boolean
+}
+
+"How a list of customers is ordered."
+enum CustomerOrder {
+  "One advisor's customers: the latest binding first."
+  LATEST_BOUND
+  "One advisor's customers: the earliest binding first."
+  EARLIEST_BOUND
+  "One advisor's customers: as in the inbox, the latest message or binding first."
+  LATEST_ACTIVE
+  "The account's: who was seen first last comes first."
+  NEWEST
+  "The account's: in the order in which they were first seen."
+  OLDEST
 }
 
 "Which tags customers have. NOT_FOUND for an option that the library does not have; what is said holds together."

@@ -370,6 +370,15 @@ const (
 	JobsPerAccount = 100
 	// JobLife is how long a job can be read after it ended.
 	JobLife = 30 * 24 * time.Hour
+	// SearchRunes is the longest text to search customers for, in characters. Source: rule E9.
+	SearchRunes = 64
+	// GramsPerCall is how many grams of customers one bulk call may add and take away: a matter of seconds. Who
+	// writes 500 customers two hundred characters of info each comes nowhere near it.
+	GramsPerCall = 250_000
+	// GramsAsked is how many grams of a searched text are looked at for the one that the fewest customers have.
+	GramsAsked = 8
+	// GramLook is up to how many customers of each are counted for that.
+	GramLook = 1_000
 	// ImportBytes is the largest file of an import. Source: rule E11.
 	ImportBytes = 1 << 30
 	// ImportPartBytes is the most bytes of a file that one call uploads: in base64 they fit into BodyBytes.

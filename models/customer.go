@@ -24,6 +24,42 @@ func (s BindingSource) Valid() bool {
 	return false
 }
 
+// CustomerOrder is how a list of customers is ordered (rule E9). Lists of one advisor's customers have the
+// first three, lists of the account the others.
+type CustomerOrder string
+
+// The orders; the first of each are the defaults.
+const (
+	OrderLatestBound   CustomerOrder = "LATEST_BOUND"
+	OrderEarliestBound CustomerOrder = "EARLIEST_BOUND"
+	OrderLatestActive  CustomerOrder = "LATEST_ACTIVE"
+
+	OrderNewest CustomerOrder = "NEWEST"
+	OrderOldest CustomerOrder = "OLDEST"
+)
+
+// IsOfAdvisor reports whether it is an order of one advisor's customers.
+func (o CustomerOrder) IsOfAdvisor() bool {
+	switch o {
+	case OrderLatestBound, OrderEarliestBound, OrderLatestActive:
+		return true
+	case OrderNewest, OrderOldest:
+	}
+	return false
+}
+
+// Place is where a customer stands in the order: what besides the key orders them.
+func (o CustomerOrder) Place(c *Customer) Time {
+	switch o {
+	case OrderLatestBound, OrderEarliestBound:
+		return c.BoundAt
+	case OrderLatestActive:
+		return c.SortAt
+	case OrderNewest, OrderOldest:
+	}
+	return 0
+}
+
 // FollowState is whether the customer follows the account now.
 type FollowState string
 
@@ -36,15 +72,17 @@ const (
 // Customer is a follower, or former follower, of an account. The one advisor who serves them is
 // a column, so that no customer can have two (rule E1).
 type Customer struct {
-	AccountID    Key         `gorm:"column:account_id;primaryKey"`
-	Key          Key         `gorm:"column:id;primaryKey"`
-	OpenID       Ident       `gorm:"column:openid"`
-	UnionID      Ident       `gorm:"column:unionid"`
-	Nickname     string      `gorm:"column:nickname"`
-	Info         Lines       `gorm:"column:info"` // nil: not for the viewer
-	Country      string      `gorm:"column:country"`
-	Province     string      `gorm:"column:province"`
-	City         string      `gorm:"column:city"`
+	AccountID Key    `gorm:"column:account_id;primaryKey"`
+	Key       Key    `gorm:"column:id;primaryKey"`
+	OpenID    Ident  `gorm:"column:openid"`
+	UnionID   Ident  `gorm:"column:unionid"`
+	Nickname  string `gorm:"column:nickname"`
+	Info      Lines  `gorm:"column:info"` // nil: not for the viewer
+	Country   string `gorm:"column:country"`
+	Province  string `gorm:"column:province"`
+	City      string `gorm:"column:city"`
+	// Folded is SearchText as it was last written; the store keeps it, with the grams.
+	Folded       Folded      `gorm:"column:folded"`
 	FollowState  FollowState `gorm:"column:follow_state"`
 	FollowedAt   Time        `gorm:"column:followed_at"`
 	UnfollowedAt Time        `gorm:"column:unfollowed_at"`
@@ -61,8 +99,10 @@ type Customer struct {
 	// so that a message changes one row and not two; whoever reads a customer reads it with it. (The
 	// customer's own column is what the release before wrote; it goes with the next.)
 	LastInteractionAt Time `gorm:"->;column:last_interaction_at"`
-	CreatedAt         Time `gorm:"column:created_at;autoCreateTime:false"`
-	UpdatedAt         Time `gorm:"column:updated_at;autoUpdateTime:false"`
+	// SortAt is what a list that was asked for is ordered by, where that is not one of the above.
+	SortAt    Time `gorm:"->;column:sort_at"`
+	CreatedAt Time `gorm:"column:created_at;autoCreateTime:false"`
+	UpdatedAt Time `gorm:"column:updated_at;autoUpdateTime:false"`
 }
 
 // TableName names the table for the mapper.

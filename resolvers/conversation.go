@@ -75,6 +75,9 @@ func (r *queryResolver) Inbox(ctx context.Context, first *int, after *string, fi
 		f = services.InboxFilter{
 			Unread: value(filter.IsUnread), Interacted48h: value(filter.IsInteractedWithin48h), HasReplied: value(filter.HasReplied),
 		}
+		if f.Search, err = searchText(filter.Search, "filter.search"); err != nil {
+			return nil, err
+		}
 		if f.Tags, err = tagFilter(filter.Tags, "filter.tags"); err != nil {
 			return nil, err
 		}

@@ -32,7 +32,7 @@ func (r *mutationResolver) UpdateCustomers(ctx context.Context, input graph.Upda
 	return &graph.UpdateCustomersPayload{Results: results, IsRepeated: done.Repeated}, err
 }
 
-func (r *queryResolver) Customers(ctx context.Context, first *int, after *string, filter *graph.CustomerFilter) (*models.CustomerConnection, error) {
+func (r *queryResolver) Customers(ctx context.Context, first *int, after *string, filter *graph.CustomerFilter, orderBy *models.CustomerOrder) (*models.CustomerConnection, error) {
 	p, err := r.r.page(first, after, r.r.PageMax)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (r *queryResolver) Customers(ctx context.Context, first *int, after *string
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.r.Services.CustomerPage(ctx, f, p)
+	page, err := r.r.Services.CustomerPage(ctx, f, value(orderBy), p)
 	if err == nil {
 		err = r.r.ofCustomers(ctx, page.Customers)
 	}
@@ -49,10 +49,7 @@ func (r *queryResolver) Customers(ctx context.Context, first *int, after *string
 		return nil, err
 	}
 	connection := relay.Connect[*models.Customer, models.CustomerEdge](page.Customers, p, func(c *models.Customer) relay.Keyset {
-		if page.ByBinding {
-			return relay.Keyset{Sort: int64(c.BoundAt), Key: c.Key}
-		}
-		return relay.Keyset{Key: c.Key}
+		return relay.Keyset{Sort: int64(page.Order.Place(c)), Key: c.Key}
 	})
 	connection.Count = func(ctx context.Context) (*int, error) { return r.r.Services.CountCustomers(ctx, f) }
 	if page.End != nil {

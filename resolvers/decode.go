@@ -174,8 +174,19 @@ func customerFilter(in *graph.CustomerFilter, field string) (f services.Customer
 	}
 	f.Source, f.FollowState = value(in.Source), value(in.FollowState)
 	f.BoundFrom, f.BoundUntil = value(in.BoundFrom), value(in.BoundUntil)
+	if f.Search, err = searchText(in.Search, field+".search"); err != nil {
+		return f, err
+	}
 	f.Interacted48h, f.Replied = in.IsInteractedWithin48h, in.HasReplied
 	return f, nil
+}
+
+// searchText decodes a text to search for; null: none. INVALID for an empty one.
+func searchText(in *string, field string) (string, error) {
+	if in != nil && *in == "" {
+		return "", models.Invalid(field, "is empty")
+	}
+	return value(in), nil
 }
 
 // tagFilter decodes which tags customers have; null: any.

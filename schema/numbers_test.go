@@ -111,6 +111,7 @@ var said = map[string][]int{
 	"UpdateCustomersInput.idempotencyKey":             {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
 	"CustomerUpdateInput.nickname":                    {limits.CustomerNicknameRunes},
 	"CustomerUpdateInput.info":                        {limits.InfoLines, limits.InfoLineRunes},
+	"CustomerFilter.search":                           {limits.SearchRunes},
 	"Query.newCustomers":                              {limits.NewCustomers},
 	"Query.newCustomers(first)":                       {limits.NewCustomers, limits.PageDefault},
 	"Mutation.createImport":                           {limits.InfoLines, limits.ImportsOpen},

@@ -206,7 +206,7 @@ func (s *Services) NewCustomers(ctx context.Context, ref *AdvisorRef, first int)
 	case c.Advisor == nil:
 		return nil, models.Invalid("advisor", "names nobody")
 	}
-	rows, _, err := r.CustomerPage(c.Account.Key, q, relay.Page{First: min(first, limits.NewCustomers)})
+	rows, _, err := r.CustomerPage(c.Account.Key, q, models.OrderLatestBound, relay.Page{First: min(first, limits.NewCustomers)})
 	if err != nil {
 		return nil, err
 	}

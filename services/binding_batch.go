@@ -261,7 +261,11 @@ func (b *bindBatch) save() error {
 	for k := range b.counted {
 		advisors = append(advisors, b.advisors[k])
 	}
-	if err := b.tx.UpdateCustomers(b.changed, "nickname", "info", "advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at"); err != nil {
+	columns := []string{"advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at"}
+	if len(b.log.rows) > 0 {
+		columns = append(columns, "nickname", "info")
+	}
+	if err := b.tx.UpdateCustomers(b.changed, columns...); err != nil {
 		return err
 	}
 	if err := b.tx.UpdateBound(conversations); err != nil {

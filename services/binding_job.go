@@ -21,14 +21,16 @@ type bindingWork struct {
 }
 
 // audited is the work as the audit log has it: of customers who are listed only how many they are, since
-// a list may be longer than an entry, and the job's row has it.
+// a list may be longer than an entry, and of a text that is searched for only that there is one; the job's row has them.
 func (w bindingWork) audited() any {
 	listed := len(w.Filter.OpenIDs) + len(w.Filter.UnionIDs)
-	w.Filter.OpenIDs, w.Filter.UnionIDs = nil, nil
+	searched := w.Filter.Search != ""
+	w.Filter.OpenIDs, w.Filter.UnionIDs, w.Filter.Search = nil, nil, ""
 	return struct {
 		bindingWork
-		Listed int `json:"listed,omitempty"`
-	}{w, listed}
+		Listed   int  `json:"listed,omitempty"`
+		Searched bool `json:"searched,omitempty"`
+	}{w, listed, searched}
 }
 
 // kindOfBinding is the kind of job that does an operation.

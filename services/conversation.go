@@ -14,6 +14,8 @@ import (
 type InboxFilter struct {
 	Unread, Interacted48h, HasReplied bool
 	Tags                              TagFilter
+	// Search is as in CustomerFilter.
+	Search string
 }
 
 // Inbox reads a page of the viewer's conversations, latest activity first.
@@ -23,6 +25,9 @@ func (s *Services) Inbox(ctx context.Context, f InboxFilter, p relay.Page) ([]*m
 		return nil, err
 	}
 	q := store.InboxFilter{Unread: f.Unread, HasReplied: f.HasReplied}
+	if q.Search, err = searched(c, f.Search, "filter.search"); err != nil {
+		return nil, err
+	}
 	if f.Interacted48h {
 		q.InteractedSince = s.Now().Add(-limits.InteractedWithin)
 	}

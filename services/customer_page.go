@@ -30,6 +30,9 @@ type CustomerFilter struct {
 	FollowState           models.FollowState
 	Interacted48h         *bool
 	Replied               *bool
+	// Search is a text that the nickname or a line of the info has in it, without regard to case, width and
+	// compatibility forms; empty says nothing.
+	Search string
 }
 
 // TagFilter says which options customers have: one of Any at least, all of All, none of None.
@@ -38,16 +41,16 @@ type TagFilter struct{ Any, All, None []TagOptionRef }
 // CustomerPage is a page of customers.
 type CustomerPage struct {
 	Customers []*models.Customer
-	// ByBinding says that it is ordered by the binding, as an advisor's list is, and not by when they
-	// were first seen.
-	ByBinding bool
+	// Order is the one that was asked for, or the list's own.
+	Order models.CustomerOrder
 	// End is where a page that found fewer than were asked for stopped looking, and goes on; nil: see
 	// store.CustomerPage.
 	End *relay.Keyset
 }
 
-// CustomerPage reads a page of customers (rule E9).
-func (s *Services) CustomerPage(ctx context.Context, f CustomerFilter, p relay.Page) (page CustomerPage, err error) {
+// CustomerPage reads a page of customers (rule E9), in an order of the list's; empty: its first one. INVALID for
+// an order of other lists.
+func (s *Services) CustomerPage(ctx context.Context, f CustomerFilter, order models.CustomerOrder, p relay.Page) (page CustomerPage, err error) {
 	c, err := s.begin(ctx, mayCustomers)
 	if err != nil {
 		return page, err
@@ -57,17 +60,33 @@ func (s *Services) CustomerPage(ctx context.Context, f CustomerFilter, p relay.P
 	if err != nil {
 		return page, err
 	}
-	page.ByBinding = !q.Advisor.IsZero()
-	if page.ByBinding && f.Assigned != nil && !*f.Assigned {
+	if page.Order, err = orderOf(q, order); err != nil {
+		return page, err
+	}
+	if !q.Advisor.IsZero() && f.Assigned != nil && !*f.Assigned {
 		return page, nil // an advisor's customers are all assigned
 	}
-	if page.Customers, page.End, err = r.CustomerPage(c.Account.Key, q, p); err != nil {
+	if page.Customers, page.End, err = r.CustomerPage(c.Account.Key, q, page.Order, p); err != nil {
 		return CustomerPage{}, err
 	}
 	for i, row := range page.Customers {
 		page.Customers[i] = c.shown(row)
 	}
 	return page, nil
+}
+
+// orderOf is the order of a list of customers.
+func orderOf(f store.CustomerFilter, asked models.CustomerOrder) (models.CustomerOrder, error) {
+	isOfAdvisor := !f.Advisor.IsZero()
+	switch {
+	case asked == "" && isOfAdvisor:
+		return models.OrderLatestBound, nil
+	case asked == "":
+		return models.OrderNewest, nil
+	case isOfAdvisor != asked.IsOfAdvisor():
+		return "", models.Invalid("orderBy", "%s is no order of such a list", asked)
+	}
+	return asked, nil
 }
 
 // CountCustomers counts the customers of a filter, up to limits.CustomerCount; nil: to know it, too many
@@ -99,6 +118,9 @@ func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, f
 	if !f.BoundFrom.IsZero() && !f.BoundUntil.IsZero() && f.BoundUntil <= f.BoundFrom {
 		return q, models.Invalid(field+".boundUntil", "is not later than boundFrom")
 	}
+	if q.Search, err = searched(c, f.Search, field+".search"); err != nil {
+		return q, err
+	}
 	if f.Interacted48h != nil {
 		q.InteractedSince = s.Now().Add(-limits.InteractedWithin)
 	}
@@ -124,6 +146,18 @@ func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, f
 	q.Group, q.OpenIDs, q.UnionIDs = f.Group, f.OpenIDs, f.UnionIDs
 	q.Tags, err = tagFilter(r, c, f.Tags, field+".tags")
 	return q, err
+}
+
+// searched is a text to search for as it is compared. Errors: FORBIDDEN for an ANALYST, INVALID, LIMIT_EXCEEDED.
+func searched(c *Scope, text, field string) (models.Folded, error) {
+	if text == "" {
+		return "", nil
+	}
+	if c.Viewer.Role == auth.RoleAnalyst {
+		return "", &models.Error{Code: models.CodeForbidden, Field: field, Message: "an ANALYST searches no texts"}
+	}
+	text, err := models.CheckName(text, field, limits.SearchRunes)
+	return models.Folded(models.Fold(text)), err
 }
 
 // filterIdents checks a list of openids or unionids that a filter names; nil: none is named.

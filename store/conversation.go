@@ -18,6 +18,7 @@ type InboxFilter struct {
 	InteractedSince models.Time
 	HasReplied      bool
 	Tags            TagFilter
+	Search          models.Folded
 }
 
 // InboxPage reads a page of an advisor's conversations, latest activity first.
@@ -35,6 +36,9 @@ func (r *Reader) InboxPage(account, advisor models.Key, f InboxFilter, p relay.P
 		}
 		if tags, args := f.Tags.where("conversation.account_id", "conversation.customer_id"); tags != "" {
 			db = db.Where("1 = 1"+tags, args...)
+		}
+		if f.Search != "" {
+			db = db.Where("EXISTS (SELECT 1 FROM customer c WHERE c.account_id = conversation.account_id AND c.id = conversation.customer_id AND INSTR(c.folded, ?) > 0)", string(f.Search))
 		}
 		return keyset(db, p, "active_at", "customer_id")
 	})

@@ -177,6 +177,12 @@ func (tx *Tx) UpdateCustomers(rows []*models.Customer, columns ...string) error 
 	for _, c := range rows {
 		c.UpdatedAt = tx.Now
 	}
+	if slices.Contains(columns, "nickname") || slices.Contains(columns, "info") {
+		if err := tx.refold(rows); err != nil {
+			return err
+		}
+		columns = append(slices.Clone(columns), "folded")
+	}
 	// The openid stays what it is; it has no default that the statement could do without.
 	if err := upsertFew(tx, rows, append(columns, "openid", "updated_at")...); err != nil || !slices.Contains(columns, "advisor_id") {
 		return err

@@ -2,6 +2,8 @@ package store
 
 import (
 	"database/sql"
+	"maps"
+	"slices"
 
 	"clientele/internal/relay"
 	"clientele/limits"
@@ -33,6 +35,8 @@ type CustomerFilter struct {
 	// Interacted: whose last interaction is, or is not, at InteractedSince or later.
 	Interacted      *bool       `json:"interacted,omitempty"`
 	InteractedSince models.Time `json:"interactedSince,omitempty"`
+	// Search: whose nickname, or a line of whose info, has this text in it, both folded.
+	Search models.Folded `json:"search,omitempty"`
 	// Replied: who wrote, or did not, after the last message of a human advisor.
 	Replied *bool `json:"replied,omitempty"`
 }
@@ -80,6 +84,9 @@ func (f CustomerFilter) narrowing() (where string, args []any) {
 	}
 	if f.FollowState != "" {
 		and("customer.follow_state = ?", string(f.FollowState))
+	}
+	if f.Search != "" {
+		and("INSTR(customer.folded, ?) > 0", string(f.Search))
 	}
 	not := func(is bool) string { return map[bool]string{true: "", false: "NOT "}[is] }
 	if f.Interacted != nil {
@@ -136,108 +143,163 @@ func (f CustomerFilter) IsNarrow() bool {
 	return where != ""
 }
 
-// alongTag is the option along whose index the customers of an account whom the filter selects are
-// found, since every one of them has it, and what the filter says beside. Zero: there is none.
-func (f CustomerFilter) alongTag() (option models.Key, rest CustomerFilter) {
+// along is an index along which the customers of an account whom a filter selects are found, since every
+// one of them is in it; the zero along is the primary key.
+type along struct {
+	table, column string
+	value         []byte
+}
+
+func (a along) isZero() bool { return a.table == "" }
+
+// along is the index for a filter, and what the filter says beside: the customers who have an option, or of whom
+// search says that they have a gram, the one that the fewest have.
+func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest CustomerFilter, err error) {
 	rest = f
-	switch {
-	case !f.Advisor.IsZero() || f.isListed(): // few anyway
-	case len(f.Tags.All) > 0:
-		option, rest.Tags.All = f.Tags.All[0], f.Tags.All[1:]
-	case len(f.Tags.Any) == 1:
-		option, rest.Tags.Any = f.Tags.Any[0], nil
+	if !f.Advisor.IsZero() || f.isListed() {
+		return a, rest, nil // few anyway
 	}
-	return option, rest
+	tag := func(option models.Key) { a = along{table: "customer_tag", column: "option_id", value: option[:]} }
+	if f.Search != "" {
+		grams := slices.Sorted(maps.Keys(f.Search.Grams()))
+		gram, err := r.rarest(account, grams[:min(len(grams), limits.GramsAsked)])
+		if err == nil && gram != "" {
+			a = along{table: "customer_gram", column: "gram", value: []byte(gram)}
+		}
+		return a, rest, err // a gram tells less than the text: that stays to be asked
+	}
+	switch {
+	case len(f.Tags.All) > 0:
+		tag(f.Tags.All[0])
+		rest.Tags.All = f.Tags.All[1:]
+	case len(f.Tags.Any) == 1:
+		tag(f.Tags.Any[0])
+		rest.Tags.Any = nil
+	}
+	return a, rest, nil
 }
 
 // isListed reports whether the filter names customers, who are found by indexes of their own.
 func (f CustomerFilter) isListed() bool { return len(f.OpenIDs)+len(f.UnionIDs) > 0 }
 
-// CustomerPage reads a page: an advisor's customers by their binding, the account's by when they were
-// first seen, latest first. Of an account it looks at no more than limits.PageScan customers, or such as
-// have an option that the filter asks for, to find those that it selects: end, not nil, is where it
-// stopped looking with fewer found than were asked for, and whence the next page goes on.
-func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page) (rows []*models.Customer, end *relay.Keyset, err error) {
-	option, rest := f.alongTag()
-	order := "customer.id DESC"
-	from, where, args := r.selecting(account, option, rest)
-	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
+// CustomerPage reads a page in an order of the filter's advisor, or of the account. Of an account it looks at no
+// more than limits.PageScan customers, or such as are in an index that the filter asks for, to find those that it
+// selects: end, not nil, is where it stopped looking with fewer found than were asked for, and whence the next page goes on.
+func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, order models.CustomerOrder, p relay.Page) (rows []*models.Customer, end *relay.Keyset, err error) {
 	if !f.Advisor.IsZero() {
-		order = "customer.bound_at DESC, customer.id DESC"
-		if p.After != nil {
-			and("(customer.bound_at < ? OR customer.bound_at = ? AND customer.id < ?)", p.After.Sort, p.After.Sort, p.After.Key[:])
-		}
-	} else {
-		key := "customer.id"
-		if !option.IsZero() {
-			key, order = "along.customer_id", "along.customer_id DESC"
-		}
-		if p.After != nil {
-			and(key+" < ?", p.After.Key[:])
-		}
-		if !rest.isListed() && (rest.Assigned != nil || rest.IsNarrow()) {
-			if end, err = r.pageEnd(account, option, p); err != nil {
-				return nil, nil, err
-			}
-		}
-		if end != nil {
-			and(key+" >= ?", end.Key[:])
+		rows, err = r.advisorCustomers(account, f, order, p)
+		return rows, nil, err
+	}
+	index, rest, err := r.along(account, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	from, where, args := r.selecting(account, index, rest)
+	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
+	key, behind, before, direction := "customer.id", " < ?", " >= ?", " DESC"
+	if !index.isZero() {
+		key = "along.customer_id"
+	}
+	if order == models.OrderOldest {
+		behind, before, direction = " > ?", " <= ?", ""
+	}
+	if p.After != nil {
+		and(key+behind, p.After.Key[:])
+	}
+	if !rest.isListed() && (rest.Assigned != nil || rest.IsNarrow()) {
+		if end, err = r.pageEnd(account, index, order, p); err != nil {
+			return nil, nil, err
 		}
 	}
-	rows, err = ask[models.Customer](r, "SELECT "+customerColumns+" FROM "+from+" WHERE "+where+" ORDER BY "+order+" LIMIT ?", append(args, p.First+1)...)
+	if end != nil {
+		and(key+before, end.Key[:])
+	}
+	rows, err = ask[models.Customer](r, "SELECT "+customerColumns+" FROM "+from+" WHERE "+where+" ORDER BY "+key+direction+" LIMIT ?", append(args, p.First+1)...)
 	if len(rows) > p.First {
 		end = nil // the page is full
 	}
 	return rows, end, err
 }
 
-// selecting is the tables and the conditions of a filter, along the index of an option unless that is
-// zero.
-func (r *Reader) selecting(account, option models.Key, f CustomerFilter) (from, where string, args []any) {
+// advisorCustomers reads a page of an advisor's customers.
+func (r *Reader) advisorCustomers(account models.Key, f CustomerFilter, order models.CustomerOrder, p relay.Page) ([]*models.Customer, error) {
+	where, args := f.where()
+	where, args = "customer.account_id = ?"+where, append([]any{account[:]}, args...)
+	from, columns, at, key, behind, direction := "customer", customerColumns, "customer.bound_at", "customer.id", "<", " DESC"
+	switch order {
+	case models.OrderEarliestBound:
+		behind, direction = ">", ""
+	case models.OrderLatestActive:
+		// The inbox's index first: it is in this order.
+		from = "conversation active " + r.join() + " customer ON customer.account_id = active.account_id AND customer.id = active.customer_id"
+		where, args = where+" AND active.account_id = ? AND active.advisor_id = ?", append(args, account[:], f.Advisor[:])
+		columns, at, key = customerColumns+", active.active_at AS sort_at", "active.active_at", "active.customer_id"
+	case models.OrderLatestBound, models.OrderNewest, models.OrderOldest:
+	}
+	if p.After != nil {
+		where += " AND (" + at + " " + behind + " ? OR " + at + " = ? AND " + key + " " + behind + " ?)"
+		args = append(args, p.After.Sort, p.After.Sort, p.After.Key[:])
+	}
+	return ask[models.Customer](r, "SELECT "+columns+" FROM "+from+" WHERE "+where+" ORDER BY "+at+direction+", "+key+direction+" LIMIT ?", append(args, p.First+1)...)
+}
+
+// join joins tables in the order in which they stand, whatever the optimizer would like better.
+func (r *Reader) join() string {
+	if r.store.IsEmbedded() {
+		return "CROSS JOIN"
+	}
+	return "STRAIGHT_JOIN"
+}
+
+// selecting is the tables and the conditions of a filter along an index.
+func (r *Reader) selecting(account models.Key, index along, f CustomerFilter) (from, where string, args []any) {
 	from = "customer"
 	where, args = f.where()
 	where, args = "customer.account_id = ?"+where, append([]any{account[:]}, args...)
-	if option.IsZero() {
+	if index.isZero() {
 		return from, where, args
 	}
-	join := "STRAIGHT_JOIN" // the tags first, whatever the optimizer would like better
-	if r.store.IsEmbedded() {
-		join = "CROSS JOIN"
-	}
-	return "customer_tag along " + join + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id",
-		where + " AND along.account_id = ? AND along.option_id = ?", append(args, account[:], option[:])
+	return index.table + " along " + r.join() + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id",
+		where + " AND along.account_id = ? AND along." + index.column + " = ?", append(args, account[:], index.value)
 }
 
 // CountPages counts the customers that a filter selects, no further than most; false: to know it, more
 // than limits.PageScan customers of the account would have to be looked at.
 func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n int, known bool, err error) {
-	option, rest := f.alongTag()
+	index, rest, err := r.along(account, f)
+	if err != nil {
+		return 0, false, err
+	}
 	if rest.Advisor.IsZero() && !rest.isListed() && rest.IsNarrow() {
-		if end, err := r.pageEnd(account, option, relay.Page{}); err != nil || end != nil {
+		if end, err := r.pageEnd(account, index, models.OrderNewest, relay.Page{}); err != nil || end != nil {
 			return 0, false, err
 		}
 	}
-	from, where, args := r.selecting(account, option, rest)
+	from, where, args := r.selecting(account, index, rest)
 	err = r.query(func(rows *sql.Rows) error { return rows.Scan(&n) },
 		"SELECT COUNT(*) FROM (SELECT 1 FROM "+from+" WHERE "+where+" LIMIT ?) AS counted", append(args, most)...)
 	return n, err == nil, err
 }
 
-// pageEnd is the last customer that a page of an account may look at, of those who have an option unless
-// that is zero; nil: it may look at all.
-func (r *Reader) pageEnd(account, option models.Key, p relay.Page) (end *relay.Keyset, err error) {
+// pageEnd is the last customer that a page of an account may look at, of those who are in an index; nil: it
+// may look at all.
+func (r *Reader) pageEnd(account models.Key, index along, order models.CustomerOrder, p relay.Page) (end *relay.Keyset, err error) {
 	from, key, args := "customer WHERE account_id = ?", "id", []any{account[:]}
-	if !option.IsZero() {
-		from, key, args = "customer_tag WHERE account_id = ? AND option_id = ?", "customer_id", append(args, option[:])
+	if !index.isZero() {
+		from, key, args = index.table+" WHERE account_id = ? AND "+index.column+" = ?", "customer_id", append(args, index.value)
+	}
+	behind, direction := " < ?", " DESC"
+	if order == models.OrderOldest {
+		behind, direction = " > ?", ""
 	}
 	if p.After != nil {
-		from, args = from+" AND "+key+" < ?", append(args, p.After.Key[:])
+		from, args = from+" AND "+key+behind, append(args, p.After.Key[:])
 	}
 	var last models.Key
 	err = r.query(func(rows *sql.Rows) error {
 		err := rows.Scan(&last)
 		end = &relay.Keyset{Key: last}
 		return err
-	}, "SELECT "+key+" FROM "+from+" ORDER BY "+key+" DESC LIMIT 1 OFFSET ?", append(args, limits.PageScan-1)...)
+	}, "SELECT "+key+" FROM "+from+" ORDER BY "+key+direction+" LIMIT 1 OFFSET ?", append(args, limits.PageScan-1)...)
 	return end, err
 }

@@ -24,12 +24,23 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 		other := testkit.Account(t, s)
 		const n, many = limits.PageScan + 1_007, 5_000
 		const long = 1_000_000 // an instant later than those that numbers stand for
-		mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, follow_state, country, province, created_at, advisor_id, bound_at, bound_source)
-			SELECT ?, %s, %s, CASE WHEN n %% 2 = 0 THEN 'FOLLOWING' ELSE 'UNFOLLOWED' END, 'China', CASE WHEN n %% 3 = 0 THEN 'Hubei' ELSE '' END, 1,
+		mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, folded, follow_state, country, province, created_at, advisor_id, bound_at, bound_source)
+			SELECT ?, %s, %s, CASE WHEN n %% 40 = 0 THEN '王小明' WHEN n %% 9 = 0 THEN '小王' END, CASE WHEN n %% 2 = 0 THEN 'FOLLOWING' ELSE 'UNFOLLOWED' END, 'China', CASE WHEN n %% 3 = 0 THEN 'Hubei' ELSE '' END, 1,
 			CASE WHEN n %% 100 = 0 THEN ? END, CASE WHEN n %% 100 = 0 THEN n ELSE 0 END, CASE WHEN n %% 300 = 0 THEN 'API' ELSE 'CONSOLE' END
 			FROM (%s) numbers`, keyOfNumber(s), openidOfNumber(s), numbersBelow(n)), account.Key, advisor.Key)
-		mustExec(t, s, fmt.Sprintf(`INSERT INTO conversation (account_id, customer_id, last_interaction_at, last_customer_at, last_advisor_at)
-			SELECT ?, %s, n, n %% 5, 2 FROM (%s) numbers`, keyOfNumber(s), numbersBelow(n)), account.Key)
+		mustExec(t, s, fmt.Sprintf(`INSERT INTO conversation (account_id, customer_id, advisor_id, active_at, last_interaction_at, last_customer_at, last_advisor_at)
+			SELECT ?, %s, CASE WHEN n %% 100 = 0 THEN ? END, n, n, n %% 5, 2 FROM (%s) numbers`, keyOfNumber(s), numbersBelow(n)), account.Key, advisor.Key)
+		for _, gram := range []struct {
+			text string
+			of   string
+		}{
+			{"王", "n % 40 = 0 OR n % 9 = 0"}, {"小", "n % 40 = 0 OR n % 9 = 0"}, {"明", "n % 40 = 0"}, {"王小", "n % 40 = 0"}, {"小明", "n % 40 = 0"},
+			{"小王", "n % 9 = 0 AND n % 40 <> 0"},
+		} {
+			mustExec(t, s, fmt.Sprintf("INSERT INTO customer_gram (account_id, gram, customer_id) SELECT ?, ?, %s FROM (%s) numbers WHERE %s",
+				keyOfNumber(s), numbersBelow(n), gram.of), account.Key, []byte(gram.text))
+		}
+		mustExec(t, s, "INSERT INTO customer_gram (account_id, gram, customer_id) SELECT ?, ?, id FROM customer WHERE account_id = ?", other.Key, []byte("小"), account.Key)
 		x, y, z := models.NewKey(), models.NewKey(), models.NewKey()
 		for _, tag := range []struct {
 			option models.Key
@@ -67,6 +78,13 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 			"openids":                   {store.CustomerFilter{OpenIDs: []models.Ident{"0000000000000007", "0000000000021000", "x"}}, func(n int) bool { return n == 7 || n == 21_000 }, false},
 			"a unionid of two":          {store.CustomerFilter{UnionIDs: []models.Ident{"u", "v"}}, func(n int) bool { return n == 7 || n == 300 }, false},
 			"openids and bound":         {store.CustomerFilter{Assigned: &yes, OpenIDs: []models.Ident{"0000000000000007", "0000000000021000"}}, func(n int) bool { return n == 21_000 }, false},
+			"search":                    {store.CustomerFilter{Search: "小明"}, func(n int) bool { return n%40 == 0 }, false},
+			"search for one character":  {store.CustomerFilter{Search: "王"}, func(n int) bool { return n%40 == 0 || n%9 == 0 }, false},
+			"search for what none has":  {store.CustomerFilter{Search: "明王"}, func(int) bool { return false }, false},
+			"search for a letter":       {store.CustomerFilter{Search: "x"}, func(int) bool { return false }, true},
+			"search among unassigned":   {store.CustomerFilter{Search: "小王", Assigned: &no}, func(n int) bool { return n%9 == 0 && n%40 != 0 && !bound(n) }, false},
+			"search with a tag":         {store.CustomerFilter{Search: "王小明", Tags: store.TagFilter{All: []models.Key{x}}}, func(n int) bool { return n%200 == 0 }, false},
+			"search of one advisor":     {store.CustomerFilter{Search: "王小", Advisor: advisor.Key}, func(n int) bool { return bound(n) && n%40 == 0 }, false},
 			"source":                    {store.CustomerFilter{Source: models.SourceAPI}, func(n int) bool { return n%300 == 0 }, true},
 			"bound between":             {store.CustomerFilter{BoundFrom: 300, BoundUntil: 500}, func(n int) bool { return n == 300 || n == 400 }, true},
 			"bound before":              {store.CustomerFilter{BoundUntil: 500}, func(n int) bool { return bound(n) && n < 500 }, true},
@@ -78,38 +96,45 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 			"replied":                   {store.CustomerFilter{Replied: &yes}, func(n int) bool { return n%5 > 2 }, true},
 			"not replied":               {store.CustomerFilter{Replied: &no, FollowState: models.Following}, func(n int) bool { return n%5 <= 2 && n%2 == 0 }, true},
 		} {
-			var want, got []int
+			var want []int
 			for i := n - 1; i >= 0; i-- {
 				if tt.is(i) {
 					want = append(want, i)
 				}
 			}
-			page := relay.Page{First: many}
-			looks := 0
-			for more := true; more; looks++ {
-				rows, end, err := s.View(t.Context()).CustomerPage(account.Key, tt.filter, page)
-				if err != nil {
-					t.Fatalf("%s: %v", name, err)
-				}
-				if more = len(rows) > page.First; more {
-					rows = rows[:page.First]
-				}
-				for _, c := range rows {
-					got = append(got, numberOf(t, c.Key))
-					page.After = &relay.Keyset{Key: c.Key}
-					if !tt.filter.Advisor.IsZero() {
-						page.After.Sort = int64(c.BoundAt)
+			orders := []models.CustomerOrder{models.OrderNewest, models.OrderOldest}
+			if !tt.filter.Advisor.IsZero() {
+				orders = []models.CustomerOrder{models.OrderLatestBound, models.OrderEarliestBound, models.OrderLatestActive}
+			}
+			for _, order := range orders {
+				var got []int
+				page := relay.Page{First: many}
+				looks := 0
+				for more := true; more; looks++ {
+					rows, end, err := s.View(t.Context()).CustomerPage(account.Key, tt.filter, order, page)
+					if err != nil {
+						t.Fatalf("%s: %v", name, err)
+					}
+					if more = len(rows) > page.First; more {
+						rows = rows[:page.First]
+					}
+					for _, c := range rows {
+						got = append(got, numberOf(t, c.Key))
+						page.After = &relay.Keyset{Sort: int64(order.Place(c)), Key: c.Key}
+					}
+					if end != nil {
+						more, page.After = true, end
 					}
 				}
-				if end != nil {
-					more, page.After = true, end
+				if order == models.OrderOldest || order == models.OrderEarliestBound {
+					slices.Reverse(got)
 				}
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("%s: %d customers, want %d; %v …, want %v …", name, len(got), len(want), got[:min(10, len(got))], want[:min(10, len(want))])
-			}
-			if most := len(want)/page.First + n/limits.PageScan + 2; looks > most {
-				t.Errorf("%s: %d pages, at most %d can be needed", name, looks, most)
+				if !slices.Equal(got, want) {
+					t.Errorf("%s, %s: %d customers, want %d; %v …, want %v …", name, order, len(got), len(want), got[:min(10, len(got))], want[:min(10, len(want))])
+				}
+				if most := len(want)/page.First + n/limits.PageScan + 2; looks > most {
+					t.Errorf("%s, %s: %d pages, at most %d can be needed", name, order, looks, most)
+				}
 			}
 			for _, most := range []int{limits.CustomerCount, len(want), max(len(want)-1, 0)} {
 				count, known, err := s.View(t.Context()).CountPages(account.Key, tt.filter, most)
@@ -158,18 +183,27 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 	mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, unionid, follow_state, created_at, advisor_id, bound_at)
 		SELECT ?, %s, %s, %s, 'FOLLOWING', 1, CASE WHEN n < %d THEN ? END, CASE WHEN n < %d THEN n + 1 ELSE 0 END FROM (%s) numbers`,
 		keyOfNumber(s), openidOfNumber(s), openidOfNumber(s), bound, bound, numbersBelow(n)), account.Key, advisor.Key)
-	mustExec(t, s, fmt.Sprintf(`INSERT INTO conversation (account_id, customer_id, advisor_id) SELECT ?, %s, CASE WHEN n < %d THEN ? END FROM (%s) numbers`,
+	mustExec(t, s, fmt.Sprintf(`INSERT INTO conversation (account_id, customer_id, advisor_id, active_at) SELECT ?, %s, CASE WHEN n < %d THEN ? END, n FROM (%s) numbers`,
 		keyOfNumber(s), bound, numbersBelow(n)), account.Key, advisor.Key)
 	common, rare, never := models.NewKey(), models.NewKey(), models.NewKey()
 	mustExec(t, s, fmt.Sprintf("INSERT INTO customer_tag (account_id, customer_id, option_id) SELECT ?, %s, ? FROM (%s) numbers", keyOfNumber(s), numbersBelow(n)), account.Key, common)
 	mustExec(t, s, fmt.Sprintf("INSERT INTO customer_tag (account_id, customer_id, option_id) SELECT ?, %s, ? FROM (%s) numbers WHERE n < 10", keyOfNumber(s), numbersBelow(n)), account.Key, rare)
-	mustExec(t, s, "ANALYZE TABLE customer, conversation, customer_tag")
+	for _, gram := range []struct {
+		text  string
+		below int
+	}{{"小", n}, {"王", n}, {"小王", n}, {"王朋", 10}, {"朋", 10}} {
+		mustExec(t, s, fmt.Sprintf("INSERT INTO customer_gram (account_id, gram, customer_id) SELECT ?, ?, %s FROM (%s) numbers WHERE n < %d",
+			keyOfNumber(s), numbersBelow(n), gram.below), account.Key, []byte(gram.text))
+	}
+	mustExec(t, s, "UPDATE customer SET folded = '小王'")
+	mustExec(t, s, "UPDATE customer SET folded = '小王朋' WHERE openid < ?", []byte("0000000000000010"))
+	mustExec(t, s, "ANALYZE TABLE customer, conversation, customer_tag, customer_gram")
 	yes := true
 	const (
 		first = 50
 		page  = 8*first + 100           // what a page needs, with the last interaction of each, and the asking
 		look  = 4*limits.PageScan + 500 // the end of the look, and of each customer the row and what the condition reads
-		own   = 4*bound + 200
+		own   = 4*bound + 500
 	)
 	middle := relay.Keyset{Sort: bound / 2, Key: keyNumbered(5 * n / 10)}
 	for name, tt := range map[string]struct {
@@ -183,6 +217,9 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 		"no customer's tag":            {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{never, common}}}, page},
 		"a common tag and a rare":      {store.CustomerFilter{Tags: store.TagFilter{All: []models.Key{common, rare}}}, look},
 		"one of two tags":              {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{rare, never}}}, look},
+		"search, common":               {store.CustomerFilter{Search: "小王"}, look + 8*limits.GramLook},
+		"search, rare":                 {store.CustomerFilter{Search: "小王朋"}, page + 8*limits.GramLook},
+		"search, of one advisor":       {store.CustomerFilter{Search: "王朋友", Advisor: advisor.Key}, own},
 		"openids":                      {store.CustomerFilter{OpenIDs: []models.Ident{"0000000000000007", "0000000000060007"}}, page},
 		"unionids":                     {store.CustomerFilter{UnionIDs: []models.Ident{"0000000000000007", "0000000000060007"}}, page},
 		"assigned":                     {store.CustomerFilter{Assigned: &yes}, look},
@@ -197,9 +234,15 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 		"of one advisor, never a tag":  {store.CustomerFilter{Advisor: advisor.Key, Tags: store.TagFilter{Any: []models.Key{never, rare}}}, own},
 		"of one advisor, who answered": {store.CustomerFilter{Advisor: advisor.Key, Replied: &yes}, own},
 	} {
-		for where, after := range map[string]*relay.Keyset{"first": nil, "middle": &middle} {
+		orders := []models.CustomerOrder{models.OrderNewest, models.OrderOldest}
+		if !tt.filter.Advisor.IsZero() {
+			orders = []models.CustomerOrder{models.OrderLatestBound, models.OrderEarliestBound, models.OrderLatestActive}
+		}
+		for i, after := range slices.Repeat([]*relay.Keyset{nil, &middle}, len(orders)) {
+			order := orders[i/2]
+			where := fmt.Sprint(order, " ", []string{"first", "middle"}[i%2])
 			read, err := s.RowsRead(t.Context(), func(ctx context.Context) {
-				if _, _, err := s.View(ctx).CustomerPage(account.Key, tt.filter, relay.Page{First: first, After: after}); err != nil {
+				if _, _, err := s.View(ctx).CustomerPage(account.Key, tt.filter, order, relay.Page{First: first, After: after}); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
 			})

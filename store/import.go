@@ -121,8 +121,11 @@ func (r *Reader) OverImports(before models.Time, most int) ([]*models.Import, er
 // transaction is: nobody else can hold a lock on them. When another transaction wrote one of their
 // openids since this one looked, this one runs again.
 func (tx *Tx) InsertCustomers(customers []*models.Customer, conversations []*models.Conversation) error {
+	if err := tx.refold(customers); err != nil {
+		return err
+	}
 	err := insertUsed(tx, customers, []string{"openid", "follow_state", "followed_at", "created_at", "updated_at"},
-		"unionid", "nickname", "info", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_by")
+		"unionid", "nickname", "info", "folded", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_by")
 	if err != nil {
 		return ifMeanwhile(err)
 	}

@@ -24,7 +24,7 @@ func TestSnapshot(t *testing.T) {
 		account := testkit.Account(t, s)
 		testkit.Customers(t, s, account.Key, 3)
 		page := func(ctx context.Context) (int, error) {
-			rows, _, err := s.View(ctx).CustomerPage(account.Key, store.CustomerFilter{}, relay.Page{First: 50})
+			rows, _, err := s.View(ctx).CustomerPage(account.Key, store.CustomerFilter{}, models.OrderNewest, relay.Page{First: 50})
 			return len(rows), err
 		}
 		err := s.Snapshot(t.Context(), func(ctx context.Context) error {
@@ -48,7 +48,7 @@ func TestSnapshot(t *testing.T) {
 			}
 			all.Wait()
 			return s.Read(ctx, func(r *store.Reader) error { // a snapshot inside is the same one.
-				rows, _, err := r.CustomerPage(account.Key, store.CustomerFilter{}, relay.Page{First: 50})
+				rows, _, err := r.CustomerPage(account.Key, store.CustomerFilter{}, models.OrderNewest, relay.Page{First: 50})
 				if len(rows) != 3 {
 					t.Errorf("%d customers in the snapshot inside", len(rows))
 				}
@@ -122,7 +122,7 @@ func TestPages(t *testing.T) {
 			})
 			for _, a := range advisors {
 				bound := pages(r, first, func(p relay.Page) ([]*models.Customer, error) {
-					rows, _, err := s.View(t.Context()).CustomerPage(account.Key, store.CustomerFilter{Advisor: a.Key}, p)
+					rows, _, err := s.View(t.Context()).CustomerPage(account.Key, store.CustomerFilter{Advisor: a.Key}, models.OrderLatestBound, p)
 					return rows, err
 				}, func(c *models.Customer) relay.Keyset { return relay.Keyset{Sort: int64(c.BoundAt), Key: c.Key} })
 				inbox := pages(r, first, func(p relay.Page) ([]*models.Conversation, error) {
@@ -135,7 +135,7 @@ func TestPages(t *testing.T) {
 				}
 			}
 			all := pages(r, first, func(p relay.Page) ([]*models.Customer, error) {
-				rows, _, err := s.View(t.Context()).CustomerPage(account.Key, store.CustomerFilter{}, p)
+				rows, _, err := s.View(t.Context()).CustomerPage(account.Key, store.CustomerFilter{}, models.OrderNewest, p)
 				return rows, err
 			}, func(c *models.Customer) relay.Keyset { return relay.Keyset{Key: c.Key} })
 			slices.Reverse(all)

@@ -116,6 +116,11 @@ func (tx *Tx) DeleteInbound(rows []*models.InboundRecord) error {
 // deleteRows deletes rows of the account by their primary keys, in one statement.
 func deleteRows[T any](tx *Tx, where string, rows []*T, args func(*T) []any) error {
 	tx.enter(phaseRows)
+	return deleteRowsAt(tx, where, rows, args)
+}
+
+// deleteRowsAt is deleteRows in whatever phase the transaction is.
+func deleteRowsAt[T any](tx *Tx, where string, rows []*T, args func(*T) []any) error {
 	if len(rows) == 0 {
 		return nil
 	}

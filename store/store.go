@@ -99,7 +99,8 @@ func (s *Store) Close() error {
 	return errors.Join(append(errs, s.unlock())...)
 }
 
-// Migrate applies pending migrations and makes the epoch of a new event log.
+// Migrate applies pending migrations, makes the epoch of a new event log, and folds the texts that an
+// earlier release wrote.
 func (s *Store) Migrate(ctx context.Context) (int, error) {
 	pool, err := s.write.DB()
 	if err != nil {
@@ -109,7 +110,11 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	return n, s.ensureEpoch(ctx)
+	if err := s.ensureEpoch(ctx); err != nil || n == 0 {
+		return n, err
+	}
+	_, err = s.FoldCustomers(ctx)
+	return n, err
 }
 
 // Migrations tells which migrations were applied.

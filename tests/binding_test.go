@@ -2,7 +2,9 @@ package tests
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -101,6 +103,49 @@ func (w *world) sound() {
 		if n := w.count(query); n != 0 {
 			w.tb.Errorf("%d %s", n, what)
 		}
+	}
+	w.searchable()
+}
+
+// searchable holds that search finds each customer by what they are called and what is noted of them now,
+// and by nothing else (ADR 0028).
+func (w *world) searchable() {
+	w.tb.Helper()
+	want, got := map[string]bool{}, map[string]bool{}
+	rows, err := w.db.Query("SELECT account_id, id, nickname, info, folded FROM customer")
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c models.Customer
+		if err := rows.Scan(&c.AccountID, &c.Key, &c.Nickname, &c.Info, &c.Folded); err != nil {
+			w.tb.Fatal(err)
+		}
+		if c.Folded != c.SearchText() {
+			w.tb.Errorf("customer %s is folded as %q and should be as %q", c.Key, c.Folded, c.SearchText())
+		}
+		for gram := range c.Folded.Grams() {
+			want[fmt.Sprint(c.AccountID, gram, c.Key)] = true
+		}
+	}
+	grams, err := w.db.Query("SELECT account_id, gram, customer_id FROM customer_gram")
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	defer grams.Close()
+	for grams.Next() {
+		var g models.CustomerGram
+		if err := grams.Scan(&g.AccountID, &g.Gram, &g.CustomerID); err != nil {
+			w.tb.Fatal(err)
+		}
+		got[fmt.Sprint(g.AccountID, g.Gram, g.CustomerID)] = true
+	}
+	if err := errors.Join(rows.Err(), grams.Err()); err != nil {
+		w.tb.Fatal(err)
+	}
+	if !maps.Equal(want, got) {
+		w.tb.Errorf("%d grams are kept, %d are of what customers are called", len(got), len(want))
 	}
 }
 

@@ -132,6 +132,7 @@ func runCase(t *testing.T, dsn, dir string) {
 		p.said = append(p.said, sub.seen...)
 	}
 	p.delivered()
+	w.searchable()
 	p.twin.check(p.said, p.tenant)
 }
 
