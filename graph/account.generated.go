@@ -197,6 +197,36 @@ func fieldContext_Account_mayAdvisorsEditProfile(_ context.Context, ec *executio
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func _Account_onUnfollow(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNUnfollowPolicy2clienteleᚋmodelsᚐUnfollowPolicy(ctx, ec, field.Selections, obj.OnUnfollow())
+}
+func fieldContext_Account_onUnfollow(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type UnfollowPolicy does not have child fields"))
+}
+
+func _Account_eraseAfterDays(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_eraseAfterDays(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EraseAfterDays(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return marshalOInt2ᚖint(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Account_eraseAfterDays(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
 func _Account_callbackPath(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -867,7 +897,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "notifyOn", "serviceRulesVersion", "conversationLink"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -923,6 +953,20 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.MayAdvisorsEditProfile = data
+		case "onUnfollow":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("onUnfollow"))
+			data, err := unmarshalOUnfollowPolicy2ᚖclienteleᚋmodelsᚐUnfollowPolicy(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.OnUnfollow = data
+		case "eraseAfterDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eraseAfterDays"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.EraseAfterDays = data
 		case "notifyOn":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notifyOn"))
 			data, err := unmarshalONotifyOnInput2ᚖclienteleᚋgraphᚐNotifyOnInput(ctx, ec, v)
@@ -1098,6 +1142,16 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 		case "mayAdvisorsEditProfile":
 			out.Values[i] = _Account_mayAdvisorsEditProfile(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "onUnfollow":
+			out.Values[i] = _Account_onUnfollow(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "eraseAfterDays":
+			out.Values[i] = _Account_eraseAfterDays(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "callbackPath":
@@ -1572,6 +1626,23 @@ func unmarshalNSetCallbackCredentialsInput2clienteleᚋgraphᚐSetCallbackCreden
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalNUnfollowPolicy2clienteleᚋmodelsᚐUnfollowPolicy(ctx context.Context, ec *executionContext, v any) (models.UnfollowPolicy, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.UnfollowPolicy(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalNUnfollowPolicy2clienteleᚋmodelsᚐUnfollowPolicy(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.UnfollowPolicy) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func unmarshalNUpdateAccountSettingsInput2clienteleᚋgraphᚐUpdateAccountSettingsInput(ctx context.Context, ec *executionContext, v any) (UpdateAccountSettingsInput, error) {
 	res, err := unmarshalInputUpdateAccountSettingsInput(ctx, ec, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1710,6 +1781,25 @@ func marshalOSetCallbackCredentialsPayload2ᚖclienteleᚋgraphᚐSetCallbackCre
 		return graphql.Null
 	}
 	return _SetCallbackCredentialsPayload(ctx, ec, sel, v)
+}
+
+func unmarshalOUnfollowPolicy2ᚖclienteleᚋmodelsᚐUnfollowPolicy(ctx context.Context, ec *executionContext, v any) (*models.UnfollowPolicy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.UnfollowPolicy(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOUnfollowPolicy2ᚖclienteleᚋmodelsᚐUnfollowPolicy(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.UnfollowPolicy) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func marshalOUpdateAccountSettingsPayload2ᚖclienteleᚋgraphᚐUpdateAccountSettingsPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *UpdateAccountSettingsPayload) graphql.Marshaler {

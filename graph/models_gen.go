@@ -379,6 +379,38 @@ type DeleteImportPayload struct {
 	ImportID relay.ID `json:"importId"`
 }
 
+// Whom to erase.
+type EraseCustomerInput struct {
+	// The customer.
+	Customer *CustomerRef `json:"customer"`
+}
+
+// What was begun.
+type EraseCustomerPayload struct {
+	// The erasure.
+	Erasure *models.Erasure `json:"erasure"`
+}
+
+// Of whom to export what.
+type ExportCustomerInput struct {
+	// The customer.
+	Customer *CustomerRef `json:"customer"`
+	// How many records, 1 to 1,000; 1,000 when absent.
+	First *int `json:"first,omitempty"`
+	// What the page before answered as `endCursor`; absent: from the beginning.
+	After *string `json:"after,omitempty"`
+}
+
+// Some of what is kept of a customer.
+type ExportCustomerPayload struct {
+	// Records, each a line of JSON: `kind` says what it is, `customer`, `binding`, `customer_change` or `message`; the other members are what is kept. Instants are DateTimes, advisors global ids.
+	Lines []string `json:"lines"`
+	// What to pass as `after` to go on; null at the end.
+	EndCursor *string `json:"endCursor,omitempty"`
+	// The entry of the audit log that tells of this page: the receipt.
+	AuditID relay.ID `json:"auditId"`
+}
+
 // What came of one item.
 type GroupAdvisorResult struct {
 	// The advisor; null when it failed.
@@ -999,6 +1031,10 @@ type UpdateAccountSettingsInput struct {
 	IsAutoAssignAfterFailedCode *bool `json:"isAutoAssignAfterFailedCode,omitempty"`
 	// Whether advisors may change their own nickname and avatar (rule B4).
 	MayAdvisorsEditProfile *bool `json:"mayAdvisorsEditProfile,omitempty"`
+	// What becomes of who stops following (rule E12). It holds for those who stopped before, too.
+	OnUnfollow *models.UnfollowPolicy `json:"onUnfollow,omitempty"`
+	// After how many days, under ERASE_AFTER: 1 to 3,650.
+	EraseAfterDays *int `json:"eraseAfterDays,omitempty"`
 	// Which bindings make a CUSTOMER_BOUND notification (rule N2).
 	NotifyOn *NotifyOnInput `json:"notifyOn,omitempty"`
 	// A new version of the service rules; every advisor must accept it again (rule V7). 1 to 32 bytes.

@@ -92,6 +92,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputCustomerUpdateInput,
 		unmarshalInputDeleteGroupInput,
 		unmarshalInputDeleteImportInput,
+		unmarshalInputEraseCustomerInput,
+		unmarshalInputExportCustomerInput,
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
 		unmarshalInputIssueAdvisorTokenInput,
@@ -296,10 +298,24 @@ type Account implements Node {
   isAutoAssignOn: Boolean!
   "Whether advisors may change their own nickname and avatar (rule B4); off at first."
   mayAdvisorsEditProfile: Boolean!
+  "What becomes of who stops following (rule E12); at first KEEP on ` + "`" + `SANDBOX` + "`" + `, ERASE_AFTER on ` + "`" + `WECHAT` + "`" + `."
+  onUnfollow: UnfollowPolicy!
+  "After how many days, under ERASE_AFTER; 30 at first. null under another policy."
+  eraseAfterDays: Int
   "The path of the callback URL to enter on the platform; null on ` + "`" + `SANDBOX` + "`" + `, and for all but ADMIN and INTEGRATION."
   callbackPath: String
   "When the account was created."
   createdAt: DateTime!
+}
+
+"What becomes of who stops following (rule E12). Who comes back in time is who they were."
+enum UnfollowPolicy {
+  "Everything stays."
+  KEEP
+  "They are erased after some days."
+  ERASE_AFTER
+  "They are erased within minutes."
+  ERASE_NOW
 }
 
 "The channel of an account."
@@ -491,6 +507,10 @@ input UpdateAccountSettingsInput {
   isAutoAssignAfterFailedCode: Boolean
   "Whether advisors may change their own nickname and avatar (rule B4)."
   mayAdvisorsEditProfile: Boolean
+  "What becomes of who stops following (rule E12). It holds for those who stopped before, too."
+  onUnfollow: UnfollowPolicy
+  "After how many days, under ERASE_AFTER: 1 to 3,650."
+  eraseAfterDays: Int
   "Which bindings make a CUSTOMER_BOUND notification (rule N2)."
   notifyOn: NotifyOnInput
   "A new version of the service rules; every advisor must accept it again (rule V7). 1 to 32 bytes."
@@ -1618,6 +1638,121 @@ type CustomerChangeEdge {
   cursor: String!
   "The item."
   node: CustomerChange!
+}
+`, BuiltIn: false},
+	{Name: "../schema/erasure.graphql", Input: `extend type Query {
+  "One erasure, which is its receipt."
+  erasure("Which." erasureId: ID!): Erasure @allow(roles: [ADMIN, INTEGRATION])
+
+  "The erasures of the account, latest first."
+  erasures(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+    "Only those of the person who had this openid."
+    openid: Identifier
+  ): ErasureConnection @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Mutation {
+  """
+  Erases a customer (rule E13). From the answer on nobody is shown anything of them: they are unbound and found no more, messages to them that wait are
+  not sent, events of them are Withdrawn. Then, within seconds, what they and their advisors wrote, what was noted of them, and what logs hold of it is blanked in
+  the database; rows, numbers and counts stay. It is not undone. Somebody with the same openid who follows or writes later is a new
+  customer. One who was erased before, named by id or openid, is answered with their receipt. NOT_FOUND.
+  """
+  eraseCustomer("Whom." input: EraseCustomerInput!): EraseCustomerPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Everything that is kept of a customer, a page at a time, as lines of JSON (rule E13): who they are, their tags and what may be
+  written to them, the history of their binding, changes of what was noted, messages in both directions. Each page is in the audit log. NOT_FOUND.
+  """
+  exportCustomer("Whom." input: ExportCustomerInput!): ExportCustomerPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"The erasure of one person; it holds nothing of them but a digest (rule E13)."
+type Erasure {
+  "The global id."
+  id: ID!
+  "The id that the customer had."
+  customerId: ID!
+  "SHA-256, in hexadecimal, of the account's id, a colon and the openid: who knows the openid can prove the erasure by it."
+  openidDigest: String!
+  "Why."
+  cause: ErasureCause!
+  "Role and subject of who asked for it, e.g. ` + "`" + `ADMIN:console` + "`" + `; null when the account's setting did."
+  madeBy: String
+  "From then on nobody was shown anything of them."
+  begunAt: DateTime!
+  "From then on nothing of them is in the database; null until then. Backups are the operator's."
+  finishedAt: DateTime
+  "How many messages were blanked."
+  messageCount: Int!
+  "How many changes of what was noted of them were blanked."
+  changeCount: Int!
+  "How many tags were taken off."
+  tagCount: Int!
+  "How many entries of the audit log were blanked."
+  auditCount: Int!
+}
+
+"Why somebody was erased."
+enum ErasureCause {
+  "It was asked for."
+  REQUESTED
+  "They stopped following (` + "`" + `onUnfollow` + "`" + `)."
+  UNFOLLOWED
+}
+
+"One page of erasures."
+type ErasureConnection {
+  "The items with their cursors."
+  edges: [ErasureEdge!]!
+  "The items alone."
+  nodes: [Erasure!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One erasure of a page."
+type ErasureEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: Erasure!
+}
+
+"Whom to erase."
+input EraseCustomerInput {
+  "The customer."
+  customer: CustomerRef!
+}
+
+"What was begun."
+type EraseCustomerPayload {
+  "The erasure."
+  erasure: Erasure!
+}
+
+"Of whom to export what."
+input ExportCustomerInput {
+  "The customer."
+  customer: CustomerRef!
+  "How many records, 1 to 1,000; 1,000 when absent."
+  first: Int
+  "What the page before answered as ` + "`" + `endCursor` + "`" + `; absent: from the beginning."
+  after: String
+}
+
+"Some of what is kept of a customer."
+type ExportCustomerPayload {
+  "Records, each a line of JSON: ` + "`" + `kind` + "`" + ` says what it is, ` + "`" + `customer` + "`" + `, ` + "`" + `binding` + "`" + `, ` + "`" + `customer_change` + "`" + ` or ` + "`" + `message` + "`" + `; the other members are what is kept. Instants are DateTimes, advisors global ids."
+  lines: [String!]!
+  "What to pass as ` + "`" + `after` + "`" + ` to go on; null at the end."
+  endCursor: String
+  "The entry of the audit log that tells of this page: the receipt."
+  auditId: ID!
 }
 `, BuiltIn: false},
 	{Name: "../schema/error.graphql", Input: `"""
@@ -3258,6 +3393,10 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_isAutoAssignOn(ctx, ec, field)
 	case "mayAdvisorsEditProfile":
 		return fieldContext_Account_mayAdvisorsEditProfile(ctx, ec, field)
+	case "onUnfollow":
+		return fieldContext_Account_onUnfollow(ctx, ec, field)
+	case "eraseAfterDays":
+		return fieldContext_Account_eraseAfterDays(ctx, ec, field)
 	case "callbackPath":
 		return fieldContext_Account_callbackPath(ctx, ec, field)
 	case "createdAt":
@@ -3742,6 +3881,76 @@ func childFields_DeleteImportPayload(ctx context.Context, ec *executionContext, 
 		return fieldContext_DeleteImportPayload_importId(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteImportPayload", field.Name)
+}
+
+func childFields_EraseCustomerPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "erasure":
+		return fieldContext_EraseCustomerPayload_erasure(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EraseCustomerPayload", field.Name)
+}
+
+func childFields_Erasure(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_Erasure_id(ctx, ec, field)
+	case "customerId":
+		return fieldContext_Erasure_customerId(ctx, ec, field)
+	case "openidDigest":
+		return fieldContext_Erasure_openidDigest(ctx, ec, field)
+	case "cause":
+		return fieldContext_Erasure_cause(ctx, ec, field)
+	case "madeBy":
+		return fieldContext_Erasure_madeBy(ctx, ec, field)
+	case "begunAt":
+		return fieldContext_Erasure_begunAt(ctx, ec, field)
+	case "finishedAt":
+		return fieldContext_Erasure_finishedAt(ctx, ec, field)
+	case "messageCount":
+		return fieldContext_Erasure_messageCount(ctx, ec, field)
+	case "changeCount":
+		return fieldContext_Erasure_changeCount(ctx, ec, field)
+	case "tagCount":
+		return fieldContext_Erasure_tagCount(ctx, ec, field)
+	case "auditCount":
+		return fieldContext_Erasure_auditCount(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Erasure", field.Name)
+}
+
+func childFields_ErasureConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_ErasureConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_ErasureConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_ErasureConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ErasureConnection", field.Name)
+}
+
+func childFields_ErasureEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_ErasureEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_ErasureEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ErasureEdge", field.Name)
+}
+
+func childFields_ExportCustomerPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lines":
+		return fieldContext_ExportCustomerPayload_lines(ctx, ec, field)
+	case "endCursor":
+		return fieldContext_ExportCustomerPayload_endCursor(ctx, ec, field)
+	case "auditId":
+		return fieldContext_ExportCustomerPayload_auditId(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExportCustomerPayload", field.Name)
 }
 
 func childFields_Group(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

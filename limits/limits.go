@@ -370,6 +370,19 @@ const (
 	JobsPerAccount = 100
 	// JobLife is how long a job can be read after it ended.
 	JobLife = 30 * 24 * time.Hour
+	// EraseAfterDays is after how many days who stopped following is erased when the account does not say.
+	// Source: rule E12.
+	EraseAfterDays = 30
+	// EraseAfterDaysMost is the most days that an account may say, at least 1.
+	EraseAfterDaysMost = 3_650
+	// EraseRows is the most rows that one transaction of an erasure blanks.
+	EraseRows = 500
+	// EraseLease is how long a node that erases keeps others from it.
+	EraseLease = 30 * time.Second
+	// UnfollowInterval is how often who stopped following is looked for, of all nodes together.
+	UnfollowInterval = time.Minute
+	// ExportPage is the most records of one exportCustomer call. Source: rule E13.
+	ExportPage = 1_000
 	// SearchRunes is the longest text to search customers for, in characters. Source: rule E9.
 	SearchRunes = 64
 	// GramsPerCall is how many grams of customers one bulk call may add and take away: a matter of seconds. Who

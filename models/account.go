@@ -67,6 +67,10 @@ type Account struct {
 	NotifyWechatAd      bool            `gorm:"column:notify_wechat_ad"`       // rule N2
 	NotifyAutoAssign    bool            `gorm:"column:notify_auto_assign"`     // rule N2
 	ConversationLink    string          `gorm:"column:conversation_link"`      // rule G13, template
+	// Unfollow is what becomes of who stops following, EraseDays after how many days (rule E12); empty: see
+	// OnUnfollow.
+	Unfollow  UnfollowPolicy `gorm:"column:on_unfollow"`
+	EraseDays int            `gorm:"column:erase_after_days"`
 
 	CallbackID   Ident        `gorm:"column:callback_id"`
 	CallbackMode CallbackMode `gorm:"column:callback_mode"`
@@ -97,6 +101,42 @@ func (a *Account) Location() *time.Location {
 		return l
 	}
 	return time.UTC
+}
+
+// OnUnfollow is what becomes of who stops following: what the account says, or else KEEP in the sandbox,
+// and on WECHAT ERASE_AFTER, since the platform asks for erasure (rule E12).
+func (a *Account) OnUnfollow() UnfollowPolicy {
+	switch {
+	case a.Unfollow != "":
+		return a.Unfollow
+	case a.Channel == ChannelWechat:
+		return UnfollowEraseAfter
+	}
+	return UnfollowKeep
+}
+
+// EraseAfterDays is after how many days who stopped following is erased, under ERASE_AFTER; nil under another.
+func (a *Account) EraseAfterDays() *int {
+	if a.OnUnfollow() != UnfollowEraseAfter {
+		return nil
+	}
+	days := a.EraseDays
+	if days == 0 {
+		days = limits.EraseAfterDays
+	}
+	return &days
+}
+
+// EraseUnfollowed is up to when somebody must have stopped following to be erased now; 0: nobody is.
+func (a *Account) EraseUnfollowed(now Time) Time {
+	switch a.OnUnfollow() {
+	case UnfollowEraseNow:
+		return now
+	case UnfollowEraseAfter:
+		return now.Add(-time.Duration(*a.EraseAfterDays()) * 24 * time.Hour)
+	case UnfollowKeep:
+	}
+	return 0
 }
 
 // zones is the time zones that were loaded, by name: to load one reads a file. There are as many

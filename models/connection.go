@@ -8,6 +8,7 @@ type (
 	GroupConnection          = relay.Connection[*Group, GroupEdge]
 	BindingConnection        = relay.Connection[*Binding, BindingEdge]
 	CustomerChangeConnection = relay.Connection[*CustomerChange, CustomerChangeEdge]
+	ErasureConnection        = relay.Connection[*Erasure, ErasureEdge]
 	JobConnection            = relay.Connection[*Job, JobEdge]
 	JobItemConnection        = relay.Connection[*JobItem, JobItemEdge]
 	CustomerConnection       = relay.Connection[*Customer, CustomerEdge]
@@ -39,6 +40,10 @@ type (
 	CustomerChangeEdge struct {
 		Cursor string
 		Node   *CustomerChange
+	}
+	ErasureEdge struct {
+		Cursor string
+		Node   *Erasure
 	}
 	JobEdge struct {
 		Cursor string

@@ -99,6 +99,9 @@ type Customer struct {
 	// so that a message changes one row and not two; whoever reads a customer reads it with it. (The
 	// customer's own column is what the release before wrote; it goes with the next.)
 	LastInteractionAt Time `gorm:"->;column:last_interaction_at"`
+	// ErasedAt is when the person was erased (rule E13): the row stays for those who count, and nobody is
+	// shown it. 0: they were not.
+	ErasedAt Time `gorm:"column:erased_at"`
 	// SortAt is what a list that was asked for is ordered by, where that is not one of the above.
 	SortAt    Time `gorm:"->;column:sort_at"`
 	CreatedAt Time `gorm:"column:created_at;autoCreateTime:false"`

@@ -27,6 +27,7 @@ const (
 	KindTag          relay.Kind = "ta"
 	KindTagOption    relay.Kind = "to"
 	KindImport       relay.Kind = "im"
+	KindErasure      relay.Kind = "er"
 )
 
 // Ident is an identifier from outside (openid, unionid, WeChat id, scene, external id): bytes

@@ -61,6 +61,7 @@ func (r *mutationResolver) CloseAccount(ctx context.Context, input graph.CloseAc
 func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input graph.UpdateAccountSettingsInput) (*graph.UpdateAccountSettingsPayload, error) {
 	in := services.Settings{
 		TimeZone: input.TimeZone, PolicyPreset: input.PolicyPreset, OutreachCarrier: input.OutreachCarrier,
+		Unfollow: input.OnUnfollow, EraseAfterDays: input.EraseAfterDays,
 		AutoAssign: input.IsAutoAssignOn, AutoAssignAfterCode: input.IsAutoAssignAfterFailedCode,
 		AdvisorsEditProfile: input.MayAdvisorsEditProfile,
 		RulesVersion:        input.ServiceRulesVersion, ConversationLink: input.ConversationLink,

@@ -38,6 +38,28 @@ func (r *Resolver) page(first *int, after *string, most int) (relay.Page, error)
 	return p, nil
 }
 
+// exportPage decodes which part of an export is asked for.
+func exportPage(first *int, after *string) (relay.Page, error) {
+	p := relay.Page{First: limits.ExportPage}
+	if first != nil {
+		p.First = *first
+	}
+	switch {
+	case p.First < 1:
+		return p, models.Invalid("input.first", "is not at least 1")
+	case p.First > limits.ExportPage:
+		return p, models.TooMany("input.first", limits.ExportPage, "at most %d records", limits.ExportPage)
+	}
+	if after != nil {
+		k, ok := relay.ParseKeyset(*after)
+		if !ok {
+			return p, models.Invalid("input.after", "is no cursor of an export")
+		}
+		p.After = &k
+	}
+	return p, nil
+}
+
 // key decodes an id of one kind: INVALID with the argument's name for any other.
 func key(id relay.ID, kind relay.Kind, field string) (models.Key, error) {
 	if id.Kind != kind || id.Key == ([16]byte{}) {

@@ -194,6 +194,8 @@ type Settings struct {
 	PolicyOverrides     *models.PolicyOverrides // replaces all of them
 	OutreachCarrier     *models.OutreachCarrier
 	AutoAssign          *bool
+	Unfollow            *models.UnfollowPolicy
+	EraseAfterDays      *int
 	AutoAssignAfterCode *bool
 	AdvisorsEditProfile *bool
 	NotifyAdvisorQR     *bool
@@ -219,6 +221,8 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 		set(&a.PolicyOverrides, in.PolicyOverrides)
 		set(&a.OutreachCarrier, in.OutreachCarrier)
 		set(&a.AutoAssign, in.AutoAssign)
+		set(&a.Unfollow, in.Unfollow)
+		set(&a.EraseDays, in.EraseAfterDays)
 		set(&a.AutoAssignAfterCode, in.AutoAssignAfterCode)
 		set(&a.AdvisorsEditProfile, in.AdvisorsEditProfile)
 		set(&a.NotifyAdvisorQR, in.NotifyAdvisorQR)
@@ -228,13 +232,17 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 		set(&a.RulesVersion, in.RulesVersion)
 		set(&a.ConversationLink, in.ConversationLink)
 		return []string{"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
-			"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link"}, in, nil
+			"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link",
+			"on_unfollow", "erase_after_days"}, in, nil
 	})
 }
 
 func (in Settings) check() error {
 	if in.TimeZone != nil && !models.CheckZone(*in.TimeZone) {
 		return models.Invalid("input.timeZone", "is no IANA time zone")
+	}
+	if d := in.EraseAfterDays; d != nil && (*d < 1 || *d > limits.EraseAfterDaysMost) {
+		return models.Invalid("input.eraseAfterDays", "is not from 1 to %d", limits.EraseAfterDaysMost)
 	}
 	if in.PolicyOverrides != nil {
 		if err := in.PolicyOverrides.Check("input.policyOverrides"); err != nil {

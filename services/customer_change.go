@@ -33,7 +33,30 @@ func (s *Services) CustomerChangePage(ctx context.Context, f CustomerChangeFilte
 		}
 		q.Customer = customer.Key
 	}
-	return r.CustomerChangePage(c.Account.Key, q, p)
+	rows, err := r.CustomerChangePage(c.Account.Key, q, p)
+	if err != nil {
+		return nil, err
+	}
+	return rows, hideErased(r, c.Account.Key, rows)
+}
+
+// hideErased blanks changes of customers who are being erased, as the database soon has them.
+func hideErased(r *store.Reader, account models.Key, rows []*models.CustomerChange) error {
+	keys := make([]models.Key, len(rows))
+	for i, row := range rows {
+		keys[i] = row.CustomerID
+	}
+	customers, err := r.Customers(account, keys)
+	erased := map[models.Key]bool{}
+	for _, customer := range customers {
+		erased[customer.Key] = !customer.ErasedAt.IsZero()
+	}
+	for _, row := range rows {
+		if erased[row.CustomerID] {
+			row.Was, row.Became = models.Lines{models.Erased}, models.Lines{models.Erased}
+		}
+	}
+	return err
 }
 
 // CustomerChangeFeed reads what the account's stream has behind a cursor, nil: from the oldest event that is
@@ -106,7 +129,7 @@ func (s *Services) customerChangeFeed(ctx context.Context, c *Scope, after *even
 
 // customerChanged is the event of a change as it is told.
 func customerChanged(meta models.EventMeta, p *models.Primed) models.CustomerChangeEvent {
-	if p.Change == nil || p.Customer == nil {
+	if p.Change == nil || p.Customer == nil || !p.Customer.ErasedAt.IsZero() {
 		return models.Withdrawn{EventMeta: meta}
 	}
 	meta.Primed = p

@@ -104,6 +104,11 @@ var (
 
 	mayCustomerChangeFeed = Permission{Field: "customerChangeFeed", Roles: staff}
 
+	mayErase    = Permission{Field: "eraseCustomer", Roles: staff}
+	mayExport   = Permission{Field: "exportCustomer", Roles: staff}
+	mayErasure  = Permission{Field: "erasure", Roles: staff}
+	mayErasures = Permission{Field: "erasures", Roles: staff}
+
 	mayImport       = Permission{Field: "import", Roles: staff}
 	mayCreateImport = Permission{Field: "createImport", Roles: staff, Open: true}
 	mayUploadImport = Permission{Field: "uploadImport", Roles: staff, Open: true}
@@ -128,6 +133,7 @@ func Permissions() []Permission {
 		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
 		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges, mayCustomerChangeFeed,
+		mayErase, mayExport, mayErasure, mayErasures,
 		mayImport, mayCreateImport, mayUploadImport, mayStartImport, mayDeleteImport,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
@@ -168,6 +174,9 @@ func (s *Services) mayServe(c *Scope) error {
 
 // sees reports whether the viewer may see a customer of the account (rules V2, V5).
 func (c *Scope) sees(customer *models.Customer) bool {
+	if !customer.ErasedAt.IsZero() {
+		return false // rule E13
+	}
 	switch c.Viewer.Role {
 	case auth.RoleAdmin, auth.RoleIntegration, auth.RoleAnalyst:
 		return true

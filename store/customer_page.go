@@ -50,7 +50,7 @@ func (f CustomerFilter) where() (where string, args []any) {
 		where += " AND customer.advisor_id IS " + map[bool]string{true: "NOT ", false: ""}[*f.Assigned] + "NULL"
 	}
 	narrow, more := f.narrowing()
-	return where + narrow, append(args, more...)
+	return where + narrow + " AND customer.erased_at = 0", append(args, more...)
 }
 
 // narrowing is what the filter says beside whose customers they are.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/json"
 
@@ -48,6 +49,8 @@ func (tx *Tx) InsertIdempotency(row *models.Idempotency) error {
 // Change is what an audit entry tells. Before and After are marshalled; they name settings and
 // states, never texts or credentials.
 type Change struct {
+	// Key is the entry's; zero: a new one.
+	Key        models.Key
 	Action     string
 	TargetKind string
 	Target     models.Key
@@ -71,7 +74,7 @@ func (tx *Tx) Audit(changes ...Change) error {
 			return err
 		}
 		rows[i] = &models.Audit{
-			AccountID: tx.Account, Key: models.NewKey(), At: tx.Now,
+			AccountID: tx.Account, Key: cmp.Or(c.Key, models.NewKey()), At: tx.Now,
 			Role: models.Role(tx.actor.Role), Subject: tx.actor.Subject, TokenID: tx.actor.TokenID, RequestID: tx.actor.RequestID, Address: tx.actor.Address,
 			Action: c.Action, TargetKind: c.TargetKind, TargetID: c.Target, Before: before, After: after,
 		}
