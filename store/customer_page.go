@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 
 	"clientele/internal/relay"
@@ -23,6 +24,8 @@ type CustomerFilter struct {
 	Tags     TagFilter      `json:"tags,omitzero"`
 	// Source: bound now, and in this way.
 	Source models.BindingSource `json:"source,omitempty"`
+	// Label: bound now, by a code with this label.
+	Label string `json:"label,omitempty"`
 	// BoundFrom and BoundUntil: bound now, since this instant at the earliest, and before that one.
 	BoundFrom  models.Time `json:"boundFrom,omitempty"`
 	BoundUntil models.Time `json:"boundUntil,omitempty"`
@@ -66,6 +69,9 @@ func (f CustomerFilter) narrowing() (where string, args []any) {
 	}
 	if f.Source != "" {
 		and("customer.advisor_id IS NOT NULL AND customer.bound_source = ?", string(f.Source))
+	}
+	if f.Label != "" {
+		and("customer.advisor_id IS NOT NULL AND customer.bound_label = ?", f.Label)
 	}
 	if !f.BoundFrom.IsZero() {
 		and("customer.advisor_id IS NOT NULL AND customer.bound_at >= ?", int64(f.BoundFrom))
@@ -136,18 +142,34 @@ func (f CustomerFilter) IsNarrow() bool {
 	return where != ""
 }
 
-// alongTag is the option along whose index the customers of an account whom the filter selects are
-// found, since every one of them has it, and what the filter says beside. Zero: there is none.
-func (f CustomerFilter) alongTag() (option models.Key, rest CustomerFilter) {
+// along is an index, beside that of the keys, along which all customers of an account are found whom a
+// filter selects: of those who have an option, or of those who are bound by a label. Zero: none is.
+type along struct {
+	option models.Key
+	label  string
+}
+
+// along chooses an index, and answers what the filter says beside.
+func (f CustomerFilter) along() (a along, rest CustomerFilter) {
 	rest = f
 	switch {
 	case !f.Advisor.IsZero() || f.isListed(): // few anyway
 	case len(f.Tags.All) > 0:
-		option, rest.Tags.All = f.Tags.All[0], f.Tags.All[1:]
+		a.option, rest.Tags.All = f.Tags.All[0], f.Tags.All[1:]
 	case len(f.Tags.Any) == 1:
-		option, rest.Tags.Any = f.Tags.Any[0], nil
+		a.option, rest.Tags.Any = f.Tags.Any[0], nil
+	case f.Label != "":
+		a.label, rest.Label = f.Label, ""
 	}
-	return option, rest
+	return a, rest
+}
+
+// key is the column that orders what an index has.
+func (a along) key() string {
+	if a.option.IsZero() {
+		return "customer.id"
+	}
+	return "along.customer_id"
 }
 
 // isListed reports whether the filter names customers, who are found by indexes of their own.
@@ -155,12 +177,12 @@ func (f CustomerFilter) isListed() bool { return len(f.OpenIDs)+len(f.UnionIDs) 
 
 // CustomerPage reads a page: an advisor's customers by their binding, the account's by when they were
 // first seen, latest first. Of an account it looks at no more than limits.PageScan customers, or such as
-// have an option that the filter asks for, to find those that it selects: end, not nil, is where it
-// stopped looking with fewer found than were asked for, and whence the next page goes on.
+// have an option or a label that the filter asks for, to find those that it selects: end, not nil, is
+// where it stopped looking with fewer found than were asked for, and whence the next page goes on.
 func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page) (rows []*models.Customer, end *relay.Keyset, err error) {
-	option, rest := f.alongTag()
-	order := "customer.id DESC"
-	from, where, args := r.selecting(account, option, rest)
+	a, rest := f.along()
+	order := a.key() + " DESC"
+	from, where, args := r.selecting(account, a, rest)
 	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
 	if !f.Advisor.IsZero() {
 		order = "customer.bound_at DESC, customer.id DESC"
@@ -168,20 +190,16 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page
 			and("(customer.bound_at < ? OR customer.bound_at = ? AND customer.id < ?)", p.After.Sort, p.After.Sort, p.After.Key[:])
 		}
 	} else {
-		key := "customer.id"
-		if !option.IsZero() {
-			key, order = "along.customer_id", "along.customer_id DESC"
-		}
 		if p.After != nil {
-			and(key+" < ?", p.After.Key[:])
+			and(a.key()+" < ?", p.After.Key[:])
 		}
 		if !rest.isListed() && (rest.Assigned != nil || rest.IsNarrow()) {
-			if end, err = r.pageEnd(account, option, p); err != nil {
+			if end, err = r.pageEnd(account, a, p); err != nil {
 				return nil, nil, err
 			}
 		}
 		if end != nil {
-			and(key+" >= ?", end.Key[:])
+			and(a.key()+" >= ?", end.Key[:])
 		}
 	}
 	rows, err = ask[models.Customer](r, "SELECT "+customerColumns+" FROM "+from+" WHERE "+where+" ORDER BY "+order+" LIMIT ?", append(args, p.First+1)...)
@@ -191,44 +209,49 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, p relay.Page
 	return rows, end, err
 }
 
-// selecting is the tables and the conditions of a filter, along the index of an option unless that is
-// zero.
-func (r *Reader) selecting(account, option models.Key, f CustomerFilter) (from, where string, args []any) {
-	from = "customer"
+// selecting is the tables and the conditions of a filter, along an index.
+func (r *Reader) selecting(account models.Key, a along, f CustomerFilter) (from, where string, args []any) {
+	f.Label = cmp.Or(f.Label, a.label)
 	where, args = f.where()
 	where, args = "customer.account_id = ?"+where, append([]any{account[:]}, args...)
-	if option.IsZero() {
-		return from, where, args
+	switch {
+	case a.label != "":
+		return "customer" + r.by("customer_label"), where, args
+	case a.option.IsZero():
+		return "customer", where, args
 	}
 	join := "STRAIGHT_JOIN" // the tags first, whatever the optimizer would like better
 	if r.store.IsEmbedded() {
 		join = "CROSS JOIN"
 	}
 	return "customer_tag along " + join + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id",
-		where + " AND along.account_id = ? AND along.option_id = ?", append(args, account[:], option[:])
+		where + " AND along.account_id = ? AND along.option_id = ?", append(args, account[:], a.option[:])
 }
 
 // CountPages counts the customers that a filter selects, no further than most; false: to know it, more
 // than limits.PageScan customers of the account would have to be looked at.
 func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n int, known bool, err error) {
-	option, rest := f.alongTag()
+	a, rest := f.along()
 	if rest.Advisor.IsZero() && !rest.isListed() && rest.IsNarrow() {
-		if end, err := r.pageEnd(account, option, relay.Page{}); err != nil || end != nil {
+		if end, err := r.pageEnd(account, a, relay.Page{}); err != nil || end != nil {
 			return 0, false, err
 		}
 	}
-	from, where, args := r.selecting(account, option, rest)
+	from, where, args := r.selecting(account, a, rest)
 	err = r.query(func(rows *sql.Rows) error { return rows.Scan(&n) },
 		"SELECT COUNT(*) FROM (SELECT 1 FROM "+from+" WHERE "+where+" LIMIT ?) AS counted", append(args, most)...)
 	return n, err == nil, err
 }
 
-// pageEnd is the last customer that a page of an account may look at, of those who have an option unless
-// that is zero; nil: it may look at all.
-func (r *Reader) pageEnd(account, option models.Key, p relay.Page) (end *relay.Keyset, err error) {
+// pageEnd is the last customer that a page of an account may look at along an index; nil: it may look at
+// all.
+func (r *Reader) pageEnd(account models.Key, a along, p relay.Page) (end *relay.Keyset, err error) {
 	from, key, args := "customer WHERE account_id = ?", "id", []any{account[:]}
-	if !option.IsZero() {
-		from, key, args = "customer_tag WHERE account_id = ? AND option_id = ?", "customer_id", append(args, option[:])
+	switch {
+	case !a.option.IsZero():
+		from, key, args = "customer_tag WHERE account_id = ? AND option_id = ?", "customer_id", append(args, a.option[:])
+	case a.label != "":
+		from, args = "customer"+r.by("customer_label")+" WHERE account_id = ? AND bound_label = ?", append(args, a.label)
 	}
 	if p.After != nil {
 		from, args = from+" AND "+key+" < ?", append(args, p.After.Key[:])
