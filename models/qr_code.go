@@ -122,12 +122,12 @@ func (t ScanTarget) Scan(account *Account, c *Customer, now Time) ScanOutcome {
 			return ScanAlreadyBound
 		}
 		return ScanBoundToAnother
-	case !isGroup && c.BoundTo() == t.Advisor.Key:
-		return ScanAlreadyBound
 	case !isGroup && c.isPerson(t.Advisor):
 		return ScanSelf
 	case !isGroup && t.Advisor.StateAt(now) != AdvisorActive:
-		return ScanAdvisorInvalid
+		return ScanAdvisorInvalid // also to who is theirs until a job has handed them over (rule B5)
+	case !isGroup && c.BoundTo() == t.Advisor.Key:
+		return ScanAlreadyBound
 	case !c.BoundTo().IsZero():
 		return ScanBoundToAnother
 	case isGroup && t.Advisor == nil:
