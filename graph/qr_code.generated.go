@@ -16,6 +16,8 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type QRCodeResolver interface {
+	URL(ctx context.Context, obj *models.QRCode) (*string, error)
+
 	Advisor(ctx context.Context, obj *models.QRCode) (*models.Advisor, error)
 	Group(ctx context.Context, obj *models.QRCode) (*models.Group, error)
 }
@@ -173,6 +175,29 @@ func _QRCode_label(ctx context.Context, ec *executionContext, field graphql.Coll
 }
 func fieldContext_QRCode_label(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("QRCode", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _QRCode_url(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCode_url(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.QRCode().URL(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_QRCode_url(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCode", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func _QRCode_expiresAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) graphql.Marshaler {
@@ -386,6 +411,34 @@ func fieldContext_QRCodeEdge_node(_ context.Context, ec *executionContext, field
 		},
 	}
 	return fc, nil
+}
+
+func _QRCodePicture_url(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodePicture) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.URL)
+}
+func fieldContext_QRCodePicture_url(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCodePicture", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _QRCodePicture_mediaType(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodePicture) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.MediaType)
+}
+func fieldContext_QRCodePicture_mediaType(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCodePicture", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _QRCodePicture_size(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodePicture) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.Size)
+}
+func fieldContext_QRCodePicture_size(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCodePicture", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _QRCodePicture_data(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodePicture) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Data)
+}
+func fieldContext_QRCodePicture_data(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCodePicture", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 // endregion **************************** field.gotpl *****************************
@@ -647,6 +700,11 @@ func _QRCode(ctx context.Context, ec *executionContext, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "url":
+			out.Values[i] = _QRCode_url(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "expiresAt":
 			out.Values[i] = _QRCode_expiresAt(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -731,6 +789,47 @@ func _QRCodeEdge(ctx context.Context, ec *executionContext, sel ast.SelectionSet
 			}
 		case "node":
 			out.Values[i] = _QRCodeEdge_node(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var qRCodePictureImplementors = []string{"QRCodePicture"}
+
+func _QRCodePicture(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.QRCodePicture) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, qRCodePictureImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("QRCodePicture")
+		case "url":
+			out.Values[i] = _QRCodePicture_url(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mediaType":
+			out.Values[i] = _QRCodePicture_mediaType(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "size":
+			out.Values[i] = _QRCodePicture_size(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "data":
+			out.Values[i] = _QRCodePicture_data(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -896,12 +995,38 @@ func unmarshalOQRCodeFilter2ᚖclienteleᚋgraphᚐQRCodeFilter(ctx context.Cont
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalOQRCodeFormat2ᚖclienteleᚋmodelsᚐQRCodeFormat(ctx context.Context, ec *executionContext, v any) (*models.QRCodeFormat, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.QRCodeFormat(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOQRCodeFormat2ᚖclienteleᚋmodelsᚐQRCodeFormat(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.QRCodeFormat) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func unmarshalOQRCodeOwnerRef2ᚖclienteleᚋgraphᚐQRCodeOwnerRef(ctx context.Context, ec *executionContext, v any) (*QRCodeOwnerRef, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := unmarshalInputQRCodeOwnerRef(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOQRCodePicture2ᚖclienteleᚋmodelsᚐQRCodePicture(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.QRCodePicture) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _QRCodePicture(ctx, ec, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

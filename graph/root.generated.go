@@ -89,6 +89,7 @@ type QueryResolver interface {
 	Jobs(ctx context.Context, first *int, after *string, filter *JobFilter) (*models.JobConnection, error)
 	Notifications(ctx context.Context, first *int, after *string) (*models.NotificationConnection, error)
 	QRCodes(ctx context.Context, first *int, after *string, filter *QRCodeFilter) (*models.QRCodeConnection, error)
+	QRCodePicture(ctx context.Context, codeID relay.ID, format *models.QRCodeFormat, size *int, avatar *string) (*models.QRCodePicture, error)
 	Scans(ctx context.Context, first *int, after *string, filter *ScanFilter) (*models.ScanConnection, error)
 	Tags(ctx context.Context) ([]*models.Tag, error)
 }
@@ -1159,6 +1160,44 @@ func field_Query_notifications_args(ctx context.Context, ec *executionContext, r
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func field_Query_qrCodePicture_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "codeId",
+		func(ctx context.Context, v any) (relay.ID, error) {
+			return unmarshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["codeId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "format",
+		func(ctx context.Context, v any) (*models.QRCodeFormat, error) {
+			return unmarshalOQRCodeFormat2ᚖclienteleᚋmodelsᚐQRCodeFormat(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["format"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "size",
+		func(ctx context.Context, v any) (*int, error) {
+			return unmarshalOInt2ᚖint(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["size"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "avatar",
+		func(ctx context.Context, v any) (*string, error) {
+			return unmarshalOString2ᚖstring(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["avatar"] = arg3
 	return args, nil
 }
 
@@ -4295,6 +4334,50 @@ func fieldContext_Query_qrCodes(ctx context.Context, ec *executionContext, field
 	return fc, nil
 }
 
+func _Query_qrCodePicture(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Query_qrCodePicture(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().QRCodePicture(ctx, fc.Args["codeId"].(relay.ID), fc.Args["format"].(*models.QRCodeFormat), fc.Args["size"].(*int), fc.Args["avatar"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.QRCodePicture) graphql.Marshaler {
+			return marshalOQRCodePicture2ᚖclienteleᚋmodelsᚐQRCodePicture(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Query_qrCodePicture(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_QRCodePicture(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Query_qrCodePicture_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func _Query_scans(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5611,6 +5694,28 @@ func _Query(ctx context.Context, ec *executionContext, sel ast.SelectionSet) gra
 					}
 				}()
 				res = _Query_qrCodes(ctx, ec, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "qrCodePicture":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = _Query_qrCodePicture(ctx, ec, field)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

@@ -2519,6 +2519,24 @@ type RecordPaymentResult {
     "Which ones."
     filter: QRCodeFilter
   ): QRCodeConnection @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
+
+  """
+  The picture of a QR code, to show or to print (rule C4). NOT_FOUND for a code that is not the viewer's to see; STATE
+  while the platform does not know the code.
+  """
+  qrCodePicture(
+    "Which."
+    codeId: ID!
+    "As what it is drawn; PNG when absent."
+    format: QRCodeFormat
+    "Width and height in pixels, with the white margin, 200 to 1,280; 430 when absent."
+    size: Int
+    """
+    A picture for the middle, in base64 (standard, padded): PNG, JPEG or GIF, by its content, of at most 262,144
+    bytes and 1,048,576 pixels. It is cut to a square. An address is not taken: the server fetches nothing.
+    """
+    avatar: String
+  ): QRCodePicture @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
 }
 
 extend type Mutation {
@@ -2542,6 +2560,8 @@ type QRCode implements Node {
   kind: QRCodeKind!
   "What the merchant calls it, 1 to 64 characters; null for an advisor's or a group's own."
   label: String
+  "What its picture says, for those who draw it themselves; null while the platform does not know the code."
+  url: String
   "From when on a temporary code leads nowhere; null: it is permanent."
   expiresAt: DateTime
   "The advisor whom it leads to; null for a group's."
@@ -2558,6 +2578,26 @@ enum QRCodeKind {
   ADVISOR
   "A group: a random free member."
   GROUP
+}
+
+"As what a code is drawn."
+enum QRCodeFormat {
+  "Pixels."
+  PNG
+  "Lines, sharp at any size."
+  SVG
+}
+
+"The picture of a QR code."
+type QRCodePicture {
+  "What it says."
+  url: String!
+  "` + "`" + `image/png` + "`" + ` or ` + "`" + `image/svg+xml` + "`" + `."
+  mediaType: String!
+  "Width and height in pixels."
+  size: Int!
+  "The file, in base64 (standard, padded)."
+  data: String!
 }
 
 "Which QR codes; what is said holds together."
@@ -4072,6 +4112,8 @@ func childFields_QRCode(ctx context.Context, ec *executionContext, field graphql
 		return fieldContext_QRCode_kind(ctx, ec, field)
 	case "label":
 		return fieldContext_QRCode_label(ctx, ec, field)
+	case "url":
+		return fieldContext_QRCode_url(ctx, ec, field)
 	case "expiresAt":
 		return fieldContext_QRCode_expiresAt(ctx, ec, field)
 	case "advisor":
@@ -4104,6 +4146,20 @@ func childFields_QRCodeEdge(ctx context.Context, ec *executionContext, field gra
 		return fieldContext_QRCodeEdge_node(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type QRCodeEdge", field.Name)
+}
+
+func childFields_QRCodePicture(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return fieldContext_QRCodePicture_url(ctx, ec, field)
+	case "mediaType":
+		return fieldContext_QRCodePicture_mediaType(ctx, ec, field)
+	case "size":
+		return fieldContext_QRCodePicture_size(ctx, ec, field)
+	case "data":
+		return fieldContext_QRCodePicture_data(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QRCodePicture", field.Name)
 }
 
 func childFields_RebindCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

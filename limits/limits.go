@@ -81,6 +81,19 @@ const (
 	// CodeKept is how long a temporary code is kept after it expired, so that a late scan of it still
 	// tells its label.
 	CodeKept = 30 * 24 * time.Hour
+	// CodePictureMin and CodePictureMax are the smallest and the largest width of the picture of a code, in
+	// pixels: room for 4 pixels a module, and what prints 10 cm at 300 dots an inch. Source: rule C4.
+	CodePictureMin = 200
+	CodePictureMax = 1_280
+	// CodePicture is its width when none is given, the platform's own.
+	CodePicture = 430
+	// CodeAvatarBytes is the largest picture that is put into the middle of a code, in bytes, before base64.
+	// Source: rule C4.
+	CodeAvatarBytes = 256 << 10
+	// CodeAvatarPixels is the most pixels of it: what is packed well is not unpacked into much more.
+	CodeAvatarPixels = 1 << 20
+	// CodePicturesAtOnce is how many pictures of codes a node draws at the same time; each may take 20 MB.
+	CodePicturesAtOnce = 2
 	// CustomerNicknameRunes is the longest nickname of a customer, in runes. Source: rule E8.
 	CustomerNicknameRunes = 64
 	// NewCustomers is how many customers the list of the newest holds. Source: rule E10.

@@ -76,6 +76,23 @@ func (q *QRCode) IsExpired(at Time) bool { return !q.ExpiresAt.IsZero() && at >=
 // ShownLabel is the label; nil for an owner's own code.
 func (q *QRCode) ShownLabel() *string { return optional(q.Label) }
 
+// QRCodeFormat is as what a code is drawn.
+type QRCodeFormat string
+
+// The formats of pictures.
+const (
+	QRCodePNG QRCodeFormat = "PNG"
+	QRCodeSVG QRCodeFormat = "SVG"
+)
+
+// QRCodePicture is the picture of a code (rule C4).
+type QRCodePicture struct {
+	URL       string // what it says
+	MediaType string
+	Size      int    // in pixels
+	Data      string // the file, in base64
+}
+
 // ScanOutcome is what came of a scan (rule C2).
 type ScanOutcome string
 

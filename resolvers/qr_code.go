@@ -3,7 +3,9 @@ package resolvers
 import (
 	"clientele/graph"
 	"clientele/internal/relay"
+	"clientele/limits"
 	"clientele/models"
+	"clientele/services"
 	"context"
 )
 
@@ -25,6 +27,10 @@ func (r *mutationResolver) CreateQRCodes(ctx context.Context, input graph.Create
 		}
 	}
 	return p, r.r.ofCodes(ctx, made)
+}
+
+func (r *qRCodeResolver) URL(ctx context.Context, obj *models.QRCode) (*string, error) {
+	return r.r.Services.QRCodeURL(ctx, obj)
 }
 
 func (r *qRCodeResolver) Advisor(ctx context.Context, obj *models.QRCode) (*models.Advisor, error) {
@@ -60,6 +66,21 @@ func (r *queryResolver) QRCodes(ctx context.Context, first *int, after *string, 
 	return relay.Connect[*models.QRCode, models.QRCodeEdge](rows, p, func(q *models.QRCode) relay.Keyset {
 		return relay.Keyset{Key: q.Key}
 	}), nil
+}
+
+func (r *queryResolver) QRCodePicture(ctx context.Context, codeID relay.ID, format *models.QRCodeFormat, size *int, avatar *string) (*models.QRCodePicture, error) {
+	id, err := key(codeID, models.KindQRCode, "codeId")
+	if err != nil {
+		return nil, err
+	}
+	in := services.CodePicture{Code: id, Size: limits.CodePicture, Avatar: avatar}
+	if format != nil {
+		in.Format = *format
+	}
+	if size != nil {
+		in.Size = *size
+	}
+	return r.r.Services.QRCodePicture(ctx, in)
 }
 
 func (r *Resolver) QRCode() graph.QRCodeResolver { return &qRCodeResolver{r} }

@@ -69,6 +69,8 @@ var said = map[string][]int{
 	"Mutation.createQRCodes":                          {limits.CodeBatch, limits.LabelledCodes},
 	"CreateQRCodesInput.codes":                        {limits.CodeBatch},
 	"CreateQRCodesInput.idempotencyKey":               {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
+	"Query.qrCodePicture(size)":                       {limits.CodePictureMin, limits.CodePictureMax, limits.CodePicture},
+	"Query.qrCodePicture(avatar)":                     {limits.CodeAvatarBytes, limits.CodeAvatarPixels},
 	"QRCode.label":                                    {limits.CodeLabelRunes},
 	"QRCodeInput.label":                               {limits.CodeLabelRunes},
 	"QRCodeInput.lifeSeconds":                         {in(limits.CodeLifeMin, second), in(limits.CodeLifeMax, second), in(limits.CodeLifeMax, day)},

@@ -85,6 +85,7 @@ var (
 	maySimulateSending = Permission{Field: "simulateSending", Roles: staff}
 
 	mayQRCodes       = Permission{Field: "qrCodes", Roles: tenants, Serving: true}
+	mayQRCodePicture = Permission{Field: "qrCodePicture", Roles: tenants, Serving: true}
 	mayCreateQRCodes = Permission{Field: "createQRCodes", Roles: staff, Open: true}
 	mayScans         = Permission{Field: "scans", Roles: readers}
 
@@ -121,7 +122,7 @@ func Permissions() []Permission {
 		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayUpdateAdvisor, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
-		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayQRCodes, mayCreateQRCodes, mayScans, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
+		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayQRCodes, mayQRCodePicture, mayCreateQRCodes, mayScans, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
 		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,

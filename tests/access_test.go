@@ -29,6 +29,7 @@ var access = []struct{ field, roles, document string }{
 	{"Query.advisor", "AINS", `{ advisor(by: {openid: "anna"}) { id } }`},
 	{"Query.groups", "AIN", `{ groups { nodes { id } } }`},
 	{"Query.qrCodes", "AINS", `{ qrCodes { nodes { id } } }`},
+	{"Query.qrCodePicture", "AINS", `{ qrCodePicture(codeId: "cXIAAAAAAAAAAAAAAAAAAAAB") { size } }`},
 	{"Query.scans", "AIN", `{ scans { nodes { scene } } }`},
 	{"Query.customers", "AINS", `{ customers { nodes { id } } }`},
 	{"Query.customer", "AINS", `{ customer(by: {id: "Y3UAAAAAAAAAAAAAAAAAAAAB"}) { id } }`},

@@ -262,6 +262,8 @@ var probes = []struct{ who, name, query string }{
 	{"advisor", "qrCodes of a group", `query($id: ID!) { qrCodes(filter: {owner: {groupId: $id}}) { nodes { id } } }`},
 	{"admin", "createQRCodes advisor", `mutation($id: ID!) { createQRCodes(input: {codes: [{owner: {advisor: {id: $id}}, label: "probe"}]}) { results { error { code message field } } } }`},
 	{"admin", "createQRCodes group", `mutation($id: ID!) { createQRCodes(input: {codes: [{owner: {groupId: $id}, label: "probe"}]}) { results { error { code message field } } } }`},
+	{"admin", "qrCodePicture", `query($id: ID!) { qrCodePicture(codeId: $id) { data } }`},
+	{"advisor", "qrCodePicture", `query($id: ID!) { qrCodePicture(codeId: $id) { data } }`},
 	{"admin", "scans of a code", `query($id: ID!) { scans(filter: {codeId: $id}) { nodes { scene } } }`},
 	{"admin", "scans by a customer", `query($id: ID!) { scans(filter: {customer: {id: $id}}) { nodes { scene } } }`},
 	{"admin", "renameTag", `mutation($id: ID!) { renameTag(input: {tagId: $id, name: "probe"}) { tag { id } } }`},
