@@ -17,7 +17,7 @@ type CodePicture struct {
 	Format models.QRCodeFormat
 	Size   int
 	// Avatar is a picture for the middle, in base64; nil: none. It comes with the call: the server fetches
-	// none (ADR 0026).
+	// none (ADR 0030).
 	Avatar *string
 }
 
