@@ -41,6 +41,7 @@ var imports = map[string][]string{
 	"internal/demo":              {"auth", "internal/app", "internal/config", "internal/relay", "limits"}, // a client like any other
 	"internal/gqlgen":            {},                                                                      // writes graph/ before there is one
 	"internal/graphiql":          {},
+	"internal/qrcode":            {},
 	"internal/relay":             {},
 	"internal/seal":              {},
 	"internal/server":            {anything, "-cmd", "-jobs", "-internal/app", "-internal/testkit"},
@@ -53,7 +54,7 @@ var imports = map[string][]string{
 	"models":                     {"limits", "internal/relay"},
 	"resolvers":                  {"dataloaders", "graph", "models", "services", "auth", "internal/relay", "internal/transport", "limits"},
 	"schema":                     {},
-	"services":                   {"auth", "events", "limits", "models", "store", "internal/csvfile", "internal/relay", "internal/seal"},
+	"services":                   {"auth", "events", "limits", "models", "store", "internal/csvfile", "internal/qrcode", "internal/relay", "internal/seal"},
 	"store":                      {"limits", "models", "events", "migrations", "internal/relay"},
 	"tests":                      {anything},
 	"tests/*":                    {anything},
@@ -73,6 +74,8 @@ var outside = map[string][]string{
 	"gorm.io/":                      {"store"},
 	"github.com/ncruces/go-sqlite3": {"store"},
 	"github.com/pressly/goose":      {"migrations"},
+	"github.com/boombuler/barcode":  {"internal/qrcode"},
+	"golang.org/x/image":            {"internal/qrcode"},
 	"github.com/99designs/gqlgen":   {"graph", "resolvers", "internal/server", "internal/transport", "internal/gqlgen", "bench/inbox"},
 }
 

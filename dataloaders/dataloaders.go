@@ -28,10 +28,37 @@ type Loaders struct {
 	customers     lazy[models.Key, models.Customer]
 	advisors      lazy[models.Key, models.Advisor]
 	codes         lazy[models.Key, models.QRCode]
+	codesByKey    lazy[models.Key, models.QRCode]
 	groups        lazy[models.Key, models.GroupList]
+	groupsByKey   lazy[models.Key, models.Group]
 	conversations lazy[models.Key, models.Conversation]
 	lastMessages  lazy[*models.Conversation, models.Message]
 	tags          lazy[*models.Customer, tagList]
+
+	preloaded seen // owners of codes
+}
+
+// seen is keys that were asked for.
+type seen struct {
+	mu   sync.Mutex
+	keys map[models.Key]bool
+}
+
+// fresh is those of the keys that were not asked for before; from now on they were.
+func (s *seen) fresh(keys []models.Key) []models.Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys = make(map[models.Key]bool, len(keys))
+	}
+	var fresh []models.Key
+	for _, k := range keys {
+		if !s.keys[k] {
+			s.keys[k] = true
+			fresh = append(fresh, k)
+		}
+	}
+	return fresh
 }
 
 type contextKey struct{}

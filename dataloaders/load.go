@@ -47,6 +47,19 @@ func (l *Loaders) QRCode(ctx context.Context, owner models.Key) (*models.QRCode,
 	return load(ctx, l.codes.get(l.services.QRCodesByOwner), owner)
 }
 
+// Code is the code with a key; nil when the viewer may not see it.
+func (l *Loaders) Code(ctx context.Context, key models.Key) (*models.QRCode, error) {
+	if key.IsZero() {
+		return nil, nil //nolint:nilnil // none.
+	}
+	return load(ctx, l.codesByKey.get(l.services.QRCodesByKeys), key)
+}
+
+// Group is the group with a key; nil when the viewer may not see it.
+func (l *Loaders) Group(ctx context.Context, key models.Key) (*models.Group, error) {
+	return load(ctx, l.groupsByKey.get(l.services.GroupsByKeys), key)
+}
+
 // Groups is the groups of an advisor, by name, that the viewer may see.
 func (l *Loaders) Groups(ctx context.Context, advisor models.Key) ([]*models.Group, error) {
 	list, err := load(ctx, l.groups.get(l.services.GroupsByAdvisors), advisor)
@@ -107,9 +120,23 @@ func (l *Loaders) PreloadConversations(ctx context.Context, s *services.Services
 	return slices.Collect(maps.Values(rows)), err
 }
 
-// PreloadQRCodes is PreloadCustomers for the codes of advisors or groups.
+// PreloadQRCodes is PreloadCustomers for the codes of advisors or groups. Those that were read so before
+// are not read again: one advisor's groups are asked for wherever the advisor stands in a list.
 func (l *Loaders) PreloadQRCodes(ctx context.Context, s *services.Services, owners []models.Key) error {
+	owners = l.preloaded.fresh(owners)
 	_, err := preload(ctx, l.codes.get(s.QRCodesByOwner), s.QRCodesByOwner, owners)
+	return err
+}
+
+// PreloadCodes is PreloadCustomers for codes by key; it answers those that there are, in no order.
+func (l *Loaders) PreloadCodes(ctx context.Context, s *services.Services, keys []models.Key) ([]*models.QRCode, error) {
+	rows, err := preload(ctx, l.codesByKey.get(s.QRCodesByKeys), s.QRCodesByKeys, keys)
+	return slices.Collect(maps.Values(rows)), err
+}
+
+// PreloadGroupsByKey is PreloadCustomers for groups.
+func (l *Loaders) PreloadGroupsByKey(ctx context.Context, s *services.Services, keys []models.Key) error {
+	_, err := preload(ctx, l.groupsByKey.get(s.GroupsByKeys), s.GroupsByKeys, keys)
 	return err
 }
 

@@ -210,6 +210,29 @@ func fieldContext_Binding_source(_ context.Context, ec *executionContext, field 
 	return graphql.NewScalarFieldContext("Binding", field, false, false, errors.New("field of type BindingSource does not have child fields"))
 }
 
+func _Binding_label(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Binding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Binding_label(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ShownLabel(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Binding_label(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Binding", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
 func _Binding_madeBy(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Binding) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -976,6 +999,11 @@ func _Binding(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 		case "source":
 			out.Values[i] = _Binding_source(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "label":
+			out.Values[i] = _Binding_label(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "madeBy":

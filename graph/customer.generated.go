@@ -246,6 +246,29 @@ func fieldContext_Customer_source(_ context.Context, ec *executionContext, field
 	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type BindingSource does not have child fields"))
 }
 
+func _Customer_label(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Customer_label(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Customer_label(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
 func _Customer_lastInteractionAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) graphql.Marshaler {
 	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.LastInteractionAt)
 }
@@ -534,7 +557,7 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"isAssigned", "advisor", "group", "openids", "unionids", "tags", "source", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "search", "hasReplied"}
+	fieldsInOrder := [...]string{"isAssigned", "advisor", "group", "openids", "unionids", "tags", "source", "label", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "search", "hasReplied"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -590,6 +613,13 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 				return it, err
 			}
 			it.Source = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
 		case "boundFrom":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("boundFrom"))
 			data, err := unmarshalODateTime2ᚖclienteleᚋmodelsᚐTime(ctx, ec, v)
@@ -944,6 +974,11 @@ func _Customer(ctx context.Context, ec *executionContext, sel ast.SelectionSet, 
 			}
 		case "source":
 			out.Values[i] = _Customer_source(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "label":
+			out.Values[i] = _Customer_label(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -1158,6 +1158,13 @@ func marshalODeleteGroupPayload2ᚖclienteleᚋgraphᚐDeleteGroupPayload(ctx co
 	return _DeleteGroupPayload(ctx, ec, sel, v)
 }
 
+func marshalOGroup2ᚖclienteleᚋmodelsᚐGroup(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Group) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _Group(ctx, ec, sel, v)
+}
+
 func marshalOGroupConnection2ᚖclienteleᚋmodelsᚐGroupConnection(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.GroupConnection) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null

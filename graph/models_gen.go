@@ -233,6 +233,30 @@ type CreateImportPayload struct {
 	Import *models.Import `json:"import"`
 }
 
+// What came of one QR code.
+type CreateQRCodeResult struct {
+	// The code; null when it failed.
+	QRCode *models.QRCode `json:"qrCode,omitempty"`
+	// Why it failed; null when it did not.
+	Error *models.Error `json:"error,omitempty"`
+}
+
+// QR codes to make.
+type CreateQRCodesInput struct {
+	// 1 to 200 codes.
+	Codes []*QRCodeInput `json:"codes"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What came of it.
+type CreateQRCodesPayload struct {
+	// A result per item, in the order given.
+	Results []*CreateQRCodeResult `json:"results"`
+	// Whether the idempotency key was used before: this is the first result, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
+}
+
 // A new tag.
 type CreateTagInput struct {
 	// 1 to 32 characters. Names are compared without case, width and compatibility forms.
@@ -285,6 +309,8 @@ type CustomerFilter struct {
 	Tags *TagFilter `json:"tags,omitempty"`
 	// Only those who are bound now, and were in this way.
 	Source *models.BindingSource `json:"source,omitempty"`
+	// Only those who are bound now, by a QR code with exactly this label, 1 to 64 characters (rule C3).
+	Label *string `json:"label,omitempty"`
 	// Only those who are bound now, since this instant at the earliest.
 	BoundFrom *models.Time `json:"boundFrom,omitempty"`
 	// Only those who are bound now, and were before this instant; later than `boundFrom`.
@@ -403,7 +429,7 @@ type ExportCustomerInput struct {
 
 // Some of what is kept of a customer.
 type ExportCustomerPayload struct {
-	// Records, each a line of JSON: `kind` says what it is, `customer`, `binding`, `customer_change` or `message`; the other members are what is kept. Instants are DateTimes, advisors global ids.
+	// Records, each a line of JSON: `kind` says what it is, `customer`, `binding`, `scan`, `customer_change` or `message`; the other members are what is kept. Instants are DateTimes, advisors global ids.
 	Lines []string `json:"lines"`
 	// What to pass as `after` to go on; null at the end.
 	EndCursor *string `json:"endCursor,omitempty"`
@@ -545,6 +571,32 @@ type PolicyOverridesInput struct {
 	OutreachSessionSeconds *int `json:"outreachSessionSeconds,omitempty"`
 	// How many messages a confirmed outreach carries, 1 to 100.
 	OutreachMessages *int `json:"outreachMessages,omitempty"`
+}
+
+// Which QR codes; what is said holds together.
+type QRCodeFilter struct {
+	// Only those that lead to this one. NOT_FOUND for an ADVISOR who names another advisor, or a group that is not theirs.
+	Owner *QRCodeOwnerRef `json:"owner,omitempty"`
+	// Only those with exactly this label, 1 to 64 characters.
+	Label *string `json:"label,omitempty"`
+}
+
+// One QR code to make.
+type QRCodeInput struct {
+	// What it leads to.
+	Owner *QRCodeOwnerRef `json:"owner"`
+	// What the merchant calls it: a shop, a campaign. 1 to 64 characters of any script. It comes back with scans and bindings.
+	Label string `json:"label"`
+	// For how many seconds it leads anywhere, 60 to 2,592,000 (30 days); absent: it is permanent.
+	LifeSeconds *int `json:"lifeSeconds,omitempty"`
+}
+
+// Names what a code leads to, by exactly one of its fields.
+type QRCodeOwnerRef struct {
+	// An advisor.
+	Advisor *AdvisorRef `json:"advisor,omitempty"`
+	// A group.
+	GroupID *relay.ID `json:"groupId,omitempty"`
 }
 
 // Customers to rebind.
@@ -789,6 +841,18 @@ type RevokeTokensIssuedBeforePayload struct {
 	IssuedBefore models.Time `json:"issuedBefore"`
 	// Until when it is remembered: 400 days from now. No token should live as long.
 	RememberedUntil models.Time `json:"rememberedUntil"`
+}
+
+// Which scans; what is said holds together.
+type ScanFilter struct {
+	// Only by this customer. An ANALYST names them by id.
+	Customer *CustomerRef `json:"customer,omitempty"`
+	// Only of this code.
+	CodeID *relay.ID `json:"codeId,omitempty"`
+	// Only of codes with exactly this label, 1 to 64 characters.
+	Label *string `json:"label,omitempty"`
+	// Only those of which this came.
+	Outcome *models.ScanOutcome `json:"outcome,omitempty"`
 }
 
 // A text to send.

@@ -3,6 +3,7 @@
 package graph
 
 import (
+	"clientele/internal/relay"
 	"clientele/models"
 	"context"
 	"errors"
@@ -14,6 +15,13 @@ import (
 
 // region    ************************** generated!.gotpl **************************
 
+type QRCodeResolver interface {
+	URL(ctx context.Context, obj *models.QRCode) (*string, error)
+
+	Advisor(ctx context.Context, obj *models.QRCode) (*models.Advisor, error)
+	Group(ctx context.Context, obj *models.QRCode) (*models.Group, error)
+}
+
 // endregion ************************** generated!.gotpl **************************
 
 // region    ***************************** args.gotpl *****************************
@@ -21,6 +29,116 @@ import (
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func _CreateQRCodeResult_qrCode(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *CreateQRCodeResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_CreateQRCodeResult_qrCode(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.QRCode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.QRCode) graphql.Marshaler {
+			return marshalOQRCode2ᚖclienteleᚋmodelsᚐQRCode(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_CreateQRCodeResult_qrCode(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateQRCodeResult",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_QRCode(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _CreateQRCodeResult_error(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *CreateQRCodeResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_CreateQRCodeResult_error(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Error, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Error) graphql.Marshaler {
+			return marshalOItemError2ᚖclienteleᚋmodelsᚐError(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_CreateQRCodeResult_error(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateQRCodeResult",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_ItemError(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _CreateQRCodesPayload_results(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *CreateQRCodesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_CreateQRCodesPayload_results(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Results, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*CreateQRCodeResult) graphql.Marshaler {
+			return marshalNCreateQRCodeResult2ᚕᚖclienteleᚋgraphᚐCreateQRCodeResultᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_CreateQRCodesPayload_results(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateQRCodesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_CreateQRCodeResult(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _CreateQRCodesPayload_isRepeated(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *CreateQRCodesPayload) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.IsRepeated)
+}
+func fieldContext_CreateQRCodesPayload_isRepeated(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateQRCodesPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _QRCode_id(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.ID())
+}
+func fieldContext_QRCode_id(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCode", field, true, false, errors.New("field of type ID does not have child fields"))
+}
 
 func _QRCode_scene(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) graphql.Marshaler {
 	return marshalNIdentifier2clienteleᚋmodelsᚐIdent(ctx, ec, field.Selections, obj.Scene)
@@ -36,9 +154,451 @@ func fieldContext_QRCode_kind(_ context.Context, ec *executionContext, field gra
 	return graphql.NewScalarFieldContext("QRCode", field, false, false, errors.New("field of type QRCodeKind does not have child fields"))
 }
 
+func _QRCode_label(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCode_label(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ShownLabel(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_QRCode_label(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCode", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _QRCode_url(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCode_url(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.QRCode().URL(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_QRCode_url(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCode", field, true, true, errors.New("field of type String does not have child fields"))
+}
+
+func _QRCode_expiresAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) graphql.Marshaler {
+	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.ExpiresAt)
+}
+func fieldContext_QRCode_expiresAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCode", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func _QRCode_advisor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCode_advisor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.QRCode().Advisor(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Advisor) graphql.Marshaler {
+			return marshalOAdvisor2ᚖclienteleᚋmodelsᚐAdvisor(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_QRCode_advisor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "QRCode",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Advisor(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _QRCode_group(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCode_group(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.QRCode().Group(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Group) graphql.Marshaler {
+			return marshalOGroup2ᚖclienteleᚋmodelsᚐGroup(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_QRCode_group(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "QRCode",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Group(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _QRCode_createdAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.CreatedAt)
+}
+func fieldContext_QRCode_createdAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCode", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func _QRCodeConnection_edges(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCodeConnection_edges(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.QRCodeEdge) graphql.Marshaler {
+			return marshalNQRCodeEdge2ᚕclienteleᚋmodelsᚐQRCodeEdgeᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_QRCodeConnection_edges(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "QRCodeConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_QRCodeEdge(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _QRCodeConnection_nodes(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCodeConnection_nodes(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.QRCode) graphql.Marshaler {
+			return marshalNQRCode2ᚕᚖclienteleᚋmodelsᚐQRCodeᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_QRCodeConnection_nodes(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "QRCodeConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_QRCode(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _QRCodeConnection_pageInfo(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCodeConnection_pageInfo(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.PageInfo) graphql.Marshaler {
+			return marshalNPageInfo2ᚖclienteleᚋinternalᚋrelayᚐPageInfo(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_QRCodeConnection_pageInfo(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "QRCodeConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_PageInfo(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _QRCodeEdge_cursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodeEdge) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Cursor)
+}
+func fieldContext_QRCodeEdge_cursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCodeEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _QRCodeEdge_node(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodeEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCodeEdge_node(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.QRCode) graphql.Marshaler {
+			return marshalNQRCode2ᚖclienteleᚋmodelsᚐQRCode(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_QRCodeEdge_node(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "QRCodeEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_QRCode(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _QRCodePicture_url(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodePicture) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.URL)
+}
+func fieldContext_QRCodePicture_url(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCodePicture", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _QRCodePicture_mediaType(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodePicture) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.MediaType)
+}
+func fieldContext_QRCodePicture_mediaType(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCodePicture", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _QRCodePicture_size(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodePicture) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.Size)
+}
+func fieldContext_QRCodePicture_size(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCodePicture", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _QRCodePicture_data(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCodePicture) graphql.Marshaler {
+	return marshalNString2string(ctx, ec, field.Selections, obj.Data)
+}
+func fieldContext_QRCodePicture_data(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCodePicture", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
+
+func unmarshalInputCreateQRCodesInput(ctx context.Context, ec *executionContext, obj any) (CreateQRCodesInput, error) {
+	var it CreateQRCodesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"codes", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "codes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("codes"))
+			data, err := unmarshalNQRCodeInput2ᚕᚖclienteleᚋgraphᚐQRCodeInputᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Codes = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputQRCodeFilter(ctx context.Context, ec *executionContext, obj any) (QRCodeFilter, error) {
+	var it QRCodeFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"owner", "label"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "owner":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
+			data, err := unmarshalOQRCodeOwnerRef2ᚖclienteleᚋgraphᚐQRCodeOwnerRef(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Owner = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputQRCodeInput(ctx context.Context, ec *executionContext, obj any) (QRCodeInput, error) {
+	var it QRCodeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"owner", "label", "lifeSeconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "owner":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
+			data, err := unmarshalNQRCodeOwnerRef2ᚖclienteleᚋgraphᚐQRCodeOwnerRef(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Owner = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := unmarshalNString2string(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		case "lifeSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lifeSeconds"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.LifeSeconds = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputQRCodeOwnerRef(ctx context.Context, ec *executionContext, obj any) (QRCodeOwnerRef, error) {
+	var it QRCodeOwnerRef
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"advisor", "groupId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "advisor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("advisor"))
+			data, err := unmarshalOAdvisorRef2ᚖclienteleᚋgraphᚐAdvisorRef(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Advisor = data
+		case "groupId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groupId"))
+			data, err := unmarshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.GroupID = data
+		}
+	}
+	return it, nil
+}
 
 // endregion **************************** input.gotpl *****************************
 
@@ -48,7 +608,69 @@ func fieldContext_QRCode_kind(_ context.Context, ec *executionContext, field gra
 
 // region    **************************** object.gotpl ****************************
 
-var qRCodeImplementors = []string{"QRCode"}
+var createQRCodeResultImplementors = []string{"CreateQRCodeResult"}
+
+func _CreateQRCodeResult(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *CreateQRCodeResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createQRCodeResultImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateQRCodeResult")
+		case "qrCode":
+			out.Values[i] = _CreateQRCodeResult_qrCode(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "error":
+			out.Values[i] = _CreateQRCodeResult_error(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var createQRCodesPayloadImplementors = []string{"CreateQRCodesPayload"}
+
+func _CreateQRCodesPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *CreateQRCodesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createQRCodesPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateQRCodesPayload")
+		case "results":
+			out.Values[i] = _CreateQRCodesPayload_results(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "isRepeated":
+			out.Values[i] = _CreateQRCodesPayload_isRepeated(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var qRCodeImplementors = []string{"QRCode", "Node"}
 
 func _QRCode(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.QRCode) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, qRCodeImplementors)
@@ -58,6 +680,11 @@ func _QRCode(ctx context.Context, ec *executionContext, sel ast.SelectionSet, ob
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("QRCode")
+		case "id":
+			out.Values[i] = _QRCode_id(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "scene":
 			out.Values[i] = _QRCode_scene(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -65,6 +692,144 @@ func _QRCode(ctx context.Context, ec *executionContext, sel ast.SelectionSet, ob
 			}
 		case "kind":
 			out.Values[i] = _QRCode_kind(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "label":
+			out.Values[i] = _QRCode_label(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "url":
+			out.Values[i] = _QRCode_url(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = _QRCode_expiresAt(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "advisor":
+			out.Values[i] = _QRCode_advisor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "group":
+			out.Values[i] = _QRCode_group(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = _QRCode_createdAt(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var qRCodeConnectionImplementors = []string{"QRCodeConnection"}
+
+func _QRCodeConnection(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.QRCodeConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, qRCodeConnectionImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("QRCodeConnection")
+		case "edges":
+			out.Values[i] = _QRCodeConnection_edges(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nodes":
+			out.Values[i] = _QRCodeConnection_nodes(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = _QRCodeConnection_pageInfo(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var qRCodeEdgeImplementors = []string{"QRCodeEdge"}
+
+func _QRCodeEdge(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.QRCodeEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, qRCodeEdgeImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("QRCodeEdge")
+		case "cursor":
+			out.Values[i] = _QRCodeEdge_cursor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = _QRCodeEdge_node(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var qRCodePictureImplementors = []string{"QRCodePicture"}
+
+func _QRCodePicture(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.QRCodePicture) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, qRCodePictureImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("QRCodePicture")
+		case "url":
+			out.Values[i] = _QRCodePicture_url(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mediaType":
+			out.Values[i] = _QRCodePicture_mediaType(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "size":
+			out.Values[i] = _QRCodePicture_size(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "data":
+			out.Values[i] = _QRCodePicture_data(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -83,6 +848,102 @@ func _QRCode(ctx context.Context, ec *executionContext, sel ast.SelectionSet, ob
 
 // region    ***************************** type.gotpl *****************************
 
+func marshalNCreateQRCodeResult2ᚕᚖclienteleᚋgraphᚐCreateQRCodeResultᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*CreateQRCodeResult) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNCreateQRCodeResult2ᚖclienteleᚋgraphᚐCreateQRCodeResult(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func marshalNCreateQRCodeResult2ᚖclienteleᚋgraphᚐCreateQRCodeResult(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *CreateQRCodeResult) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _CreateQRCodeResult(ctx, ec, sel, v)
+}
+
+func unmarshalNCreateQRCodesInput2clienteleᚋgraphᚐCreateQRCodesInput(ctx context.Context, ec *executionContext, v any) (CreateQRCodesInput, error) {
+	res, err := unmarshalInputCreateQRCodesInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalNQRCode2ᚕᚖclienteleᚋmodelsᚐQRCodeᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*models.QRCode) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNQRCode2ᚖclienteleᚋmodelsᚐQRCode(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func marshalNQRCode2ᚖclienteleᚋmodelsᚐQRCode(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.QRCode) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _QRCode(ctx, ec, sel, v)
+}
+
+func marshalNQRCodeEdge2clienteleᚋmodelsᚐQRCodeEdge(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.QRCodeEdge) graphql.Marshaler {
+	return _QRCodeEdge(ctx, ec, sel, &v)
+}
+
+func marshalNQRCodeEdge2ᚕclienteleᚋmodelsᚐQRCodeEdgeᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []models.QRCodeEdge) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNQRCodeEdge2clienteleᚋmodelsᚐQRCodeEdge(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func unmarshalNQRCodeInput2ᚕᚖclienteleᚋgraphᚐQRCodeInputᚄ(ctx context.Context, ec *executionContext, v any) ([]*QRCodeInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*QRCodeInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = unmarshalNQRCodeInput2ᚖclienteleᚋgraphᚐQRCodeInput(ctx, ec, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func unmarshalNQRCodeInput2ᚖclienteleᚋgraphᚐQRCodeInput(ctx context.Context, ec *executionContext, v any) (*QRCodeInput, error) {
+	res, err := unmarshalInputQRCodeInput(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func unmarshalNQRCodeKind2clienteleᚋmodelsᚐQRCodeKind(ctx context.Context, ec *executionContext, v any) (models.QRCodeKind, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.QRCodeKind(tmp)
@@ -100,6 +961,18 @@ func marshalNQRCodeKind2clienteleᚋmodelsᚐQRCodeKind(ctx context.Context, ec 
 	return res
 }
 
+func unmarshalNQRCodeOwnerRef2ᚖclienteleᚋgraphᚐQRCodeOwnerRef(ctx context.Context, ec *executionContext, v any) (*QRCodeOwnerRef, error) {
+	res, err := unmarshalInputQRCodeOwnerRef(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOCreateQRCodesPayload2ᚖclienteleᚋgraphᚐCreateQRCodesPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *CreateQRCodesPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _CreateQRCodesPayload(ctx, ec, sel, v)
+}
+
 func marshalOQRCode2ᚖclienteleᚋmodelsᚐQRCode(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.QRCode) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -107,16 +980,31 @@ func marshalOQRCode2ᚖclienteleᚋmodelsᚐQRCode(ctx context.Context, ec *exec
 	return _QRCode(ctx, ec, sel, v)
 }
 
-func unmarshalOScanOutcome2ᚖclienteleᚋmodelsᚐScanOutcome(ctx context.Context, ec *executionContext, v any) (*models.ScanOutcome, error) {
+func marshalOQRCodeConnection2ᚖclienteleᚋmodelsᚐQRCodeConnection(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.QRCodeConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _QRCodeConnection(ctx, ec, sel, v)
+}
+
+func unmarshalOQRCodeFilter2ᚖclienteleᚋgraphᚐQRCodeFilter(ctx context.Context, ec *executionContext, v any) (*QRCodeFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := unmarshalInputQRCodeFilter(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func unmarshalOQRCodeFormat2ᚖclienteleᚋmodelsᚐQRCodeFormat(ctx context.Context, ec *executionContext, v any) (*models.QRCodeFormat, error) {
 	if v == nil {
 		return nil, nil
 	}
 	tmp, err := graphql.UnmarshalString(v)
-	res := models.ScanOutcome(tmp)
+	res := models.QRCodeFormat(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func marshalOScanOutcome2ᚖclienteleᚋmodelsᚐScanOutcome(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.ScanOutcome) graphql.Marshaler {
+func marshalOQRCodeFormat2ᚖclienteleᚋmodelsᚐQRCodeFormat(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.QRCodeFormat) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -124,6 +1012,21 @@ func marshalOScanOutcome2ᚖclienteleᚋmodelsᚐScanOutcome(ctx context.Context
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func unmarshalOQRCodeOwnerRef2ᚖclienteleᚋgraphᚐQRCodeOwnerRef(ctx context.Context, ec *executionContext, v any) (*QRCodeOwnerRef, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := unmarshalInputQRCodeOwnerRef(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOQRCodePicture2ᚖclienteleᚋmodelsᚐQRCodePicture(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.QRCodePicture) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _QRCodePicture(ctx, ec, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

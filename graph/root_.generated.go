@@ -36,7 +36,9 @@ type ResolverRoot interface {
 	Message() MessageResolver
 	Mutation() MutationResolver
 	Notification() NotificationResolver
+	QRCode() QRCodeResolver
 	Query() QueryResolver
+	Scan() ScanResolver
 	Subscription() SubscriptionResolver
 }
 
@@ -82,6 +84,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputCreateAccountInput,
 		unmarshalInputCreateGroupInput,
 		unmarshalInputCreateImportInput,
+		unmarshalInputCreateQRCodesInput,
 		unmarshalInputCreateTagInput,
 		unmarshalInputCreateTagOptionInput,
 		unmarshalInputCustomerChangeFilter,
@@ -104,6 +107,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputNotifyOnInput,
 		unmarshalInputPaymentInput,
 		unmarshalInputPolicyOverridesInput,
+		unmarshalInputQRCodeFilter,
+		unmarshalInputQRCodeInput,
+		unmarshalInputQRCodeOwnerRef,
 		unmarshalInputRebindCustomersInput,
 		unmarshalInputRebindKeepInput,
 		unmarshalInputRecordAccountFactsInput,
@@ -120,6 +126,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputResendMessageInput,
 		unmarshalInputRevokeTokenInput,
 		unmarshalInputRevokeTokensIssuedBeforeInput,
+		unmarshalInputScanFilter,
 		unmarshalInputSendMessageInput,
 		unmarshalInputSetCallbackCredentialsInput,
 		unmarshalInputSetPresenceInput,
@@ -1104,6 +1111,8 @@ type Binding {
   formerAdvisor: Advisor
   "How it was made; of SUSPENDED and RESTORED, how the binding was."
   source: BindingSource!
+  "The label of the QR code by which it was made (rule C3), of SUSPENDED and RESTORED by which the binding was; null without one."
+  label: String
   "Role and subject of the token it was made with, e.g. ` + "`" + `ADMIN:console` + "`" + `; null when a customer's action or the product made it."
   madeBy: String
   "When."
@@ -1357,6 +1366,8 @@ type Customer implements Node {
   boundAt: DateTime
   "How the present binding was made; null while unassigned."
   source: BindingSource
+  "The label of the QR code by which it was made (rule C3); null without one."
+  label: String
   "Their last message, menu click, follow, scan or payment."
   lastInteractionAt: DateTime
 }
@@ -1401,6 +1412,8 @@ input CustomerFilter {
   tags: TagFilter
   "Only those who are bound now, and were in this way."
   source: BindingSource
+  "Only those who are bound now, by a QR code with exactly this label, 1 to 64 characters (rule C3)."
+  label: String
   "Only those who are bound now, since this instant at the earliest."
   boundFrom: DateTime
   "Only those who are bound now, and were before this instant; later than ` + "`" + `boundFrom` + "`" + `."
@@ -1666,7 +1679,7 @@ extend type Mutation {
 
   """
   Everything that is kept of a customer, a page at a time, as lines of JSON (rule E13): who they are, their tags and what may be
-  written to them, the history of their binding, changes of what was noted, messages in both directions. Each page is in the audit log. NOT_FOUND.
+  written to them, the history of their binding, scans, changes of what was noted, messages in both directions. Each page is in the audit log. NOT_FOUND.
   """
   exportCustomer("Whom." input: ExportCustomerInput!): ExportCustomerPayload @allow(roles: [ADMIN, INTEGRATION])
 }
@@ -1747,7 +1760,7 @@ input ExportCustomerInput {
 
 "Some of what is kept of a customer."
 type ExportCustomerPayload {
-  "Records, each a line of JSON: ` + "`" + `kind` + "`" + ` says what it is, ` + "`" + `customer` + "`" + `, ` + "`" + `binding` + "`" + `, ` + "`" + `customer_change` + "`" + ` or ` + "`" + `message` + "`" + `; the other members are what is kept. Instants are DateTimes, advisors global ids."
+  "Records, each a line of JSON: ` + "`" + `kind` + "`" + ` says what it is, ` + "`" + `customer` + "`" + `, ` + "`" + `binding` + "`" + `, ` + "`" + `scan` + "`" + `, ` + "`" + `customer_change` + "`" + ` or ` + "`" + `message` + "`" + `; the other members are what is kept. Instants are DateTimes, advisors global ids."
   lines: [String!]!
   "What to pass as ` + "`" + `after` + "`" + ` to go on; null at the end."
   endCursor: String
@@ -1807,6 +1820,8 @@ enum ErrorCode {
   CURSOR_EXPIRED
   "Another group of the account has this name."
   NAME_TAKEN
+  "The account has made as many permanent QR codes with a label as it may; ` + "`" + `limit` + "`" + ` says how many."
+  CODE_LIMIT
   "The customer has another advisor; only rebinding takes them away."
   BOUND_TO_ANOTHER_ADVISOR
   "The advisor has as many customers as one may have."
@@ -1825,7 +1840,7 @@ type ItemError {
   message: String!
   "The argument at fault, e.g. ` + "`" + `input.advisors.3.nickname` + "`" + `; null when none is."
   field: String
-  "The number that was exceeded, with LIMIT_EXCEEDED; else null."
+  "The number that was exceeded, with LIMIT_EXCEEDED and CODE_LIMIT; else null."
   limit: Int
 }
 `, BuiltIn: false},
@@ -2121,7 +2136,7 @@ extend type Mutation {
   The file is CSV: comma-separated, the first record names the columns, in UTF-8, with a byte order mark or without, or GB18030. Columns,
   in any order, all but the first optional: ` + "`" + `openid` + "`" + `, ` + "`" + `unionid` + "`" + `, ` + "`" + `nickname` + "`" + `, ` + "`" + `info` + "`" + ` (up to 20 lines), ` + "`" + `country` + "`" + `, ` + "`" + `province` + "`" + `, ` + "`" + `city` + "`" + `, ` + "`" + `tags` + "`" + ` (texts of
   options, separated by ` + "`" + `;` + "`" + `), ` + "`" + `followed_at` + "`" + `, one of ` + "`" + `advisor_id` + "`" + `, ` + "`" + `advisor_openid` + "`" + `, ` + "`" + `advisor_unionid` + "`" + `, ` + "`" + `advisor_wechat_id` + "`" + ` and
-  ` + "`" + `advisor_external_id` + "`" + `, ` + "`" + `source` + "`" + ` (a BindingSource; API when empty), ` + "`" + `bound_at` + "`" + `. Times are a DateTime, or a date with or without a time of day in
+  ` + "`" + `advisor_external_id` + "`" + `, ` + "`" + `source` + "`" + ` (a BindingSource; API when empty), ` + "`" + `label` + "`" + `, ` + "`" + `bound_at` + "`" + `. Times are a DateTime, or a date with or without a time of day in
   the account's zone (docs/rules.md). At most 10 imports of an account may be uploading or worked at.
   """
   createImport("What to begin." input: CreateImportInput!): CreateImportPayload @allow(roles: [ADMIN, INTEGRATION])
@@ -2835,12 +2850,70 @@ type RecordPaymentResult {
   error: ItemError
 }
 `, BuiltIn: false},
-	{Name: "../schema/qr_code.graphql", Input: `"A permanent QR code (rule C1)."
-type QRCode {
+	{Name: "../schema/qr_code.graphql", Input: `extend type Query {
+  """
+  The QR codes of the account, the latest first: advisors' and groups' own ones, and those with a label. An
+  ADVISOR sees their own, or those of a group of theirs that the filter names.
+  """
+  qrCodes(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+    "Which ones."
+    filter: QRCodeFilter
+  ): QRCodeConnection @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
+
+  """
+  The picture of a QR code, to show or to print (rule C4). NOT_FOUND for a code that is not the viewer's to see; STATE
+  while the platform does not know the code.
+  """
+  qrCodePicture(
+    "Which."
+    codeId: ID!
+    "As what it is drawn; PNG when absent."
+    format: QRCodeFormat
+    "Width and height in pixels, with the white margin, 200 to 1,280; 430 when absent."
+    size: Int
+    """
+    A picture for the middle, in base64 (standard, padded): PNG, JPEG or GIF, by its content, of at most 262,144
+    bytes and 1,048,576 pixels. It is cut to a square. An address is not taken: the server fetches nothing.
+    """
+    avatar: String
+  ): QRCodePicture @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
+}
+
+extend type Mutation {
+  """
+  Makes 1 to 200 QR codes with a label, with a result per item in the order given (rule C3): permanent ones, or
+  temporary ones that lead nowhere from an instant on. An owner has any number of them, also of one label. Errors of
+  items: NOT_FOUND for an advisor or a group that the account does not have, STATE for an advisor who is neither PENDING nor
+  ACTIVE, INVALID and LIMIT_EXCEEDED for label and life, CODE_LIMIT for a permanent one when the account has made 99,000. An
+  item that fails hurts no other.
+  """
+  createQRCodes("What codes." input: CreateQRCodesInput!): CreateQRCodesPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"A QR code that leads to an advisor or a group: their own, which is permanent (rule C1), or one with a label (rule C3)."
+type QRCode implements Node {
+  "The global id."
+  id: ID!
   "The key that the platform carries from a scan to the callback, at most 64 bytes."
   scene: Identifier!
   "What the code leads to."
   kind: QRCodeKind!
+  "What the merchant calls it, 1 to 64 characters; null for an advisor's or a group's own."
+  label: String
+  "What its picture says, for those who draw it themselves; null while the platform does not know the code."
+  url: String
+  "From when on a temporary code leads nowhere; null: it is permanent."
+  expiresAt: DateTime
+  "The advisor whom it leads to; null for a group's."
+  advisor: Advisor
+  "The group that it leads to; null for an advisor's, and once the group was deleted."
+  group: Group
+  "When it was made."
+  createdAt: DateTime!
 }
 
 "What a code leads to."
@@ -2851,26 +2924,92 @@ enum QRCodeKind {
   GROUP
 }
 
-"What came of a scan (rule C2)."
-enum ScanOutcome {
-  "The customer is bound now."
-  BOUND
-  "They were bound to this advisor, or a member of this group, before."
-  ALREADY_BOUND_TO_THIS_ADVISOR
-  "They are bound to another advisor; nothing changed."
-  BOUND_TO_ANOTHER_ADVISOR
-  "The advisor is not ACTIVE, or no code has this scene."
-  ADVISOR_INVALID
-  "The advisor has 15,000 customers."
-  ADVISOR_FULL
-  "The group was deleted."
-  GROUP_INVALID
-  "No member of the group is ACTIVE and has room."
-  GROUP_HAS_NO_FREE_ADVISOR
-  "The advisor scanned their own code."
-  SELF
-  "The account's capability is not open."
-  ACCOUNT_CLOSED
+"As what a code is drawn."
+enum QRCodeFormat {
+  "Pixels."
+  PNG
+  "Lines, sharp at any size."
+  SVG
+}
+
+"The picture of a QR code."
+type QRCodePicture {
+  "What it says."
+  url: String!
+  "` + "`" + `image/png` + "`" + ` or ` + "`" + `image/svg+xml` + "`" + `."
+  mediaType: String!
+  "Width and height in pixels."
+  size: Int!
+  "The file, in base64 (standard, padded)."
+  data: String!
+}
+
+"Which QR codes; what is said holds together."
+input QRCodeFilter {
+  "Only those that lead to this one. NOT_FOUND for an ADVISOR who names another advisor, or a group that is not theirs."
+  owner: QRCodeOwnerRef
+  "Only those with exactly this label, 1 to 64 characters."
+  label: String
+}
+
+"Names what a code leads to, by exactly one of its fields."
+input QRCodeOwnerRef @oneOf {
+  "An advisor."
+  advisor: AdvisorRef
+  "A group."
+  groupId: ID
+}
+
+"One page of QR codes."
+type QRCodeConnection {
+  "The items with their cursors."
+  edges: [QRCodeEdge!]!
+  "The items alone."
+  nodes: [QRCode!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One QR code of a page."
+type QRCodeEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: QRCode!
+}
+
+"QR codes to make."
+input CreateQRCodesInput {
+  "1 to 200 codes."
+  codes: [QRCodeInput!]!
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
+}
+
+"One QR code to make."
+input QRCodeInput {
+  "What it leads to."
+  owner: QRCodeOwnerRef!
+  "What the merchant calls it: a shop, a campaign. 1 to 64 characters of any script. It comes back with scans and bindings."
+  label: String!
+  "For how many seconds it leads anywhere, 60 to 2,592,000 (30 days); absent: it is permanent."
+  lifeSeconds: Int
+}
+
+"What came of it."
+type CreateQRCodesPayload {
+  "A result per item, in the order given."
+  results: [CreateQRCodeResult!]!
+  "Whether the idempotency key was used before: this is the first result, and nothing changed."
+  isRepeated: Boolean!
+}
+
+"What came of one QR code."
+type CreateQRCodeResult {
+  "The code; null when it failed."
+  qrCode: QRCode
+  "Why it failed; null when it did not."
+  error: ItemError
 }
 `, BuiltIn: false},
 	{Name: "../schema/root.graphql", Input: `"""
@@ -3111,6 +3250,94 @@ An identifier that the channel or the merchant chose (openid, unionid, WeChat id
 external id): 1 to 64 bytes of printable ASCII without spaces, compared byte by byte.
 """
 scalar Identifier @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc20")
+`, BuiltIn: false},
+	{Name: "../schema/scan.graphql", Input: `extend type Query {
+  """
+  The scans of QR codes of the account, latest first, each with what came of it (rules C2, N7). With a filter a page
+  looks at up to 20,000 scans for those that it selects; it may be short, or empty, and ` + "`" + `hasNextPage` + "`" + ` true: go on from
+  ` + "`" + `endCursor` + "`" + `.
+  """
+  scans(
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+    "Which ones."
+    filter: ScanFilter
+  ): ScanConnection @allow(roles: [ADMIN, INTEGRATION, ANALYST])
+}
+
+"One scan of a QR code, by a follower or by someone who follows through it."
+type Scan {
+  "Who scanned it."
+  customer: Customer
+  "The code; null when none has the scene, or a temporary one has been forgotten since."
+  qrCode: QRCode
+  "The scene that was scanned."
+  scene: Identifier!
+  "The label of the code; null without one."
+  label: String
+  "Whether they began to follow by it."
+  isFollow: Boolean!
+  "What came of it."
+  outcome: ScanOutcome!
+  "Who had the customer after it; null: nobody."
+  advisor: Advisor
+  "When, by the platform's clock."
+  scannedAt: DateTime!
+}
+
+"What came of a scan (rule C2)."
+enum ScanOutcome {
+  "The customer is bound now."
+  BOUND
+  "They were bound to this advisor, or a member of this group, before."
+  ALREADY_BOUND_TO_THIS_ADVISOR
+  "They are bound to another advisor; nothing changed."
+  BOUND_TO_ANOTHER_ADVISOR
+  "The advisor is not ACTIVE, the temporary code has expired, or no code has this scene."
+  ADVISOR_INVALID
+  "The advisor has 15,000 customers."
+  ADVISOR_FULL
+  "The group was deleted, or its temporary code has expired."
+  GROUP_INVALID
+  "No member of the group is ACTIVE and has room."
+  GROUP_HAS_NO_FREE_ADVISOR
+  "The advisor scanned their own code."
+  SELF
+  "The account's capability is not open."
+  ACCOUNT_CLOSED
+}
+
+"Which scans; what is said holds together."
+input ScanFilter {
+  "Only by this customer. An ANALYST names them by id."
+  customer: CustomerRef
+  "Only of this code."
+  codeId: ID
+  "Only of codes with exactly this label, 1 to 64 characters."
+  label: String
+  "Only those of which this came."
+  outcome: ScanOutcome
+}
+
+"One page of scans."
+type ScanConnection {
+  "The items with their cursors."
+  edges: [ScanEdge!]!
+  "The items alone."
+  nodes: [Scan!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One scan of a page."
+type ScanEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: Scan!
+}
 `, BuiltIn: false},
 	{Name: "../schema/tag.graphql", Input: `extend type Query {
   "The account's tags with their options, the earliest first (rule F1): at most 4, with at most 50 options each."
@@ -3559,6 +3786,8 @@ func childFields_Binding(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Binding_formerAdvisor(ctx, ec, field)
 	case "source":
 		return fieldContext_Binding_source(ctx, ec, field)
+	case "label":
+		return fieldContext_Binding_label(ctx, ec, field)
 	case "madeBy":
 		return fieldContext_Binding_madeBy(ctx, ec, field)
 	case "at":
@@ -3727,6 +3956,26 @@ func childFields_CreateImportPayload(ctx context.Context, ec *executionContext, 
 	return nil, fmt.Errorf("no field named %q was found under type CreateImportPayload", field.Name)
 }
 
+func childFields_CreateQRCodeResult(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "qrCode":
+		return fieldContext_CreateQRCodeResult_qrCode(ctx, ec, field)
+	case "error":
+		return fieldContext_CreateQRCodeResult_error(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateQRCodeResult", field.Name)
+}
+
+func childFields_CreateQRCodesPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_CreateQRCodesPayload_results(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_CreateQRCodesPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateQRCodesPayload", field.Name)
+}
+
 func childFields_CreateTagOptionPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "option":
@@ -3771,6 +4020,8 @@ func childFields_Customer(ctx context.Context, ec *executionContext, field graph
 		return fieldContext_Customer_boundAt(ctx, ec, field)
 	case "source":
 		return fieldContext_Customer_source(ctx, ec, field)
+	case "label":
+		return fieldContext_Customer_label(ctx, ec, field)
 	case "lastInteractionAt":
 		return fieldContext_Customer_lastInteractionAt(ctx, ec, field)
 	}
@@ -4321,12 +4572,62 @@ func childFields_PolicyWarning(ctx context.Context, ec *executionContext, field 
 
 func childFields_QRCode(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "id":
+		return fieldContext_QRCode_id(ctx, ec, field)
 	case "scene":
 		return fieldContext_QRCode_scene(ctx, ec, field)
 	case "kind":
 		return fieldContext_QRCode_kind(ctx, ec, field)
+	case "label":
+		return fieldContext_QRCode_label(ctx, ec, field)
+	case "url":
+		return fieldContext_QRCode_url(ctx, ec, field)
+	case "expiresAt":
+		return fieldContext_QRCode_expiresAt(ctx, ec, field)
+	case "advisor":
+		return fieldContext_QRCode_advisor(ctx, ec, field)
+	case "group":
+		return fieldContext_QRCode_group(ctx, ec, field)
+	case "createdAt":
+		return fieldContext_QRCode_createdAt(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type QRCode", field.Name)
+}
+
+func childFields_QRCodeConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_QRCodeConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_QRCodeConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_QRCodeConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QRCodeConnection", field.Name)
+}
+
+func childFields_QRCodeEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_QRCodeEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_QRCodeEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QRCodeEdge", field.Name)
+}
+
+func childFields_QRCodePicture(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return fieldContext_QRCodePicture_url(ctx, ec, field)
+	case "mediaType":
+		return fieldContext_QRCodePicture_mediaType(ctx, ec, field)
+	case "size":
+		return fieldContext_QRCodePicture_size(ctx, ec, field)
+	case "data":
+		return fieldContext_QRCodePicture_data(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QRCodePicture", field.Name)
 }
 
 func childFields_RebindCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4475,6 +4776,50 @@ func childFields_RevokeTokensIssuedBeforePayload(ctx context.Context, ec *execut
 		return fieldContext_RevokeTokensIssuedBeforePayload_rememberedUntil(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeTokensIssuedBeforePayload", field.Name)
+}
+
+func childFields_Scan(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return fieldContext_Scan_customer(ctx, ec, field)
+	case "qrCode":
+		return fieldContext_Scan_qrCode(ctx, ec, field)
+	case "scene":
+		return fieldContext_Scan_scene(ctx, ec, field)
+	case "label":
+		return fieldContext_Scan_label(ctx, ec, field)
+	case "isFollow":
+		return fieldContext_Scan_isFollow(ctx, ec, field)
+	case "outcome":
+		return fieldContext_Scan_outcome(ctx, ec, field)
+	case "advisor":
+		return fieldContext_Scan_advisor(ctx, ec, field)
+	case "scannedAt":
+		return fieldContext_Scan_scannedAt(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Scan", field.Name)
+}
+
+func childFields_ScanConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_ScanConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_ScanConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_ScanConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScanConnection", field.Name)
+}
+
+func childFields_ScanEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_ScanEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_ScanEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScanEdge", field.Name)
 }
 
 func childFields_SendMessagePayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -34,6 +34,8 @@ func (sending) ServiceAgents(context.Context, *models.Account, []models.Ident) (
 	return nil, nil
 }
 
+func (sending) CodeURL(*models.Account, *models.QRCode) string { return "" }
+
 // node is one process of a cluster: services on a database that other nodes may share.
 type node struct {
 	*services.Services

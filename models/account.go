@@ -59,6 +59,7 @@ type Account struct {
 	OutreachCarrier     OutreachCarrier `gorm:"column:outreach_carrier"`
 	PolicyOverrides     PolicyOverrides `gorm:"column:policy_overrides"`       // rule A3
 	MassHead            int             `gorm:"column:mass_head"`              // the No of the newest mass send to all followers
+	CodeCount           int             `gorm:"column:code_count"`             // permanent codes with a label, ever made (rule C3)
 	AutoAssign          bool            `gorm:"column:auto_assign"`            // rule E4
 	AdvisorsEditProfile bool            `gorm:"column:advisors_edit_profile"`  // rule B4: their own nickname and avatar
 	AutoAssignAfterCode bool            `gorm:"column:auto_assign_after_code"` // rule E4: a failed code falls to auto-assign

@@ -5,6 +5,8 @@ import "clientele/internal/relay"
 // The connections of the API.
 type (
 	AdvisorConnection        = relay.Connection[*Advisor, AdvisorEdge]
+	QRCodeConnection         = relay.Connection[*QRCode, QRCodeEdge]
+	ScanConnection           = relay.Connection[*Scan, ScanEdge]
 	GroupConnection          = relay.Connection[*Group, GroupEdge]
 	BindingConnection        = relay.Connection[*Binding, BindingEdge]
 	CustomerChangeConnection = relay.Connection[*CustomerChange, CustomerChangeEdge]
@@ -28,6 +30,14 @@ type (
 	AuditEntryEdge struct {
 		Cursor string
 		Node   *Audit
+	}
+	QRCodeEdge struct {
+		Cursor string
+		Node   *QRCode
+	}
+	ScanEdge struct {
+		Cursor string
+		Node   *Scan
 	}
 	GroupEdge struct {
 		Cursor string

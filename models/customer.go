@@ -90,6 +90,7 @@ type Customer struct {
 	AdvisorID   Key           `gorm:"column:advisor_id"` // zero: unassigned
 	BoundAt     Time          `gorm:"column:bound_at"`
 	BoundSource BindingSource `gorm:"column:bound_source"` // empty: never bound
+	BoundLabel  string        `gorm:"column:bound_label"`  // of the code that was scanned (rule C3); empty: none, or unassigned
 	BoundBy     string        `gorm:"column:bound_by"`
 	// SuspendedAt is when the binding was suspended because the customer stopped following (rule
 	// E12); 0 while it holds. A suspended binding is not counted; its advisor still reads.
@@ -124,6 +125,9 @@ func (c *Customer) Source() *BindingSource {
 	}
 	return &c.BoundSource
 }
+
+// Label is that of the code by which the present binding was made; nil without one.
+func (c *Customer) Label() *string { return optional(c.BoundLabel) }
 
 // BoundTo is the advisor who serves the customer now; zero while unassigned or suspended.
 func (c *Customer) BoundTo() Key {
@@ -169,12 +173,16 @@ type Binding struct {
 	FormerID   Key           `gorm:"column:former_id"` // of REBOUND: who had the customer before
 	Change     BindingChange `gorm:"column:change_kind"`
 	Source     BindingSource `gorm:"column:source"`
+	Label      string        `gorm:"column:label"` // of the code that was scanned (rule C3); empty: none
 	By         string        `gorm:"column:made_by"`
 	At         Time          `gorm:"column:at"`
 }
 
 // TableName names the table for the mapper.
 func (Binding) TableName() string { return "binding" }
+
+// ShownLabel is the label of the code that was scanned; nil without one.
+func (b *Binding) ShownLabel() *string { return optional(b.Label) }
 
 // MadeBy is the role and subject of who made the change; nil when a customer's action did.
 func (b *Binding) MadeBy() *string { return optional(b.By) }

@@ -72,7 +72,7 @@ func (c *Customer) Erase(now Time) (advisor Key) {
 	c.UnionID, c.Nickname, c.Info = "", "", Lines{}
 	c.Country, c.Province, c.City = "", "", ""
 	c.FollowState, c.UnfollowedAt = Unfollowed, 0
-	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundBy, c.SuspendedAt = Key{}, 0, "", "", 0
+	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundLabel, c.BoundBy, c.SuspendedAt = Key{}, 0, "", "", "", 0
 	c.ErasedAt = now
 	return advisor
 }

@@ -34,6 +34,7 @@ const (
 	CodeOutreachUnavailable  Code = "OUTREACH_UNAVAILABLE"
 	CodeCursorExpired        Code = "CURSOR_EXPIRED"
 	CodeNameTaken            Code = "NAME_TAKEN"
+	CodeCodeLimit            Code = "CODE_LIMIT"
 
 	CodeBoundToAnother Code = "BOUND_TO_ANOTHER_ADVISOR"
 	CodeAdvisorFull    Code = "ADVISOR_FULL"
@@ -49,7 +50,7 @@ type Error struct {
 	Message string `json:"message"`
 	// Field is the path of the argument at fault, e.g. "input.text"; empty when none is.
 	Field string `json:"field,omitempty"`
-	// Limit is the number that was exceeded; meaningful with LIMIT_EXCEEDED, else 0.
+	// Limit is the number that was exceeded; meaningful with LIMIT_EXCEEDED and CODE_LIMIT, else 0.
 	Limit int `json:"limit,omitempty"`
 	// RetryAt is when the same call may succeed; zero when it is not known.
 	RetryAt Time `json:"retryAt,omitempty"`

@@ -74,6 +74,7 @@ const (
 	columnTags       = "tags"
 	columnFollowedAt = "followed_at"
 	columnSource     = "source"
+	columnLabel      = "label"
 	columnBoundAt    = "bound_at"
 	// The advisor by one of their names.
 	columnAdvisorID       = "advisor_id"
@@ -85,7 +86,7 @@ const (
 
 var importColumns = []string{
 	columnOpenID, columnUnionID, columnNickname, columnInfo, columnCountry, columnProvince, columnCity, columnTags, columnFollowedAt,
-	columnSource, columnBoundAt, columnAdvisorID, columnAdvisorOpenID, columnAdvisorUnionID, columnAdvisorWechatID, columnAdvisorExternal,
+	columnSource, columnLabel, columnBoundAt, columnAdvisorID, columnAdvisorOpenID, columnAdvisorUnionID, columnAdvisorWechatID, columnAdvisorExternal,
 }
 
 // ImportHeader is which column of a file holds what.
@@ -130,6 +131,7 @@ type ImportRow struct {
 	FollowedAt      Time
 	Advisor         ImportAdvisor
 	Source          BindingSource // API unless the file says
+	Label           string        // of the binding
 	BoundAt         Time
 }
 
@@ -172,6 +174,13 @@ func (h ImportHeader) Row(fields []string, zone *time.Location, now Time) (row I
 		if row.Source = BindingSource(strings.ToUpper(source)); !row.Source.Valid() {
 			return row, Invalid(columnSource, "is no source of bindings")
 		}
+	}
+	if row.Label = get(columnLabel); row.Label != "" {
+		label, bad := CheckName(row.Label, columnLabel, limits.CodeLabelRunes)
+		if bad != nil {
+			return row, AsItemError(bad)
+		}
+		row.Label = label
 	}
 	if row.Advisor, err = h.advisor(get); err != nil {
 		return row, err

@@ -29,6 +29,9 @@ func TestScan(t *testing.T) {
 	wei := models.Customer{OpenID: "wei"}
 	of := func(k models.Key) models.Customer { return models.Customer{OpenID: "wei", AdvisorID: k} }
 
+	brief, briefGroup := *one, *group
+	brief.ExpiresAt, briefGroup.ExpiresAt = now, now
+
 	for _, tt := range []struct {
 		name     string
 		account  *models.Account
@@ -54,6 +57,12 @@ func TestScan(t *testing.T) {
 		{"a deleted group's", open, models.ScanTarget{Code: group, IsMember: member}, wei, models.ScanGroupInvalid},
 		{"a group's of their advisor", open, models.ScanTarget{Code: group, GroupExists: true, IsMember: member}, of(anna), models.ScanAlreadyBound},
 		{"a group's without their advisor", open, models.ScanTarget{Code: group, GroupExists: true, IsMember: member}, of(ben), models.ScanBoundToAnother},
+		{"a removed advisor's who still has them", open, models.ScanTarget{Code: one, Advisor: advisor(anna, removed)}, of(anna), models.ScanAdvisorInvalid},
+		{"a temporary one in its last instant", open, models.ScanTarget{Code: &brief, At: now - 1, Advisor: advisor(anna, nil)}, wei, models.ScanBound},
+		{"a temporary one that expired", open, models.ScanTarget{Code: &brief, At: now, Advisor: advisor(anna, nil)}, wei, models.ScanAdvisorInvalid},
+		{"a temporary one that expired, again", open, models.ScanTarget{Code: &brief, At: now, Advisor: advisor(anna, nil)}, of(anna), models.ScanAdvisorInvalid},
+		{"a group's temporary one in its last instant", open, models.ScanTarget{Code: &briefGroup, At: now - 1, GroupExists: true, IsMember: member, Advisor: advisor(anna, nil)}, wei, models.ScanBound},
+		{"a group's temporary one that expired", open, models.ScanTarget{Code: &briefGroup, At: now, GroupExists: true, IsMember: member, Advisor: advisor(anna, nil)}, wei, models.ScanGroupInvalid},
 		{"on a closed account", closed, models.ScanTarget{Code: one, Advisor: advisor(anna, nil)}, wei, models.ScanAccountClosed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

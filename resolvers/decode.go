@@ -195,6 +195,9 @@ func customerFilter(in *graph.CustomerFilter, field string) (f services.Customer
 		f.Region = models.Region{Country: value(in.Region.Country), Province: value(in.Region.Province), City: value(in.Region.City)}
 	}
 	f.Source, f.FollowState = value(in.Source), value(in.FollowState)
+	if f.Label, err = label(in.Label, field+".label"); err != nil {
+		return f, err
+	}
 	f.BoundFrom, f.BoundUntil = value(in.BoundFrom), value(in.BoundUntil)
 	if f.Search, err = searchText(in.Search, field+".search"); err != nil {
 		return f, err

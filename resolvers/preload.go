@@ -126,6 +126,63 @@ func (r *Resolver) codesOf(ctx context.Context, owners []models.Key) error {
 	return loaders(ctx).PreloadQRCodes(ctx, r.Services, owners)
 }
 
+// ofCodes reads what codes show of whom they lead to.
+func (r *Resolver) ofCodes(ctx context.Context, rows []*models.QRCode) error {
+	asked := below(ctx)
+	of := func(kind models.QRCodeKind) []models.Key {
+		return keysOf(rows, func(q *models.QRCode) models.Key {
+			if q.Kind != kind {
+				return models.Key{}
+			}
+			return q.OwnerID
+		})
+	}
+	var owners []models.Key
+	if asked["advisor"] {
+		keys := of(models.QRCodeAdvisor)
+		if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, keys); err != nil {
+			return err
+		}
+		if err := r.ofAdvisors(ctx, keys); err != nil {
+			return err
+		}
+	}
+	if asked["group"] {
+		owners = of(models.QRCodeGroup)
+		if err := loaders(ctx).PreloadGroupsByKey(ctx, r.Services, owners); err != nil {
+			return err
+		}
+	}
+	return r.codesOf(ctx, owners)
+}
+
+// ofScans reads what scans show of customers, codes and advisors.
+func (r *Resolver) ofScans(ctx context.Context, rows []*models.Scan) error {
+	asked := below(ctx)
+	if asked["customer"] {
+		if err := r.customersOf(ctx, asked, keysOf(rows, func(s *models.Scan) models.Key { return s.CustomerID })); err != nil {
+			return err
+		}
+	}
+	if asked["qrCode"] {
+		codes, err := loaders(ctx).PreloadCodes(ctx, r.Services, keysOf(rows, func(s *models.Scan) models.Key { return s.CodeID }))
+		if err == nil {
+			err = r.ofCodes(ctx, codes)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !asked["advisor"] {
+		return nil
+	}
+	keys := keysOf(rows, func(s *models.Scan) models.Key { return s.AdvisorID })
+	if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, keys); err != nil {
+		return err
+	}
+	return r.ofAdvisors(ctx, keys)
+}
+
 // ofNodes reads what objects of any noun will show.
 func (r *Resolver) ofNodes(ctx context.Context, nodes []models.Node) error {
 	var (
@@ -135,6 +192,7 @@ func (r *Resolver) ofNodes(ctx context.Context, nodes []models.Node) error {
 		messages      []*models.Message
 		advisors      []models.Key
 		owners        []models.Key
+		codes         []*models.QRCode
 	)
 	for _, n := range nodes {
 		switch n := n.(type) {
@@ -150,6 +208,8 @@ func (r *Resolver) ofNodes(ctx context.Context, nodes []models.Node) error {
 			advisors = append(advisors, n.Key)
 		case *models.Group:
 			owners = append(owners, n.Key)
+		case *models.QRCode:
+			codes = append(codes, n)
 		}
 	}
 	if below(ctx)["conversation"] {
@@ -159,7 +219,7 @@ func (r *Resolver) ofNodes(ctx context.Context, nodes []models.Node) error {
 		}
 		talks = append(talks, rows...)
 	}
-	return errors.Join(r.ofInbox(ctx, talks), r.ofCustomers(ctx, people), r.ofNotifications(ctx, notifications), r.ofAdvisors(ctx, advisors), r.codesOf(ctx, owners))
+	return errors.Join(r.ofInbox(ctx, talks), r.ofCustomers(ctx, people), r.ofNotifications(ctx, notifications), r.ofAdvisors(ctx, advisors), r.codesOf(ctx, owners), r.ofCodes(ctx, codes))
 }
 
 func (r *Resolver) customersOf(ctx context.Context, asked map[string]bool, keys []models.Key) error {

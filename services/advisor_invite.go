@@ -174,7 +174,7 @@ func (b *inviteBatch) save(fresh, again []*models.Advisor) error {
 	}
 	codes := make([]*models.QRCode, len(fresh))
 	for i, a := range fresh {
-		codes[i] = newQRCode(tx, models.QRCodeAdvisor, a.Key)
+		codes[i] = newQRCode(tx, models.QRCodeAdvisor, a.Key, "")
 	}
 	if err := tx.InsertQRCodes(codes); err != nil {
 		return err

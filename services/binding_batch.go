@@ -188,7 +188,7 @@ func (b *bindBatch) bind(c *models.Customer, a *models.Advisor) {
 			conv.Unread = 0
 		}
 	}
-	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundBy = a.Key, now, b.order.Source, b.by
+	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundLabel, c.BoundBy = a.Key, now, b.order.Source, "", b.by
 	a.CustomerCount++
 	b.counted[a.Key] = true
 	conv.AdvisorID, conv.ActiveAt = a.Key, max(conv.ActiveAt, now)
@@ -220,7 +220,7 @@ func (b *bindBatch) unbind(c *models.Customer) bool {
 		return false
 	}
 	former, conv := b.leave(c), b.conversations[c.Key]
-	c.AdvisorID, c.BoundAt = models.Key{}, 0
+	c.AdvisorID, c.BoundAt, c.BoundLabel = models.Key{}, 0, ""
 	conv.AdvisorID, conv.Unread = models.Key{}, 0
 	b.record(c, models.BindingUnbound, former, models.Key{}, b.order.Source)
 	b.emit(former, models.EventCustomerLeft, c, &models.Primed{})
@@ -261,7 +261,7 @@ func (b *bindBatch) save() error {
 	for k := range b.counted {
 		advisors = append(advisors, b.advisors[k])
 	}
-	columns := []string{"advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at"}
+	columns := []string{"advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at"}
 	if len(b.log.rows) > 0 {
 		columns = append(columns, "nickname", "info")
 	}

@@ -169,22 +169,3 @@ func (s *Services) ownOwners(ctx context.Context, c *Scope, owners []models.Key)
 	}
 	return slices.DeleteFunc(slices.Clone(owners), func(k models.Key) bool { return !own[k] }), nil
 }
-
-// QRCodesByOwner reads the codes of advisors and groups; an ADVISOR's own only.
-func (s *Services) QRCodesByOwner(ctx context.Context, owners []models.Key) (map[models.Key]*models.QRCode, error) {
-	c, err := s.tenant(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if c.Advisor != nil {
-		if owners, err = s.ownOwners(ctx, c, owners); err != nil {
-			return nil, err
-		}
-	}
-	rows, err := s.store.View(ctx).QRCodesByOwner(c.Account.Key, owners)
-	found := make(map[models.Key]*models.QRCode, len(rows))
-	for _, r := range rows {
-		found[r.OwnerID] = r
-	}
-	return found, err
-}

@@ -24,6 +24,7 @@ type CustomerFilter struct {
 	OpenIDs, UnionIDs []models.Ident
 	Tags              TagFilter
 	Source            models.BindingSource
+	Label             string // of the code that they are bound by
 	// BoundFrom is the earliest binding, BoundUntil is later than the latest.
 	BoundFrom, BoundUntil models.Time
 	Region                models.Region
@@ -112,7 +113,7 @@ func (s *Services) CountCustomers(ctx context.Context, f CustomerFilter) (*int, 
 // NOT_FOUND of an advisor or an option, INVALID, LIMIT_EXCEEDED, with the field's place below field.
 func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, field string) (q store.CustomerFilter, err error) {
 	q = store.CustomerFilter{
-		Advisor: c.owner(), Assigned: f.Assigned, Source: f.Source, BoundFrom: f.BoundFrom, BoundUntil: f.BoundUntil,
+		Advisor: c.owner(), Assigned: f.Assigned, Source: f.Source, Label: f.Label, BoundFrom: f.BoundFrom, BoundUntil: f.BoundUntil,
 		Region: f.Region, FollowState: f.FollowState, Interacted: f.Interacted48h, Replied: f.Replied,
 	}
 	if !f.BoundFrom.IsZero() && !f.BoundUntil.IsZero() && f.BoundUntil <= f.BoundFrom {

@@ -23,6 +23,7 @@ type Export struct {
 const (
 	exportProfile = iota
 	exportBindings
+	exportScans
 	exportChanges
 	exportMessages
 	exportEnd
@@ -87,7 +88,13 @@ func (s *Services) export(r *store.Reader, customer *models.Customer, first int,
 			rows, readErr := r.PersonalBindings(account, key, behind, room)
 			err = readErr
 			for _, b := range rows {
-				add(b.Key, "binding", map[string]any{"change": b.Change, "source": b.Source, "madeBy": b.By, "at": instant(b.At), "advisorId": advisorID(b.AdvisorID), "formerAdvisorId": advisorID(b.FormerID)})
+				add(b.Key, "binding", map[string]any{"change": b.Change, "source": b.Source, "label": b.Label, "madeBy": b.By, "at": instant(b.At), "advisorId": advisorID(b.AdvisorID), "formerAdvisorId": advisorID(b.FormerID)})
+			}
+		case exportScans:
+			rows, readErr := r.PersonalScans(account, key, behind, room)
+			err = readErr
+			for _, scan := range rows {
+				add(scan.Key, "scan", map[string]any{"scene": scan.Scene, "label": scan.Label, "outcome": scan.Outcome, "at": instant(scan.At), "advisorId": advisorID(scan.AdvisorID)})
 			}
 		case exportChanges:
 			rows, readErr := r.PersonalChanges(account, key, behind, room)
@@ -128,7 +135,7 @@ func profile(r *store.Reader, c *models.Customer) (map[string]any, error) {
 	record := map[string]any{
 		"openid": c.OpenID, "unionid": c.UnionID, "nickname": c.Nickname, "info": c.Info, "country": c.Country, "province": c.Province, "city": c.City,
 		"tags": models.OptionNames(library.Having(having[c.Key])), "followState": c.FollowState, "followedAt": instant(c.FollowedAt), "unfollowedAt": instant(c.UnfollowedAt),
-		"advisorId": advisorID(c.AdvisorID), "boundAt": instant(c.BoundAt), "boundSource": c.BoundSource, "boundBy": c.BoundBy, "createdAt": instant(c.CreatedAt),
+		"advisorId": advisorID(c.AdvisorID), "boundAt": instant(c.BoundAt), "boundSource": c.BoundSource, "boundLabel": c.BoundLabel, "boundBy": c.BoundBy, "createdAt": instant(c.CreatedAt),
 	}
 	for _, v := range conversations {
 		record["lastInteractionAt"], record["windowEnd"], record["windowLeft"] = instant(v.LastInteractionAt), instant(v.WindowEnd), v.WindowLeft

@@ -46,7 +46,7 @@ func (s *Services) CreateGroup(ctx context.Context, name string) (*models.Group,
 		if err := tx.InsertGroup(g); err != nil {
 			return err
 		}
-		if err := tx.InsertQRCodes([]*models.QRCode{newQRCode(tx, models.QRCodeGroup, g.Key)}); err != nil {
+		if err := tx.InsertQRCodes([]*models.QRCode{newQRCode(tx, models.QRCodeGroup, g.Key, "")}); err != nil {
 			return err
 		}
 		return tx.Audit(store.Change{Action: "createGroup", TargetKind: "Group", Target: g.Key, After: map[string]any{"name": name}})

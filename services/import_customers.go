@@ -414,13 +414,13 @@ func (b *importBatch) bind(c *models.Customer, a *models.Advisor, r *importRecor
 		change = models.BindingRebound
 		b.tx.Emit(models.Event{Stream: former, Kind: models.EventCustomerLeft, Customer: c.Key, Primed: &models.Primed{}})
 	}
-	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundBy, c.SuspendedAt = a.Key, at, r.Source, b.by, 0
+	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundLabel, c.BoundBy, c.SuspendedAt = a.Key, at, r.Source, r.Label, b.by, 0
 	a.CustomerCount++
 	b.counted[a.Key] = a
 	conv.AdvisorID, conv.ActiveAt, conv.Unread, conv.InquiryID = a.Key, max(conv.ActiveAt, at), 0, models.Key{}
 	b.bindings = append(b.bindings, &models.Binding{
 		AccountID: b.tx.Account, Key: models.NewKey(), CustomerID: c.Key, AdvisorID: a.Key, FormerID: former,
-		Change: change, Source: r.Source, By: b.by, At: at,
+		Change: change, Source: r.Source, Label: r.Label, By: b.by, At: at,
 	})
 }
 
@@ -476,7 +476,7 @@ func (b *importBatch) save() error {
 	tx := b.tx
 	for _, step := range []func() error{
 		func() error {
-			return tx.UpdateCustomers(known, "unionid", "nickname", "info", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at")
+			return tx.UpdateCustomers(known, "unionid", "nickname", "info", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at")
 		},
 		func() error { return tx.UpdateBound(bound) },
 		func() error {

@@ -56,6 +56,7 @@ type inboundBatch struct {
 	notifications []*models.Notification
 	merged        map[models.Key]*models.Notification
 	records       []*models.InboundRecord
+	scans         []*models.Scan
 }
 
 // lockAdvisors locks, in one statement, everyone whose row decides: the advisors of the codes,
@@ -210,6 +211,7 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 	case models.InboundMessage, models.InboundOther:
 	}
 	rec.AdvisorID = c.BoundTo()
+	b.scanned(rec)
 	b.results[i] = InboundResult{Customer: c, Outcome: rec.Outcome, record: rec}
 	return err
 }
@@ -259,7 +261,7 @@ func (b *inboundBatch) autoAssign(c *models.Customer, conv *models.Conversation)
 	if err != nil || a == nil {
 		return err
 	}
-	b.bind(c, conv, a, models.SourceAutoAssign)
+	b.bind(c, conv, a, models.SourceAutoAssign, "")
 	return nil
 }
 
@@ -281,7 +283,7 @@ func (b *inboundBatch) resume(c *models.Customer, conv *models.Conversation) {
 	}
 	former := c.AdvisorID
 	b.history(c, former, models.BindingUnbound, c.BoundSource)
-	c.AdvisorID, c.BoundAt, c.SuspendedAt = models.Key{}, 0, 0
+	c.AdvisorID, c.BoundAt, c.BoundLabel, c.SuspendedAt = models.Key{}, 0, "", 0
 	conv.AdvisorID, conv.Unread, conv.InquiryID = models.Key{}, 0, models.Key{}
 	b.emit(former, models.EventCustomerLeft, &models.Primed{}, c.Key)
 }
@@ -302,35 +304,9 @@ func (b *inboundBatch) unfollow(c *models.Customer, conv *models.Conversation, i
 	b.tell(c, conv, models.EventConversationChanged)
 }
 
-// scan does what a scanned code asks for (rules C2, D3).
-func (b *inboundBatch) scan(c *models.Customer, conv *models.Conversation, in models.Inbound) (models.ScanOutcome, error) {
-	if in.Scene == "" {
-		return "", nil
-	}
-	t := models.ScanTarget{Code: b.codes[models.Ident(in.Scene)]}
-	source := models.SourceAdvisorQR
-	if t.Code != nil && t.Code.Kind == models.QRCodeGroup {
-		source = models.SourceGroupQR
-		if g := b.groups[t.Code.OwnerID]; g != nil {
-			var err error
-			if t.Advisor, err = b.pick(g.free, c); err != nil {
-				return "", err
-			}
-			t.GroupExists, t.IsMember = true, func(k models.Key) bool { return g.members[k] }
-		}
-	} else if t.Code != nil {
-		t.Advisor = b.advisors[t.Code.OwnerID]
-	}
-	outcome := t.Scan(b.account, c, b.tx.Now)
-	if outcome == models.ScanBound {
-		b.bind(c, conv, t.Advisor, source)
-	}
-	return outcome, nil
-}
-
 // bind makes the customer the advisor's (rules E1, E2) and tells both the new advisor and,
-// where a suspended binding ends by it, the former one.
-func (b *inboundBatch) bind(c *models.Customer, conv *models.Conversation, a *models.Advisor, source models.BindingSource) {
+// where a suspended binding ends by it, the former one. label is that of the code, if any.
+func (b *inboundBatch) bind(c *models.Customer, conv *models.Conversation, a *models.Advisor, source models.BindingSource, label string) {
 	now, former, change := b.tx.Now, c.AdvisorID, models.BindingBound
 	if former == a.Key {
 		former = models.Key{}
@@ -339,7 +315,7 @@ func (b *inboundBatch) bind(c *models.Customer, conv *models.Conversation, a *mo
 		change = models.BindingRebound
 		b.emit(former, models.EventCustomerLeft, &models.Primed{}, c.Key)
 	}
-	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundBy, c.SuspendedAt = a.Key, now, source, "", 0
+	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundLabel, c.BoundBy, c.SuspendedAt = a.Key, now, source, label, "", 0
 	a.CustomerCount++
 	b.counted[a.Key] = true
 	conv.AdvisorID, conv.ActiveAt, conv.Unread, conv.InquiryID = a.Key, max(conv.ActiveAt, now), 0, models.Key{}
@@ -351,10 +327,11 @@ func (b *inboundBatch) bind(c *models.Customer, conv *models.Conversation, a *mo
 	}
 }
 
+// history appends a change of the customer's present binding, or of the one that ends.
 func (b *inboundBatch) history(c *models.Customer, advisor models.Key, change models.BindingChange, source models.BindingSource) {
 	b.bindings = append(b.bindings, &models.Binding{
 		AccountID: b.tx.Account, Key: models.NewKey(), CustomerID: c.Key, AdvisorID: advisor,
-		Change: change, Source: source, At: b.tx.Now,
+		Change: change, Source: source, Label: c.BoundLabel, At: b.tx.Now,
 	})
 }
 
@@ -461,7 +438,7 @@ func (b *inboundBatch) save() error {
 	steps := []func() error{
 		func() error {
 			return tx.UpdateCustomers(customers, "follow_state", "followed_at", "unfollowed_at",
-				"advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at")
+				"advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at")
 		},
 		func() error { return tx.UpdateConversations(conversations) },
 		func() error { return tx.UpdateAdvisors(advisors, "customer_count") },
@@ -470,6 +447,7 @@ func (b *inboundBatch) save() error {
 		func() error { return tx.InsertNotifications(b.notifications) },
 		func() error { return tx.UpdateNotifications(merged) },
 		func() error { return tx.InsertInbound(b.records) },
+		func() error { return tx.InsertScans(b.scans) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

@@ -69,19 +69,11 @@ func (s *Services) nodesOf(ctx context.Context, c *Scope, kind relay.Kind, keys 
 	case models.KindNotification:
 		return collect(found, keys, s.NotificationsByKeys, ctx)
 	case models.KindGroup:
-		if c.Advisor != nil {
-			var err error
-			if keys, err = s.ownOwners(ctx, c, keys); err != nil {
-				return err
-			}
-		}
-		rows, err := s.store.View(ctx).Groups(c.Account.Key, keys)
-		for _, g := range rows {
-			found[g.ID()] = g
-		}
-		return err
+		return collect(found, keys, s.GroupsByKeys, ctx)
 	case models.KindAudit:
 		return s.auditNodes(ctx, c, keys, found)
+	case models.KindQRCode:
+		return collect(found, keys, s.QRCodesByKeys, ctx)
 	case models.KindJob:
 		return collect(found, keys, s.JobsByKeys, ctx)
 	case models.KindTag, models.KindTagOption:

@@ -84,6 +84,11 @@ var (
 	maySimulatePayment = Permission{Field: "simulatePayment", Roles: staff}
 	maySimulateSending = Permission{Field: "simulateSending", Roles: staff}
 
+	mayQRCodes       = Permission{Field: "qrCodes", Roles: tenants, Serving: true}
+	mayQRCodePicture = Permission{Field: "qrCodePicture", Roles: tenants, Serving: true}
+	mayCreateQRCodes = Permission{Field: "createQRCodes", Roles: staff, Open: true}
+	mayScans         = Permission{Field: "scans", Roles: readers}
+
 	mayBindings     = Permission{Field: "bindings", Roles: readers}
 	mayNewCustomers = Permission{Field: "newCustomers", Roles: tenants, Serving: true}
 
@@ -130,7 +135,7 @@ func Permissions() []Permission {
 		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayUpdateAdvisor, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
-		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
+		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayQRCodes, mayQRCodePicture, mayCreateQRCodes, mayScans, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
 		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges, mayCustomerChangeFeed,
 		mayErase, mayExport, mayErasure, mayErasures,

@@ -12,7 +12,7 @@ import (
 
 // Retained counts what one pass of Retain deleted.
 type Retained struct {
-	Events, Idempotency, Inbound, Revocations, Jobs, Imports int
+	Events, Idempotency, Inbound, Revocations, Jobs, Imports, QRCodes int
 }
 
 // IsZero reports whether nothing was deleted.
@@ -37,7 +37,7 @@ func (s *Services) Retain(ctx context.Context, rest func(context.Context) error)
 		return Retained{}, err
 	}
 	p := &pass{s: s, rest: rest, now: began}
-	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.revocations, p.jobs, p.imports, p.nodes} {
+	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.revocations, p.jobs, p.imports, p.codes, p.nodes} {
 		// One that fails does not keep the others from their turn.
 		err = errors.Join(err, step(ctx))
 		if errors.Is(err, errLeaseLost) || ctx.Err() != nil {
@@ -215,6 +215,14 @@ func (p *pass) revocations(ctx context.Context) error {
 	}, func(row *models.Revocation) models.Key { return row.AccountID }, func(tx *store.Tx, rows []*models.Revocation) error {
 		return tx.DeleteRevocations(rows, before)
 	})
+}
+
+// codes deletes temporary codes that expired long ago (rule C3). Scans and bindings keep their labels.
+func (p *pass) codes(ctx context.Context) error {
+	before := p.now.Add(-limits.CodeKept - limits.ClockSkew)
+	return aged(ctx, p, &p.done.QRCodes, func(r *store.Reader) ([]*models.QRCode, error) {
+		return r.OldQRCodes(before, limits.RetentionRows)
+	}, func(row *models.QRCode) models.Key { return row.AccountID }, (*store.Tx).DeleteQRCodes)
 }
 
 // jobs deletes jobs that ended long ago: the items of each first, then the job with its stream.

@@ -12,6 +12,7 @@ import (
 	"clientele/auth"
 	"clientele/events"
 	"clientele/internal/seal"
+	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
 )
@@ -27,6 +28,9 @@ type Channel interface {
 	// ServiceAgents answers which of these openids are customer-service agents of the account
 	// (rule B2).
 	ServiceAgents(ctx context.Context, account *models.Account, openids []models.Ident) (map[models.Ident]bool, error)
+	// CodeURL is what the picture of a code says on the platform (rule C4); empty while the platform does
+	// not know the code. It asks nobody.
+	CodeURL(account *models.Account, code *models.QRCode) string
 }
 
 // ErrNotSent is wrapped by what Send answers when the platform could not be asked.
@@ -83,6 +87,9 @@ type Services struct {
 	revocations revocations
 	visits      visits
 
+	// drawing has a place for each picture of a code that may be drawn at the same time.
+	drawing chan struct{}
+
 	// people and subjects are read together by all who come, or catch up, at the same time.
 	people   *gather[people]
 	subjects *gather[subjects]
@@ -94,6 +101,7 @@ func New(d Deps) *Services {
 	s := &Services{
 		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, log: d.Log,
 		queued: make(chan struct{}, 1), jobQueued: make(chan struct{}, 1), waiting: make(chan struct{}, 1), recent: map[models.Key]recent{},
+		drawing:     make(chan struct{}, limits.CodePicturesAtOnce),
 		callbacks:   callbacks{read: map[string]readCallback{}},
 		revocations: revocations{byAccount: map[models.Key]*revokedIn{}}, visits: visits{open: map[*Watch]func(error){}},
 	}

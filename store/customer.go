@@ -193,5 +193,5 @@ func (tx *Tx) UpdateCustomers(rows []*models.Customer, columns ...string) error 
 // InsertBindings appends to the history of bindings.
 func (tx *Tx) InsertBindings(rows []*models.Binding) error {
 	tx.enter(phaseRows)
-	return insertUsed(tx, rows, []string{"customer_id", "advisor_id", "change_kind", "source", "at"}, "former_id", "made_by")
+	return insertUsed(tx, rows, []string{"customer_id", "advisor_id", "change_kind", "source", "at"}, "former_id", "made_by", "label")
 }

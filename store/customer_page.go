@@ -25,6 +25,8 @@ type CustomerFilter struct {
 	Tags     TagFilter      `json:"tags,omitzero"`
 	// Source: bound now, and in this way.
 	Source models.BindingSource `json:"source,omitempty"`
+	// Label: bound now, by a code with this label.
+	Label string `json:"label,omitempty"`
 	// BoundFrom and BoundUntil: bound now, since this instant at the earliest, and before that one.
 	BoundFrom  models.Time `json:"boundFrom,omitempty"`
 	BoundUntil models.Time `json:"boundUntil,omitempty"`
@@ -70,6 +72,9 @@ func (f CustomerFilter) narrowing() (where string, args []any) {
 	}
 	if f.Source != "" {
 		and("customer.advisor_id IS NOT NULL AND customer.bound_source = ?", string(f.Source))
+	}
+	if f.Label != "" {
+		and("customer.advisor_id IS NOT NULL AND customer.bound_label = ?", f.Label)
 	}
 	if !f.BoundFrom.IsZero() {
 		and("customer.advisor_id IS NOT NULL AND customer.bound_at >= ?", int64(f.BoundFrom))
@@ -147,13 +152,24 @@ func (f CustomerFilter) IsNarrow() bool {
 // one of them is in it; the zero along is the primary key.
 type along struct {
 	table, column string
-	value         []byte
+	value         any
 }
 
 func (a along) isZero() bool { return a.table == "" }
 
-// along is the index for a filter, and what the filter says beside: the customers who have an option, or of whom
-// search says that they have a gram, the one that the fewest have.
+// isOwn reports whether it is an index of the customers' own table.
+func (a along) isOwn() bool { return a.isZero() || a.table == "customer" }
+
+// key is the column that orders what it has.
+func (a along) key() string {
+	if a.isOwn() {
+		return "customer.id"
+	}
+	return "along.customer_id"
+}
+
+// along is the index for a filter, and what the filter says beside: the customers who have an option, who
+// were bound by a label, or of whom search says that they have a gram, the one that the fewest have.
 func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest CustomerFilter, err error) {
 	rest = f
 	if !f.Advisor.IsZero() || f.isListed() {
@@ -175,6 +191,8 @@ func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest Cust
 	case len(f.Tags.Any) == 1:
 		tag(f.Tags.Any[0])
 		rest.Tags.Any = nil
+	case f.Label != "":
+		a, rest.Label = along{table: "customer", column: "bound_label", value: f.Label}, ""
 	}
 	return a, rest, nil
 }
@@ -196,10 +214,7 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, order models
 	}
 	from, where, args := r.selecting(account, index, rest)
 	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
-	key, behind, before, direction := "customer.id", " < ?", " >= ?", " DESC"
-	if !index.isZero() {
-		key = "along.customer_id"
-	}
+	key, behind, before, direction := index.key(), " < ?", " >= ?", " DESC"
 	if order == models.OrderOldest {
 		behind, before, direction = " > ?", " <= ?", ""
 	}
@@ -256,8 +271,11 @@ func (r *Reader) selecting(account models.Key, index along, f CustomerFilter) (f
 	from = "customer"
 	where, args = f.where()
 	where, args = "customer.account_id = ?"+where, append([]any{account[:]}, args...)
-	if index.isZero() {
+	switch {
+	case index.isZero():
 		return from, where, args
+	case index.isOwn():
+		return from + r.by("customer_label"), where + " AND customer.advisor_id IS NOT NULL AND customer." + index.column + " = ?", append(args, index.value)
 	}
 	return index.table + " along " + r.join() + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id",
 		where + " AND along.account_id = ? AND along." + index.column + " = ?", append(args, account[:], index.value)
@@ -286,7 +304,11 @@ func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n i
 func (r *Reader) pageEnd(account models.Key, index along, order models.CustomerOrder, p relay.Page) (end *relay.Keyset, err error) {
 	from, key, args := "customer WHERE account_id = ?", "id", []any{account[:]}
 	if !index.isZero() {
-		from, key, args = index.table+" WHERE account_id = ? AND "+index.column+" = ?", "customer_id", append(args, index.value)
+		table := index.table
+		if key = "customer_id"; index.isOwn() {
+			table, key = table+r.by("customer_label"), "id"
+		}
+		from, args = table+" WHERE account_id = ? AND "+index.column+" = ?", append(args, index.value)
 	}
 	behind, direction := " < ?", " DESC"
 	if order == models.OrderOldest {

@@ -24,9 +24,10 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 		other := testkit.Account(t, s)
 		const n, many = limits.PageScan + 1_007, 5_000
 		const long = 1_000_000 // an instant later than those that numbers stand for
-		mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, folded, follow_state, country, province, created_at, advisor_id, bound_at, bound_source)
+		mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, folded, follow_state, country, province, created_at, advisor_id, bound_at, bound_source, bound_label)
 			SELECT ?, %s, %s, CASE WHEN n %% 40 = 0 THEN '王小明' WHEN n %% 9 = 0 THEN '小王' END, CASE WHEN n %% 2 = 0 THEN 'FOLLOWING' ELSE 'UNFOLLOWED' END, 'China', CASE WHEN n %% 3 = 0 THEN 'Hubei' ELSE '' END, 1,
-			CASE WHEN n %% 100 = 0 THEN ? END, CASE WHEN n %% 100 = 0 THEN n ELSE 0 END, CASE WHEN n %% 300 = 0 THEN 'API' ELSE 'CONSOLE' END
+			CASE WHEN n %% 100 = 0 THEN ? END, CASE WHEN n %% 100 = 0 THEN n ELSE 0 END, CASE WHEN n %% 300 = 0 THEN 'API' ELSE 'CONSOLE' END,
+			CASE WHEN n %% 700 = 0 THEN 'spring' ELSE '' END
 			FROM (%s) numbers`, keyOfNumber(s), openidOfNumber(s), numbersBelow(n)), account.Key, advisor.Key)
 		mustExec(t, s, fmt.Sprintf(`INSERT INTO conversation (account_id, customer_id, advisor_id, active_at, last_interaction_at, last_customer_at, last_advisor_at)
 			SELECT ?, %s, CASE WHEN n %% 100 = 0 THEN ? END, n, n, n %% 5, 2 FROM (%s) numbers`, keyOfNumber(s), numbersBelow(n)), account.Key, advisor.Key)
@@ -86,6 +87,11 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 			"search with a tag":         {store.CustomerFilter{Search: "王小明", Tags: store.TagFilter{All: []models.Key{x}}}, func(n int) bool { return n%200 == 0 }, false},
 			"search of one advisor":     {store.CustomerFilter{Search: "王小", Advisor: advisor.Key}, func(n int) bool { return bound(n) && n%40 == 0 }, false},
 			"source":                    {store.CustomerFilter{Source: models.SourceAPI}, func(n int) bool { return n%300 == 0 }, true},
+			"a label":                   {store.CustomerFilter{Label: "spring"}, func(n int) bool { return n%700 == 0 }, false},
+			"a label of no customer":    {store.CustomerFilter{Label: "Spring"}, func(int) bool { return false }, false},
+			"a label and more":          {store.CustomerFilter{Label: "spring", Region: models.Region{Province: "Hubei"}}, func(n int) bool { return n%2_100 == 0 }, false},
+			"a label with a tag":        {store.CustomerFilter{Label: "spring", Tags: store.TagFilter{Any: []models.Key{x}}}, func(n int) bool { return n%700 == 0 }, false},
+			"of one advisor by a label": {store.CustomerFilter{Advisor: advisor.Key, Label: "spring"}, func(n int) bool { return n%700 == 0 }, false},
 			"bound between":             {store.CustomerFilter{BoundFrom: 300, BoundUntil: 500}, func(n int) bool { return n == 300 || n == 400 }, true},
 			"bound before":              {store.CustomerFilter{BoundUntil: 500}, func(n int) bool { return bound(n) && n < 500 }, true},
 			"region":                    {store.CustomerFilter{Region: models.Region{Country: "China", Province: "Hubei"}}, func(n int) bool { return n%3 == 0 }, true},
@@ -180,9 +186,9 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 	account := testkit.Account(t, s)
 	advisor := testkit.Advisors(t, s, account, 1)[0]
 	const n, bound = 70_000, 10_000
-	mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, unionid, follow_state, created_at, advisor_id, bound_at)
-		SELECT ?, %s, %s, %s, 'FOLLOWING', 1, CASE WHEN n < %d THEN ? END, CASE WHEN n < %d THEN n + 1 ELSE 0 END FROM (%s) numbers`,
-		keyOfNumber(s), openidOfNumber(s), openidOfNumber(s), bound, bound, numbersBelow(n)), account.Key, advisor.Key)
+	mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, unionid, follow_state, created_at, advisor_id, bound_at, bound_label)
+		SELECT ?, %s, %s, %s, 'FOLLOWING', 1, CASE WHEN n < %d THEN ? END, CASE WHEN n < %d THEN n + 1 ELSE 0 END, CASE WHEN n < 10 THEN 'rare' WHEN n < %d THEN 'common' ELSE '' END FROM (%s) numbers`,
+		keyOfNumber(s), openidOfNumber(s), openidOfNumber(s), bound, bound, bound, numbersBelow(n)), account.Key, advisor.Key)
 	mustExec(t, s, fmt.Sprintf(`INSERT INTO conversation (account_id, customer_id, advisor_id, active_at) SELECT ?, %s, CASE WHEN n < %d THEN ? END, n FROM (%s) numbers`,
 		keyOfNumber(s), bound, numbersBelow(n)), account.Key, advisor.Key)
 	common, rare, never := models.NewKey(), models.NewKey(), models.NewKey()
@@ -224,6 +230,10 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 		"unionids":                     {store.CustomerFilter{UnionIDs: []models.Ident{"0000000000000007", "0000000000060007"}}, page},
 		"assigned":                     {store.CustomerFilter{Assigned: &yes}, look},
 		"a source that none has":       {store.CustomerFilter{Source: models.SourceWechatAd}, look},
+		"a common label":               {store.CustomerFilter{Label: "common"}, page},
+		"a rare label":                 {store.CustomerFilter{Label: "rare"}, page},
+		"no customer's label":          {store.CustomerFilter{Label: "never"}, page},
+		"a label of who left":          {store.CustomerFilter{Label: "common", FollowState: models.Unfollowed}, look},
 		"bound before anybody was":     {store.CustomerFilter{BoundUntil: 1}, look},
 		"a region where none lives":    {store.CustomerFilter{Region: models.Region{City: "Wuhan"}}, look},
 		"unfollowed":                   {store.CustomerFilter{FollowState: models.Unfollowed}, look},

@@ -24,14 +24,15 @@ const (
 var ErasureMap = map[string]map[string]string{
 	"customer": {
 		"openid": toBlank, "unionid": toBlank, "nickname": toBlank, "info": toBlank, "folded": toBlank, "country": toBlank, "province": toBlank, "city": toBlank,
-		"bound_by": toBlank,
+		"bound_by": toBlank, "bound_label": toBlank,
 	},
 	"customer_gram":   {"customer_id": toDelete, "gram": toDelete},
 	"customer_tag":    {"customer_id": toDelete},
 	"customer_change": {"customer_id": isKey, "was": toBlank, "became": toBlank, "made_by": isStaff},
 	"message":         {"customer_id": isKey, "text": toBlank, "media_ref": toBlank, "url": toBlank, "detail": toBlank, "dedup_key": isPublic},
 	"conversation":    {"customer_id": isKey},
-	"binding":         {"customer_id": isKey, "made_by": isStaff},
+	"binding":         {"customer_id": isKey, "made_by": isStaff, "label": isStaff},
+	"scan":            {"customer_id": isKey, "scene": isPublic, "label": isStaff},
 	"notification":    {"customer_id": isKey},
 	"delivery":        {"customer_id": isKey},
 	"outbox":          {"customer_id": isKey},
@@ -176,7 +177,7 @@ func (tx *Tx) EraseCustomer(c *models.Customer, v *models.Conversation) (tags in
 		return 0, err
 	}
 	err = tx.UpdateCustomers([]*models.Customer{c}, "unionid", "nickname", "info", "country", "province", "city", "follow_state", "unfollowed_at",
-		"advisor_id", "bound_at", "bound_source", "bound_by", "suspended_at", "erased_at")
+		"advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at", "erased_at")
 	if err != nil {
 		return 0, err
 	}
@@ -205,6 +206,11 @@ func (r *Reader) PersonalBindings(account, customer, after models.Key, most int)
 // PersonalChanges is as PersonalBindings.
 func (r *Reader) PersonalChanges(account, customer, after models.Key, most int) ([]*models.CustomerChange, error) {
 	return personal[models.CustomerChange](r, account, customer, after, most)
+}
+
+// PersonalScans is as PersonalBindings.
+func (r *Reader) PersonalScans(account, customer, after models.Key, most int) ([]*models.Scan, error) {
+	return personal[models.Scan](r, account, customer, after, most)
 }
 
 // PersonalMessages is as PersonalBindings.

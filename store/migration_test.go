@@ -172,6 +172,8 @@ func TestColumnSizesAreLimits(t *testing.T) {
 		"advisor_group.name":        limits.GroupNameRunes,
 		"qr_code.scene":             limits.SceneBytes,
 		"inbound.scene":             limits.SceneBytes,
+		"scan.scene":                limits.SceneBytes,
+		"scan.label":                limits.CodeLabelRunes,
 		"customer.openid":           limits.OpenIDBytes,
 		"customer.unionid":          limits.OpenIDBytes,
 		"customer.nickname":         limits.CustomerNicknameRunes,

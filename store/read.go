@@ -104,3 +104,15 @@ func keyset(db *gorm.DB, p relay.Page, sort, key string) *gorm.DB {
 	}
 	return db.Order(sort + " DESC, " + key + " DESC").Limit(p.First + 1)
 }
+
+// by has a table read along an index, whatever the optimizer would like better: one that it takes for the
+// order of a page may have it walk through all rows of the account. "": by none.
+func (r *Reader) by(index string) string {
+	switch {
+	case index == "":
+		return ""
+	case r.store.IsEmbedded():
+		return " INDEXED BY " + index
+	}
+	return " FORCE INDEX (" + index + ")"
+}

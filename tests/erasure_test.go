@@ -260,7 +260,7 @@ func TestExport(t *testing.T) {
 		}
 		whole, _ := export(limits.ExportPage)
 		want := []string{
-			"customer Wei<nil><nil><nil>", "binding <nil><nil><nil>BOUND", "customer_change <nil>[Wei]<nil><nil>", "customer_change <nil>[gold]<nil><nil>",
+			"customer Wei<nil><nil><nil>", "binding <nil><nil><nil>BOUND", "scan <nil><nil><nil><nil>", "customer_change <nil>[Wei]<nil><nil>", "customer_change <nil>[gold]<nil><nil>",
 			"message <nil><nil>message 0<nil>", "message <nil><nil>message 1<nil>", "message <nil><nil>message 2<nil>", "message <nil><nil>message 3<nil>", "message <nil><nil>message 4<nil>",
 		}
 		if !slices.Equal(whole, want) {

@@ -35,6 +35,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"clientele/models"
@@ -94,6 +95,15 @@ func (c *Channel) Send(ctx context.Context, a *models.Account, to models.Ident, 
 		return c.endpoint.send(ctx, a, to, m)
 	}
 	return nil
+}
+
+// CodeBase begins what the pictures of codes say: an address that leads nowhere, for ever. Behind it
+// stands the scene, as simulateScan takes it.
+const CodeBase = "https://sandbox.invalid/q/"
+
+// CodeURL implements services.Channel: the simulated platform knows every code from the beginning.
+func (*Channel) CodeURL(_ *models.Account, code *models.QRCode) string {
+	return CodeBase + url.PathEscape(string(code.Scene))
 }
 
 // ServiceAgents implements services.Channel.

@@ -228,6 +228,21 @@ func TestDemo(t *testing.T) {
 	if len(tagged.Tags) != 2 || len(tagged.Tags[0].Options) == 0 || len(tagged.Tags[1].Options) == 0 || tagged.Customers.TotalCount == 0 {
 		t.Errorf("the demo's advisors tag nobody: %+v", tagged)
 	}
+	var labelled struct {
+		Customers struct {
+			Nodes []struct{ Label, Source string }
+		}
+		Scans struct {
+			Nodes []struct{ Label, Outcome string }
+		}
+	}
+	first.ask(old, `{ customers(filter: {label: "橱窗海报"}) { nodes { label source } } scans(filter: {label: "橱窗海报"}) { nodes { label outcome } } }`, nil, &labelled)
+	if len(labelled.Customers.Nodes) == 0 || len(labelled.Scans.Nodes) == 0 || labelled.Customers.Nodes[0].Label != "橱窗海报" {
+		t.Errorf("nobody came by a code with a label: %+v", labelled)
+	}
+	if svg, err := os.ReadFile(filepath.Join(s.Data, "poster-advisor-1.svg")); err != nil || !bytes.HasPrefix(svg, []byte("<svg ")) {
+		t.Errorf("picture of a code: %.20s, %v", svg, err)
+	}
 	first.stop()
 
 	text, _ := first.out.read()

@@ -102,13 +102,13 @@ func (p *player) act(ctx context.Context, s Step) error {
 	switch s.Kind {
 	case StepArrive, StepReturn:
 		if s.Code != "" {
-			in["scene"] = p.shop.scenes[s.Code]
+			in["scene"] = p.shop.sceneOf(s)
 		}
 		return p.simulate(ctx, followDocument, in)
 	case StepLeave:
 		return p.simulate(ctx, unfollowDocument, in)
 	case StepScan:
-		in["scene"] = p.shop.scenes[s.Code]
+		in["scene"] = p.shop.sceneOf(s)
 		return p.simulate(ctx, scanDocument, in)
 	case StepMenu:
 		return p.simulate(ctx, menuDocument, in)

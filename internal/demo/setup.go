@@ -34,6 +34,8 @@ type shop struct {
 	bearers map[string]bearer
 	// scenes is the scene of each code, by the name that steps use.
 	scenes map[string]string
+	// posters is the scene of each advisor's code in the window, by the same name.
+	posters map[string]string
 }
 
 // account as far as the set-up asks for it.
@@ -61,7 +63,7 @@ const (
 // setUp brings the account to where the story begins, or finds it there: what is done already is
 // left as it is, so that a set-up that was cut short is finished by the next one.
 func (s *shop) setUp(ctx context.Context, p *progress) error {
-	s.bearers, s.scenes = map[string]bearer{}, map[string]string{}
+	s.bearers, s.scenes, s.posters = map[string]bearer{}, map[string]string{}, map[string]string{}
 	if err := s.give(platformName, auth.Grant{Role: auth.RolePlatform, Subject: "demo-platform"}); err != nil {
 		return err
 	}
@@ -76,6 +78,9 @@ func (s *shop) setUp(ctx context.Context, p *progress) error {
 	}
 	if err := s.setUpGroups(ctx); err != nil {
 		return fmt.Errorf("groups: %w", err)
+	}
+	if err := s.setUpPosters(ctx); err != nil {
+		return fmt.Errorf("codes: %w", err)
 	}
 	if err := s.setUpTags(ctx); err != nil {
 		return fmt.Errorf("tags: %w", err)

@@ -22,6 +22,7 @@ func (d *Demo) welcome(at net.Addr, host string, f *folder) string {
 	names := strings.Join([]string{platformName, adminName, integrationName, analystName}, ", ")
 	row("Tokens", "%s for %s and %s to %s", f.token("*"), names, advisorName(1), advisorName(advisorCount))
 	row("", "good until %s", time.Now().Add(tokenLife).Format(time.DateOnly))
+	row("QR code", "%s: %s's with the label %s; filter customers and scans by it", f.poster(), posterOf, posterLabel)
 	if d.Settings.Quiet {
 		row("Story", "none: %d customers follow, and nobody does anything; the advisors' apps are closed", d.Settings.Customers)
 	} else {

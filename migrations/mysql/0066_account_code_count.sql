@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE `account` ADD COLUMN `code_count` INT NOT NULL DEFAULT 0;

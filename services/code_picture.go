@@ -1,0 +1,112 @@
+package services
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"image"
+
+	"clientele/internal/qrcode"
+	"clientele/limits"
+	"clientele/models"
+)
+
+// CodePicture is a picture of a code that is asked for (rule C4).
+type CodePicture struct {
+	Code   models.Key
+	Format models.QRCodeFormat
+	Size   int
+	// Avatar is a picture for the middle, in base64; nil: none. It comes with the call: the server fetches
+	// none (ADR 0030).
+	Avatar *string
+}
+
+// QRCodeURL is what a code's picture says; nil while the account's platform does not know the code.
+func (s *Services) QRCodeURL(ctx context.Context, code *models.QRCode) (*string, error) {
+	c, err := s.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if text := s.codeURL(c.Account, code); text != "" {
+		return &text, nil
+	}
+	return nil, nil //nolint:nilnil // not yet.
+}
+
+func (s *Services) codeURL(a *models.Account, code *models.QRCode) string {
+	if ch := s.channels[a.Channel]; ch != nil {
+		return ch.CodeURL(a, code)
+	}
+	return ""
+}
+
+// QRCodePicture draws a code that the viewer may see. Errors: INVALID, LIMIT_EXCEEDED, NOT_FOUND, STATE.
+func (s *Services) QRCodePicture(ctx context.Context, in CodePicture) (*models.QRCodePicture, error) {
+	c, err := s.begin(ctx, mayQRCodePicture)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Size < limits.CodePictureMin:
+		return nil, models.Invalid("size", "is not at least %d", limits.CodePictureMin)
+	case in.Size > limits.CodePictureMax:
+		return nil, models.TooMany("size", limits.CodePictureMax, "at most %d pixels", limits.CodePictureMax)
+	}
+	codes, err := s.QRCodesByKeys(ctx, []models.Key{in.Code})
+	if err != nil {
+		return nil, err
+	}
+	code := codes[in.Code]
+	if code == nil {
+		return nil, models.NotFound("code", "codeId")
+	}
+	text := s.codeURL(c.Account, code)
+	if text == "" {
+		return nil, models.Errorf(models.CodeState, "the platform does not know the code")
+	}
+	select {
+	case s.drawing <- struct{}{}:
+		defer func() { <-s.drawing }()
+	case <-ctx.Done():
+		return nil, models.Errorf(models.CodeUnavailable, "too many pictures are being drawn; try again")
+	}
+	avatar, err := decodeAvatar(in.Avatar)
+	if err != nil {
+		return nil, err
+	}
+	format, media := qrcode.PNG, "image/png"
+	if in.Format == models.QRCodeSVG {
+		format, media = qrcode.SVG, "image/svg+xml"
+	}
+	data, err := qrcode.Draw(qrcode.Picture{Text: text, Format: format, Size: in.Size, Avatar: avatar})
+	if err != nil {
+		return nil, err
+	}
+	return &models.QRCodePicture{URL: text, MediaType: media, Size: in.Size, Data: base64.StdEncoding.EncodeToString(data)}, nil
+}
+
+// decodeAvatar reads the picture for the middle of a code; nil: none.
+func decodeAvatar(text *string) (image.Image, error) {
+	const field = "avatar"
+	if text == nil {
+		return nil, nil //nolint:nilnil // none.
+	}
+	if base64.StdEncoding.DecodedLen(len(*text)) > limits.CodeAvatarBytes+2 { // before padding is known
+		return nil, models.TooMany(field, limits.CodeAvatarBytes, "at most %d bytes", limits.CodeAvatarBytes)
+	}
+	data, err := base64.StdEncoding.DecodeString(*text)
+	switch {
+	case err != nil:
+		return nil, models.Invalid(field, "is no base64")
+	case len(data) > limits.CodeAvatarBytes:
+		return nil, models.TooMany(field, limits.CodeAvatarBytes, "at most %d bytes", limits.CodeAvatarBytes)
+	}
+	picture, err := qrcode.DecodeAvatar(data, limits.CodeAvatarPixels)
+	switch {
+	case errors.Is(err, qrcode.ErrPixels):
+		return nil, models.TooMany(field, limits.CodeAvatarPixels, "at most %d pixels", limits.CodeAvatarPixels)
+	case err != nil:
+		return nil, models.Invalid(field, "%s", err.Error())
+	}
+	return picture, nil
+}
