@@ -65,7 +65,12 @@ func TestCodePictures(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				// The reader guesses where a code is by its corners, and now and then takes something else for one;
+				// then it is told that the picture is nothing but a code.
 				read, err := zxing.NewQRCodeReader().Decode(bits, nil)
+				if err != nil {
+					read, err = zxing.NewQRCodeReader().Decode(bits, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
+				}
 				if err != nil || read.GetText() != one.text("url") || read.GetText() != got.text("qrCodePicture.url") {
 					t.Fatalf("code %d, %v pixels, avatar %t: reads %v, %v", i, size, avatar != nil, read, err)
 				}
