@@ -1,10 +1,13 @@
 package people
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"clientele/bench/rig"
@@ -216,15 +219,21 @@ func (f *floor) tell(ctx context.Context, tx *sql.Tx, keys, subjects []models.Ke
 // transaction as an import takes, and answers how long that took.
 func (f *floor) fill(ctx context.Context, first, advisors int, option models.Key, openid func(int) string, from, to int) (time.Duration, error) {
 	began := time.Now()
-	customers := rig.NewRows("customer (account_id, id, openid, nickname, follow_state, followed_at, advisor_id, bound_at, bound_source, bound_by, created_at, updated_at)", "")
+	customers := rig.NewRows("customer (account_id, id, openid, nickname, folded, follow_state, followed_at, advisor_id, bound_at, bound_source, bound_by, created_at, updated_at)", "")
 	talks := rig.NewRows("conversation (account_id, customer_id, advisor_id, active_at, created_at, updated_at)", "")
 	bindings := rig.NewRows("binding (account_id, id, customer_id, advisor_id, change_kind, source, made_by, at)", "")
 	tags := rig.NewRows("customer_tag (account_id, customer_id, option_id, advisor_id, created_at)", "")
 	for at := from; at < to; at += limits.ImportRecords {
 		err := f.within(ctx, func(tx *sql.Tx, now models.Time) error {
+			var grams []gram
 			for i := at; i < min(at+limits.ImportRecords, to); i++ {
 				key, advisor := models.NewKey(), f.advisors[first+i%advisors]
-				customers.Add(f.account, key, openid(i), fmt.Sprintf("Imported %d", i), string(models.Following), now, advisor, now, string(models.SourceAPI), "ADMIN:bench", now, now)
+				nickname := fmt.Sprintf("Imported %d", i)
+				folded := (&models.Customer{Nickname: nickname}).SearchText()
+				for text := range folded.Grams() {
+					grams = append(grams, gram{text, key})
+				}
+				customers.Add(f.account, key, openid(i), nickname, string(folded), string(models.Following), now, advisor, now, string(models.SourceAPI), "ADMIN:bench", now, now)
 				talks.Add(f.account, key, advisor, now, now, now)
 				bindings.Add(f.account, models.NewKey(), key, advisor, string(models.BindingBound), string(models.SourceAPI), "ADMIN:bench", now)
 				tags.Add(f.account, key, option, advisor, now)
@@ -233,7 +242,7 @@ func (f *floor) fill(ctx context.Context, first, advisors int, option models.Key
 			for i := range all {
 				all[i] = f.advisors[first+i]
 			}
-			return errors.Join(customers.Flush(ctx, tx), talks.Flush(ctx, tx), bindings.Flush(ctx, tx), tags.Flush(ctx, tx),
+			return errors.Join(customers.Flush(ctx, tx), f.grams(ctx, tx, grams), talks.Flush(ctx, tx), bindings.Flush(ctx, tx), tags.Flush(ctx, tx),
 				exec(ctx, tx, "UPDATE advisor SET customer_count = customer_count + ? WHERE account_id = ? AND id IN ("+list(all)+")", limits.ImportRecords/advisors, f.account[:]))
 		})
 		if err != nil {
@@ -241,6 +250,29 @@ func (f *floor) fill(ctx context.Context, first, advisors int, option models.Key
 		}
 	}
 	return time.Since(began), nil
+}
+
+// gram is a pair of characters of a customer's name.
+type gram struct {
+	text     models.Ident
+	customer models.Key
+}
+
+// grams inserts grams in the order of their primary key, as many a statement as the product does.
+func (f *floor) grams(ctx context.Context, tx *sql.Tx, grams []gram) error {
+	slices.SortFunc(grams, func(a, b gram) int {
+		return cmp.Or(cmp.Compare(a.text, b.text), bytes.Compare(a.customer[:], b.customer[:]))
+	})
+	rows := rig.NewRows("customer_gram (account_id, gram, customer_id)", "")
+	for some := range slices.Chunk(grams, limits.StatementRows) {
+		for _, g := range some {
+			rows.Add(f.account, string(g.text), g.customer)
+		}
+		if err := rows.Flush(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func exec(ctx context.Context, tx *sql.Tx, statement string, args ...any) error {

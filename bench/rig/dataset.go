@@ -257,7 +257,7 @@ func (set *Dataset) customers(ctx context.Context, db *sql.DB, advisors []models
 	turn := past / time.Duration(max(set.Messages, 1))
 	messageAt := func(i int) time.Time { return now.Add(-time.Minute - past + time.Duration(i)*turn) }
 
-	people := NewRows("customer (account_id, id, openid, nickname, follow_state, followed_at, advisor_id, bound_at, bound_source, created_at, updated_at)", "")
+	people := NewRows("customer (account_id, id, openid, nickname, folded, follow_state, followed_at, advisor_id, bound_at, bound_source, created_at, updated_at)", "")
 	talks := NewRows("conversation (account_id, customer_id, advisor_id, active_at, last_message_id, unread, last_customer_at, last_interaction_at, last_advisor_at, window_end, window_left, window_no, window_from, created_at, updated_at)", "")
 	bound := NewRows("binding (account_id, id, customer_id, advisor_id, change_kind, source, at)", "")
 	keys := make([]models.Key, set.Customers)
@@ -277,7 +277,7 @@ func (set *Dataset) customers(ctx context.Context, db *sql.DB, advisors []models
 			}
 			return models.At(messageAt(n))
 		}
-		people.Add(set.Account, keys[i], CustomerOpenID(i), fmt.Sprintf("Customer %d", i), string(models.Following), at,
+		people.Add(set.Account, keys[i], CustomerOpenID(i), fmt.Sprintf("Customer %d", i), fmt.Sprintf("customer %d", i), string(models.Following), at,
 			advisor, at, string(models.SourceConsole), at, active)
 		talks.Add(set.Account, keys[i], advisor, active, lastKey, min(2, lastCustomer+1), instant(lastCustomer), instant(lastCustomer), instant(lastAdvisor),
 			instant(lastCustomer).Add(window), windowLeft, 1, instant(lastCustomer), at, active)
