@@ -338,6 +338,59 @@ func fieldContext_AuditEntryEdge_node(_ context.Context, ec *executionContext, f
 	return fc, nil
 }
 
+func _ExportAuditLogPayload_lines(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ExportAuditLogPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ExportAuditLogPayload_lines(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lines, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return marshalNString2ᚕstringᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ExportAuditLogPayload_lines(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExportAuditLogPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _ExportAuditLogPayload_endCursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ExportAuditLogPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ExportAuditLogPayload_endCursor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndCursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_ExportAuditLogPayload_endCursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExportAuditLogPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _ExportAuditLogPayload_auditId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ExportAuditLogPayload) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.AuditID)
+}
+func fieldContext_ExportAuditLogPayload_auditId(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExportAuditLogPayload", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -402,6 +455,50 @@ func unmarshalInputAuditFilter(ctx context.Context, ec *executionContext, obj an
 				return it, err
 			}
 			it.Until = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputExportAuditLogInput(ctx context.Context, ec *executionContext, obj any) (ExportAuditLogInput, error) {
+	var it ExportAuditLogInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"filter", "first", "after"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "filter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("filter"))
+			data, err := unmarshalOAuditFilter2ᚖclienteleᚋgraphᚐAuditFilter(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Filter = data
+		case "first":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("first"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.First = data
+		case "after":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("after"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.After = data
 		}
 	}
 	return it, nil
@@ -563,6 +660,42 @@ func _AuditEntryEdge(ctx context.Context, ec *executionContext, sel ast.Selectio
 	return out
 }
 
+var exportAuditLogPayloadImplementors = []string{"ExportAuditLogPayload"}
+
+func _ExportAuditLogPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *ExportAuditLogPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, exportAuditLogPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExportAuditLogPayload")
+		case "lines":
+			out.Values[i] = _ExportAuditLogPayload_lines(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endCursor":
+			out.Values[i] = _ExportAuditLogPayload_endCursor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "auditId":
+			out.Values[i] = _ExportAuditLogPayload_auditId(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -613,6 +746,11 @@ func marshalNAuditEntryEdge2ᚕclienteleᚋmodelsᚐAuditEntryEdgeᚄ(ctx contex
 	return ret
 }
 
+func unmarshalNExportAuditLogInput2clienteleᚋgraphᚐExportAuditLogInput(ctx context.Context, ec *executionContext, v any) (ExportAuditLogInput, error) {
+	res, err := unmarshalInputExportAuditLogInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func marshalOAuditEntryConnection2ᚖclienteleᚋmodelsᚐAuditEntryConnection(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.AuditEntryConnection) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -626,6 +764,13 @@ func unmarshalOAuditFilter2ᚖclienteleᚋgraphᚐAuditFilter(ctx context.Contex
 	}
 	res, err := unmarshalInputAuditFilter(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOExportAuditLogPayload2ᚖclienteleᚋgraphᚐExportAuditLogPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *ExportAuditLogPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _ExportAuditLogPayload(ctx, ec, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

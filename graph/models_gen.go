@@ -417,6 +417,26 @@ type EraseCustomerPayload struct {
 	Erasure *models.Erasure `json:"erasure"`
 }
 
+// What of the audit log to export.
+type ExportAuditLogInput struct {
+	// Which entries; all without it.
+	Filter *AuditFilter `json:"filter,omitempty"`
+	// How many entries, 1 to 1,000; 1,000 when absent.
+	First *int `json:"first,omitempty"`
+	// What the page before answered as `endCursor`; absent: from the newest.
+	After *string `json:"after,omitempty"`
+}
+
+// Some of the audit log.
+type ExportAuditLogPayload struct {
+	// Entries, each a line of JSON with the fields of AuditEntry, `before` and `after` as what they hold, and `items`: `targetId` and `outcome` of each item of a call for many, in its order.
+	Lines []string `json:"lines"`
+	// What to pass as `after` to go on; null at the end.
+	EndCursor *string `json:"endCursor,omitempty"`
+	// The entry of the audit log that tells of this page.
+	AuditID relay.ID `json:"auditId"`
+}
+
 // Of whom to export what.
 type ExportCustomerInput struct {
 	// The customer.

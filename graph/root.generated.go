@@ -32,6 +32,7 @@ type MutationResolver interface {
 	AcceptServiceRules(ctx context.Context, input AcceptServiceRulesInput) (*AcceptServiceRulesPayload, error)
 	SetPresence(ctx context.Context, input SetPresenceInput) (*SetPresencePayload, error)
 	IssueAdvisorToken(ctx context.Context, input IssueAdvisorTokenInput) (*IssueAdvisorTokenPayload, error)
+	ExportAuditLog(ctx context.Context, input ExportAuditLogInput) (*ExportAuditLogPayload, error)
 	AssignCustomers(ctx context.Context, input AssignCustomersInput) (*AssignCustomersPayload, error)
 	RebindCustomers(ctx context.Context, input RebindCustomersInput) (*RebindCustomersPayload, error)
 	UnbindCustomers(ctx context.Context, input UnbindCustomersInput) (*UnbindCustomersPayload, error)
@@ -344,6 +345,20 @@ func field_Mutation_eraseCustomer_args(ctx context.Context, ec *executionContext
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (EraseCustomerInput, error) {
 			return unmarshalNEraseCustomerInput2clienteleᚋgraphᚐEraseCustomerInput(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func field_Mutation_exportAuditLog_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ExportAuditLogInput, error) {
+			return unmarshalNExportAuditLogInput2clienteleᚋgraphᚐExportAuditLogInput(ctx, ec, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2078,6 +2093,50 @@ func fieldContext_Mutation_issueAdvisorToken(ctx context.Context, ec *executionC
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = field_Mutation_issueAdvisorToken_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func _Mutation_exportAuditLog(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Mutation_exportAuditLog(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ExportAuditLog(ctx, fc.Args["input"].(ExportAuditLogInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ExportAuditLogPayload) graphql.Marshaler {
+			return marshalOExportAuditLogPayload2ᚖclienteleᚋgraphᚐExportAuditLogPayload(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Mutation_exportAuditLog(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_ExportAuditLogPayload(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Mutation_exportAuditLog_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -5611,6 +5670,13 @@ func _Mutation(ctx context.Context, ec *executionContext, sel ast.SelectionSet) 
 		case "issueAdvisorToken":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return _Mutation_issueAdvisorToken(ctx, ec, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "exportAuditLog":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return _Mutation_exportAuditLog(ctx, ec, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++

@@ -96,6 +96,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputDeleteGroupInput,
 		unmarshalInputDeleteImportInput,
 		unmarshalInputEraseCustomerInput,
+		unmarshalInputExportAuditLogInput,
 		unmarshalInputExportCustomerInput,
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
@@ -880,6 +881,34 @@ type UpdateAdvisorPayload {
     "Which entries; all without it."
     filter: AuditFilter
   ): AuditEntryConnection @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Mutation {
+  """
+  The audit log as lines of JSON, a page at a time, newest first (rule R5): each entry with the results of the items of a call for many. Each page
+  is itself in the log. A page may have fewer entries than were asked for while more follow.
+  """
+  exportAuditLog("What of it." input: ExportAuditLogInput!): ExportAuditLogPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"What of the audit log to export."
+input ExportAuditLogInput {
+  "Which entries; all without it."
+  filter: AuditFilter
+  "How many entries, 1 to 1,000; 1,000 when absent."
+  first: Int
+  "What the page before answered as ` + "`" + `endCursor` + "`" + `; absent: from the newest."
+  after: String
+}
+
+"Some of the audit log."
+type ExportAuditLogPayload {
+  "Entries, each a line of JSON with the fields of AuditEntry, ` + "`" + `before` + "`" + ` and ` + "`" + `after` + "`" + ` as what they hold, and ` + "`" + `items` + "`" + `: ` + "`" + `targetId` + "`" + ` and ` + "`" + `outcome` + "`" + ` of each item of a call for many, in its order."
+  lines: [String!]!
+  "What to pass as ` + "`" + `after` + "`" + ` to go on; null at the end."
+  endCursor: String
+  "The entry of the audit log that tells of this page."
+  auditId: ID!
 }
 
 "Which entries of the audit log: those that all given fields hold for."
@@ -4190,6 +4219,18 @@ func childFields_ErasureEdge(ctx context.Context, ec *executionContext, field gr
 		return fieldContext_ErasureEdge_node(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ErasureEdge", field.Name)
+}
+
+func childFields_ExportAuditLogPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lines":
+		return fieldContext_ExportAuditLogPayload_lines(ctx, ec, field)
+	case "endCursor":
+		return fieldContext_ExportAuditLogPayload_endCursor(ctx, ec, field)
+	case "auditId":
+		return fieldContext_ExportAuditLogPayload_auditId(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExportAuditLogPayload", field.Name)
 }
 
 func childFields_ExportCustomerPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -409,6 +409,8 @@ const (
 	EraseLease = 30 * time.Second
 	// UnfollowInterval is how often who stopped following is looked for, of all nodes together.
 	UnfollowInterval = time.Minute
+	// AuditItemsRead is of how many entries of the audit log an export reads the items together.
+	AuditItemsRead = 20
 	// ExportPage is the most records of one exportCustomer call. Source: rule E13.
 	ExportPage = 1_000
 	// SearchRunes is the longest text to search customers for, in characters. Source: rule E9.

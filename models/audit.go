@@ -45,7 +45,7 @@ func (*Audit) IsNode() {}
 var auditKinds = map[string]relay.Kind{
 	"Account": KindAccount, "Advisor": KindAdvisor, "Group": KindGroup, "QRCode": KindQRCode, "Customer": KindCustomer,
 	"Conversation": KindConversation, "Message": KindMessage, "Notification": KindNotification,
-	"Tag": KindTag, "TagOption": KindTagOption,
+	"Tag": KindTag, "TagOption": KindTagOption, "Job": KindJob, "Import": KindImport,
 }
 
 // AuditKind is how entries name what has ids of a kind; empty where they tell of none.
@@ -65,6 +65,14 @@ func (a *Audit) Target() *relay.ID {
 		return nil
 	}
 	return &relay.ID{Kind: kind, Key: a.TargetID}
+}
+
+// ItemID is the global id of what an item of the entry's call is about.
+func (a *Audit) ItemID(item *AuditItem) relay.ID {
+	if a.Action == "createQRCodes" {
+		return relay.ID{Kind: KindQRCode, Key: item.TargetID}
+	}
+	return relay.ID{Kind: KindCustomer, Key: item.TargetID}
 }
 
 // The texts that are null where there are none.

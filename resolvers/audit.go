@@ -4,28 +4,38 @@ import (
 	"clientele/graph"
 	"clientele/internal/relay"
 	"clientele/models"
-	"clientele/services"
 	"context"
 )
+
+func (r *mutationResolver) ExportAuditLog(ctx context.Context, input graph.ExportAuditLogInput) (*graph.ExportAuditLogPayload, error) {
+	p, err := exportPage(input.First, input.After)
+	if err != nil {
+		return nil, err
+	}
+	f, err := auditFilter(input.Filter, "input.filter")
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.r.Services.ExportAudit(ctx, f, p)
+	if err != nil {
+		return nil, err
+	}
+	payload := &graph.ExportAuditLogPayload{Lines: out.Lines, AuditID: (&models.Audit{Key: out.Audit}).ID()}
+	if out.End != nil {
+		end := out.End.Encode()
+		payload.EndCursor = &end
+	}
+	return payload, nil
+}
 
 func (r *queryResolver) AuditLog(ctx context.Context, first *int, after *string, filter *graph.AuditFilter) (*models.AuditEntryConnection, error) {
 	p, err := r.r.page(first, after, r.r.PageMax)
 	if err != nil {
 		return nil, err
 	}
-	var f services.AuditFilter
-	if filter != nil {
-		f = services.AuditFilter{Subject: filter.Subject, Action: filter.Action, From: value(filter.From), Until: value(filter.Until)}
-		if filter.Role != nil {
-			role := string(*filter.Role)
-			f.Role = &role
-		}
-		if filter.TargetID != nil {
-			if filter.TargetID.Kind == "" {
-				return nil, models.Invalid("filter.targetId", "is no id")
-			}
-			f.Target = filter.TargetID
-		}
+	f, err := auditFilter(filter, "filter")
+	if err != nil {
+		return nil, err
 	}
 	rows, err := r.r.Services.AuditPage(ctx, f, p)
 	if err != nil {

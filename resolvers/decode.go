@@ -60,6 +60,25 @@ func exportPage(first *int, after *string) (relay.Page, error) {
 	return p, nil
 }
 
+// auditFilter decodes which entries of the audit log are asked for; null: all.
+func auditFilter(in *graph.AuditFilter, field string) (f services.AuditFilter, err error) {
+	if in == nil {
+		return f, nil
+	}
+	f = services.AuditFilter{Subject: in.Subject, Action: in.Action, From: value(in.From), Until: value(in.Until)}
+	if in.Role != nil {
+		role := string(*in.Role)
+		f.Role = &role
+	}
+	if in.TargetID != nil {
+		if in.TargetID.Kind == "" {
+			return f, models.Invalid(field+".targetId", "is no id")
+		}
+		f.Target = in.TargetID
+	}
+	return f, nil
+}
+
 // key decodes an id of one kind: INVALID with the argument's name for any other.
 func key(id relay.ID, kind relay.Kind, field string) (models.Key, error) {
 	if id.Kind != kind || id.Key == ([16]byte{}) {

@@ -128,6 +128,7 @@ var said = map[string][]int{
 	"Query.newCustomers(first)":                       {limits.NewCustomers, limits.PageDefault},
 	"Account.eraseAfterDays":                          {limits.EraseAfterDays},
 	"UpdateAccountSettingsInput.eraseAfterDays":       {limits.EraseAfterDaysMost},
+	"ExportAuditLogInput.first":                       {limits.ExportPage},
 	"ExportCustomerInput.first":                       {limits.ExportPage},
 	"Mutation.createImport":                           {limits.InfoLines, limits.ImportsOpen},
 	"Mutation.uploadImport":                           {limits.ImportBytes},

@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"encoding/json"
 
 	"clientele/internal/relay"
 	"clientele/limits"
@@ -23,7 +24,16 @@ func (s *Services) AuditPage(ctx context.Context, f AuditFilter, p relay.Page) (
 	if err != nil {
 		return nil, err
 	}
-	with := store.AuditFilter{From: f.From, Until: f.Until}
+	with, nothing, err := f.checked()
+	if err != nil || nothing {
+		return nil, err
+	}
+	return s.store.View(ctx).AuditPage(c.Account.Key, with, p)
+}
+
+// checked is the filter as the store has it; nothing: it finds none.
+func (f AuditFilter) checked() (with store.AuditFilter, nothing bool, err error) {
+	with = store.AuditFilter{From: f.From, Until: f.Until}
 	for _, field := range []struct {
 		name string
 		from *string
@@ -37,20 +47,111 @@ func (s *Services) AuditPage(ctx context.Context, f AuditFilter, p relay.Page) (
 			continue
 		}
 		if err := models.CheckText(*field.from, field.name, field.most); err != nil {
-			return nil, err
+			return with, false, err
 		}
 		*field.to = *field.from
 	}
 	if f.Until != 0 && f.Until <= f.From {
-		return nil, models.Invalid("filter.until", "is not later than from")
+		return with, false, models.Invalid("filter.until", "is not later than from")
 	}
 	if f.Target != nil {
 		with.Target, with.TargetKind = models.Key(f.Target.Key), models.AuditKind(f.Target.Kind)
 		if with.TargetKind == "" {
-			return nil, nil // nothing is ever told of that kind
+			return with, true, nil // nothing is ever told of that kind
 		}
 	}
-	return s.store.View(ctx).AuditPage(c.Account.Key, with, p)
+	return with, false, nil
+}
+
+// auditItems is about how many items of calls for many a page of an export has at most.
+const auditItems = limits.QueryRows
+
+// ExportAudit reads a page of the audit log with the items of calls for many, newest first, as lines of JSON (rule
+// R5). Each page is in the log itself. Errors as AuditPage.
+func (s *Services) ExportAudit(ctx context.Context, f AuditFilter, p relay.Page) (*Export, error) {
+	c, err := s.begin(ctx, mayExportAudit)
+	if err != nil {
+		return nil, err
+	}
+	with, nothing, err := f.checked()
+	if err != nil {
+		return nil, err
+	}
+	out := &Export{Lines: []string{}, Audit: models.NewKey()}
+	if !nothing {
+		if err := s.auditLines(ctx, c, with, p, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		return tx.Audit(store.Change{Key: out.Audit, Action: mayExportAudit.Field, TargetKind: "Account", Target: tx.Account, After: map[string]any{"entries": len(out.Lines)}})
+	})
+}
+
+func (s *Services) auditLines(ctx context.Context, c *Scope, with store.AuditFilter, p relay.Page, out *Export) error {
+	r := s.store.View(ctx)
+	rows, err := r.AuditPage(c.Account.Key, with, p)
+	if err != nil {
+		return err
+	}
+	more := len(rows) > p.First
+	rows = rows[:min(len(rows), p.First)]
+	items := 0
+	for len(rows) > 0 && items < auditItems {
+		some := rows[:min(len(rows), limits.AuditItemsRead)]
+		rows = rows[len(some):]
+		keys := make([]models.Key, len(some))
+		for i, a := range some {
+			keys[i] = a.Key
+		}
+		found, err := r.AuditItems(c.Account.Key, keys)
+		if err != nil {
+			return err
+		}
+		items += len(found)
+		of := map[models.Key][]*models.AuditItem{}
+		for _, item := range found {
+			of[item.AuditID] = append(of[item.AuditID], item)
+		}
+		for _, a := range some {
+			text, err := json.Marshal(auditLine(a, of[a.Key]))
+			if err != nil {
+				return err
+			}
+			out.Lines = append(out.Lines, string(text))
+			out.End = &relay.Keyset{Sort: int64(a.At), Key: a.Key}
+		}
+	}
+	if !more && len(rows) == 0 {
+		out.End = nil
+	}
+	return nil
+}
+
+// auditLine is an entry as an export has it.
+func auditLine(a *models.Audit, items []*models.AuditItem) map[string]any {
+	told := make([]map[string]any, len(items))
+	for i, item := range items {
+		told[i] = map[string]any{"outcome": item.Outcome}
+		if !item.TargetID.IsZero() {
+			told[i]["targetId"] = a.ItemID(item).String()
+		}
+	}
+	line := map[string]any{
+		"id": a.ID().String(), "at": instant(a.At), "role": a.Role, "subject": a.Subject, "tokenId": a.Token(), "requestId": a.RequestID, "address": a.From(),
+		"action": a.Action, "targetKind": a.About(), "items": told,
+	}
+	if target := a.Target(); target != nil {
+		line["targetId"] = target.String()
+	}
+	for name, text := range map[string]string{"before": a.Before, "after": a.After} {
+		if line[name] = nil; json.Valid([]byte(text)) {
+			line[name] = json.RawMessage(text)
+		} else if text != "" {
+			line[name] = text
+		}
+	}
+	return line
 }
 
 // auditNodes finds entries by key, for who may read the log.

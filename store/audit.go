@@ -44,3 +44,12 @@ func (r *Reader) AuditPage(account models.Key, f AuditFilter, p relay.Page) ([]*
 func (r *Reader) Audits(account models.Key, keys []models.Key) ([]*models.Audit, error) {
 	return byKeys[models.Audit](r, account, "id", keys)
 }
+
+// AuditItems reads the items of entries, in the order of their calls.
+func (r *Reader) AuditItems(account models.Key, entries []models.Key) ([]*models.AuditItem, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	return ask[models.AuditItem](r, "SELECT * FROM audit_item WHERE account_id = ? AND audit_id IN ("+marks(len(entries))+") ORDER BY audit_id, no",
+		keyArgs(account, entries)...)
+}

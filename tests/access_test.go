@@ -81,6 +81,7 @@ var access = []struct{ field, roles, document string }{
 	{"Mutation.removeTagOption", "AI", `mutation { removeTagOption(input: {optionId: "x"}) { optionId } }`},
 	{"Mutation.tagCustomers", "AIS", `mutation { tagCustomers(input: {customers: []}) { isRepeated } }`},
 	{"Mutation.updateCustomers", "AIS", `mutation { updateCustomers(input: {customers: []}) { isRepeated } }`},
+	{"Mutation.exportAuditLog", "AI", `mutation { exportAuditLog(input: {}) { auditId } }`},
 	{"Mutation.eraseCustomer", "AI", `mutation { eraseCustomer(input: {customer: {openid: "nobody"}}) { erasure { id } } }`},
 	{"Mutation.exportCustomer", "AI", `mutation { exportCustomer(input: {customer: {openid: "nobody"}}) { auditId } }`},
 	{"Mutation.createImport", "AI", `mutation { createImport(input: {kind: CUSTOMERS}) { import { id } } }`},

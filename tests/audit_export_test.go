@@ -1,0 +1,69 @@
+package tests
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"clientele/internal/testkit"
+	"clientele/limits"
+)
+
+// Ensure an export of the audit log has every entry once, newest first, whatever the pages, with the results of
+// the items of calls for many and without what was written (rule R5).
+func TestAuditIsExported(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
+		people := a.crowd("c", 60)
+		for i := range 5 {
+			items := []map[string]any{{"customer": map[string]any{"openid": "nobody"}, "nickname": "SecretName"}}
+			for _, p := range people {
+				items = append(items, map[string]any{"customer": map[string]any{"openid": p}, "nickname": fmt.Sprint("SecretName", i)})
+			}
+			a.do("admin", updateText, map[string]any{"c": items})
+		}
+		export := func(first int) (entries []map[string]any) {
+			var after any
+			for {
+				page := a.do("admin", `mutation($first: Int, $after: String) { exportAuditLog(input: {first: $first, after: $after, filter: {action: "updateCustomers"}}) { lines endCursor } }`,
+					map[string]any{"first": first, "after": after})
+				for _, l := range page.field("exportAuditLog.lines").([]any) {
+					if strings.Contains(l.(string), "SecretName") {
+						t.Errorf("a line holds what was written: %.300s", l)
+					}
+					var e map[string]any
+					if err := json.Unmarshal([]byte(l.(string)), &e); err != nil {
+						t.Fatal(err)
+					}
+					entries = append(entries, e)
+				}
+				if after = page.field("exportAuditLog.endCursor"); after == nil {
+					return entries
+				}
+			}
+		}
+		whole := export(limits.ExportPage)
+		if len(whole) != 5 {
+			t.Fatalf("%d entries", len(whole))
+		}
+		for _, e := range whole {
+			items := e["items"].([]any)
+			if len(items) != 61 || items[0].(map[string]any)["outcome"] != "NOT_FOUND" || items[60].(map[string]any)["outcome"] != "OK" || items[60].(map[string]any)["targetId"] == nil {
+				t.Errorf("an entry has the items %v", items)
+			}
+			if e["role"] != "ADMIN" || e["at"] == nil || e["action"] != "updateCustomers" {
+				t.Errorf("an entry is %v", e)
+			}
+		}
+		for first := 1; first < 4; first++ {
+			if parts := export(first); fmt.Sprint(parts) != fmt.Sprint(whole) {
+				t.Errorf("%d at a time the export differs", first)
+			}
+		}
+		if n := w.count("SELECT COUNT(*) FROM audit WHERE action = 'exportAuditLog'"); n != 1+5+3+2 {
+			t.Errorf("%d pages are in the log", n)
+		}
+	})
+}
