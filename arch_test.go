@@ -76,6 +76,7 @@ var outside = map[string][]string{
 	"github.com/pressly/goose":      {"migrations"},
 	"github.com/boombuler/barcode":  {"internal/qrcode"},
 	"golang.org/x/image":            {"internal/qrcode"},
+	"github.com/MicahParks/jwkset":  {"auth", "tests"},
 	"github.com/99designs/gqlgen":   {"graph", "resolvers", "internal/server", "internal/transport", "internal/gqlgen", "bench/inbox"},
 }
 

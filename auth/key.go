@@ -54,6 +54,11 @@ func NewPublicKey(id string, text []byte) (Key, error) {
 	if err != nil {
 		return Key{}, errors.New("the public key cannot be read")
 	}
+	return newPublicKey(id, public)
+}
+
+// newPublicKey is NewPublicKey for a key that was read.
+func newPublicKey(id string, public any) (Key, error) {
 	key := Key{id: id, verify: public}
 	switch k := public.(type) {
 	case ed25519.PublicKey:

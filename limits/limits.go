@@ -398,6 +398,16 @@ const (
 	JobsPerAccount = 100
 	// JobLife is how long a job can be read after it ended.
 	JobLife = 30 * 24 * time.Hour
+	// JWKSRefresh is how often a key set is read again. Source: rule V1.
+	JWKSRefresh = 10 * time.Minute
+	// JWKSAgain is how often at most, for a kid that is not known.
+	JWKSAgain = 30 * time.Second
+	// JWKSTime is how long that may take.
+	JWKSTime = 10 * time.Second
+	// JWKSBytes is the largest key set.
+	JWKSBytes = 256 << 10
+	// JWKSKeys is the most keys of a key set.
+	JWKSKeys = 100
 	// EraseAfterDays is after how many days who stopped following is erased when the account does not say.
 	// Source: rule E12.
 	EraseAfterDays = 30

@@ -44,6 +44,8 @@ type Options struct {
 
 // App is the product, opened. Run makes it work.
 type App struct {
+	// keys is the key set of the merchant's sign-in; nil without one.
+	keys     *auth.JWKS
 	Store    *store.Store
 	Hub      *events.Hub
 	Services *services.Services
@@ -94,9 +96,17 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if err = a.Store.Ready(ctx); err != nil {
 		return nil, err
 	}
-	verifier, err := set.NewVerifier(o.Now)
+	verifier, keys, err := set.NewVerifier(o.Now, o.Log)
 	if err != nil {
 		return nil, err
+	}
+	if a.keys = keys; keys != nil {
+		// A file that cannot be read is a mistake; an address may answer later.
+		if err = keys.Refresh(ctx); err != nil && !auth.IsAddress(set.TokenJWKS) {
+			return nil, fmt.Errorf("--token-jwks: %w", err)
+		} else if err != nil {
+			o.Log.WarnContext(ctx, "the key set could not be read and is tried again", "error", err)
+		}
 	}
 	// With public keys alone tokens come from the merchant's sign-in and none is issued here.
 	var issuer services.Issuer
@@ -145,6 +155,9 @@ func (a *App) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.Services.Run(ctx) })
 	wg.Go(func() { a.runner.Run(ctx) })
+	if a.keys != nil {
+		wg.Go(func() { a.keys.Run(ctx) })
+	}
 	wg.Wait()
 	stop()
 	<-hubDone

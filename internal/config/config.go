@@ -39,6 +39,11 @@ type Tokens struct {
 	TokenPublicKeys []string `name:"token-public-keys" group:"Tokens" env:"CLIENTELE_TOKEN_PUBLIC_KEYS" placeholder:"KID=@FILE" help:"Public keys of the merchant's sign-in by kid, each KID=@FILE with a PEM block PUBLIC KEY: Ed25519 (EdDSA), P-256 (ES256) or RSA (RS256)."`
 }
 
+// JWKS is where the keys of the merchant's sign-in are read from again and again.
+type JWKS struct {
+	TokenJWKS string `name:"token-jwks" group:"Tokens" env:"CLIENTELE_TOKEN_JWKS" default:"" placeholder:"FILE-OR-URL" help:"JSON Web Key Set of the merchant's sign-in, a file or an https address: RSA (RS256), P-256 (ES256) and Ed25519 (EdDSA) keys by kid, read again every 10 minutes, and sooner for a kid that is not known."`
+}
+
 // Sealing is what credentials are sealed at rest with (rule A4).
 type Sealing struct {
 	MasterKeys []Secret `name:"master-keys" group:"Sealing" env:"CLIENTELE_MASTER_KEYS" placeholder:"ID=HEX" help:"Keys that seal credentials in the database, each ID=HEX or ID=@FILE, 64 hexadecimal digits; the first one seals, all open."`
@@ -64,6 +69,7 @@ type Server struct {
 
 	Storage
 	Tokens
+	JWKS
 	Sealing
 
 	PageDefault            int           `name:"page-default" group:"API limits" env:"CLIENTELE_PAGE_DEFAULT" default:"${page_default}" placeholder:"N" help:"Items of a page when first is absent; at most --page-max."`
@@ -190,18 +196,29 @@ func (d *Demo) Server() Server {
 	return s
 }
 
-// NewVerifier is the verifier that the settings describe. It fails with Faults.
-func (t *Tokens) NewVerifier(now func() time.Time) (*auth.Verifier, error) {
+// NewVerifier is the verifier that the settings describe, and the key set that its Run keeps up to date; nil
+// without --token-jwks. It fails with Faults. Nothing of the set has been read yet.
+func (s *Server) NewVerifier(now func() time.Time, log *slog.Logger) (*auth.Verifier, *auth.JWKS, error) {
 	var f faults
-	keys := t.keys(&f)
+	keys := s.Tokens.keys(&f)
 	if err := f.join(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	set, err := auth.NewKeys(keys...)
+	fixed, err := auth.NewKeys(keys...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return auth.NewVerifier(set, auth.Options{Issuer: t.Issuer, Audience: t.Audience, Now: now})
+	options := auth.Options{Issuer: s.Issuer, Audience: s.Audience, Now: now}
+	if s.TokenJWKS == "" {
+		v, err := auth.NewVerifier(fixed, options)
+		return v, nil, err
+	}
+	set, err := auth.NewJWKS(s.TokenJWKS, fixed, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := auth.NewVerifier(set, options)
+	return v, set, err
 }
 
 // ErrNoSecret: tokens cannot be issued, because only public keys are set. The server then has no

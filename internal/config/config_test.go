@@ -331,6 +331,7 @@ func TestFaults(t *testing.T) {
 		{"secret's file empty", func(s *config.Server) { s.TokenSecrets = []config.Secret{config.Secret("k=@" + empty)} }, "token-secrets"},
 		{"secret's file too long", func(s *config.Server) { s.TokenSecrets = []config.Secret{config.Secret("k=@" + big)} }, "token-secrets"},
 		{"secret's file a folder", func(s *config.Server) { s.TokenSecrets = []config.Secret{config.Secret("k=@" + os.TempDir())} }, "token-secrets"},
+		{"key set by http", func(s *config.Server) { s.TokenJWKS = "http://sign-in.example.com/keys" }, "token-jwks"},
 		{"public key no PEM", func(s *config.Server) { s.TokenPublicKeys = []string{"k=" + long} }, "token-public-keys"},
 		{"no master key", func(s *config.Server) { s.MasterKeys = nil }, "master-keys"},
 		{"master key short", func(s *config.Server) { s.MasterKeys = []config.Secret{config.Secret("m=" + masterHex[2:])} }, "master-keys"},
@@ -437,7 +438,7 @@ func TestSecretsFromFiles(t *testing.T) {
 	plain := config.Default()
 	plain.TokenSecrets = []config.Secret{"f1=" + secret}
 	for name, from := range map[string]*config.Server{"file": &s, "value": &plain} {
-		verifier, err := from.NewVerifier(now)
+		verifier, _, err := from.NewVerifier(now, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -465,7 +466,7 @@ func TestFaultyKeysMakeNothing(t *testing.T) {
 	s := config.Default()
 	s.TokenSecrets = []config.Secret{"k=short"}
 	s.MasterKeys = []config.Secret{"m=short"}
-	if _, err := s.NewVerifier(time.Now); err == nil {
+	if _, _, err := s.NewVerifier(time.Now, nil); err == nil {
 		t.Error("a verifier of a short secret")
 	}
 	if _, err := s.NewIssuer(time.Now); err == nil {

@@ -32,8 +32,13 @@ func (s *Server) Validate() error {
 		f.add("db-max-open", "%d is not more than --lanes (%d)", s.DBMaxOpen, s.Lanes)
 	}
 	s.Tokens.check(&f)
-	if len(s.TokenSecrets)+len(s.TokenPublicKeys) == 0 {
-		f.add("token-secrets", "no key checks tokens: set this or --token-public-keys")
+	if len(s.TokenSecrets)+len(s.TokenPublicKeys) == 0 && s.TokenJWKS == "" {
+		f.add("token-secrets", "no key checks tokens: set this, --token-public-keys or --token-jwks")
+	}
+	if s.TokenJWKS != "" {
+		if _, err := auth.NewJWKS(s.TokenJWKS, nil, nil); err != nil {
+			f.add("token-jwks", "%s", err)
+		}
 	}
 	s.Sealing.check(&f)
 	atLeast(&f, "page-default", s.PageDefault, 1)
