@@ -3,6 +3,7 @@
 package graph
 
 import (
+	"clientele/internal/relay"
 	"clientele/models"
 	"context"
 	"errors"
@@ -195,6 +196,29 @@ func _Account_mayAdvisorsEditProfile(ctx context.Context, ec *executionContext, 
 }
 func fieldContext_Account_mayAdvisorsEditProfile(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _Account_advertisementGroupId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_advertisementGroupId(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AdvertisementGroupID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.ID) graphql.Marshaler {
+			return marshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Account_advertisementGroupId(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
 func _Account_onUnfollow(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
@@ -897,7 +921,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -953,6 +977,13 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.MayAdvisorsEditProfile = data
+		case "advertisementGroupId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("advertisementGroupId"))
+			data, err := unmarshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.AdvertisementGroupID = graphql.OmittableOf(data)
 		case "onUnfollow":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("onUnfollow"))
 			data, err := unmarshalOUnfollowPolicy2ᚖclienteleᚋmodelsᚐUnfollowPolicy(ctx, ec, v)
@@ -1142,6 +1173,11 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 		case "mayAdvisorsEditProfile":
 			out.Values[i] = _Account_mayAdvisorsEditProfile(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "advertisementGroupId":
+			out.Values[i] = _Account_advertisementGroupId(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "onUnfollow":

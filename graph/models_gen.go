@@ -925,6 +925,8 @@ type SimulateFollowInput struct {
 	Openid models.Ident `json:"openid"`
 	// The scene of the code they scanned; absent: none.
 	Scene *models.Ident `json:"scene,omitempty"`
+	// They follow through an advertisement (rule E3); absent: they do not. INVALID together with a scene.
+	Advertisement *SimulatedAdvertisementInput `json:"advertisement,omitempty"`
 	// Repeats with the same id count once; absent: a new event.
 	EventID *models.Ident `json:"eventId,omitempty"`
 }
@@ -1025,6 +1027,12 @@ type SimulateUnfollowPayload struct {
 	Customer *models.Customer `json:"customer"`
 }
 
+// An advertisement.
+type SimulatedAdvertisementInput struct {
+	// The group that it names, whose free members get those who follow; absent: none, and the account's setting says whose it is.
+	GroupID *relay.ID `json:"groupId,omitempty"`
+}
+
 // A file that is complete.
 type StartImportInput struct {
 	// Which import.
@@ -1115,6 +1123,8 @@ type UpdateAccountSettingsInput struct {
 	IsAutoAssignAfterFailedCode *bool `json:"isAutoAssignAfterFailedCode,omitempty"`
 	// Whether advisors may change their own nickname and avatar (rule B4).
 	MayAdvisorsEditProfile *bool `json:"mayAdvisorsEditProfile,omitempty"`
+	// The group for those who follow through an advertisement that names none (rule E3); null: nobody. NOT_FOUND for an unknown one.
+	AdvertisementGroupID graphql.Omittable[*relay.ID] `json:"advertisementGroupId,omitempty"`
 	// What becomes of who stops following (rule E12). It holds for those who stopped before, too.
 	OnUnfollow *models.UnfollowPolicy `json:"onUnfollow,omitempty"`
 	// After how many days, under ERASE_AFTER: 1 to 3,650.

@@ -138,6 +138,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputSimulateScanInput,
 		unmarshalInputSimulateSendingInput,
 		unmarshalInputSimulateUnfollowInput,
+		unmarshalInputSimulatedAdvertisementInput,
 		unmarshalInputStartImportInput,
 		unmarshalInputTagCustomersInput,
 		unmarshalInputTagFilter,
@@ -306,6 +307,8 @@ type Account implements Node {
   isAutoAssignOn: Boolean!
   "Whether advisors may change their own nickname and avatar (rule B4); off at first."
   mayAdvisorsEditProfile: Boolean!
+  "The group whose free members get those who follow through an advertisement that names none (rule E3); null: nobody."
+  advertisementGroupId: ID
   "What becomes of who stops following (rule E12); at first KEEP on ` + "`" + `SANDBOX` + "`" + `, ERASE_AFTER on ` + "`" + `WECHAT` + "`" + `."
   onUnfollow: UnfollowPolicy!
   "After how many days, under ERASE_AFTER; 30 at first. null under another policy."
@@ -515,6 +518,8 @@ input UpdateAccountSettingsInput {
   isAutoAssignAfterFailedCode: Boolean
   "Whether advisors may change their own nickname and avatar (rule B4)."
   mayAdvisorsEditProfile: Boolean
+  "The group for those who follow through an advertisement that names none (rule E3); null: nobody. NOT_FOUND for an unknown one."
+  advertisementGroupId: ID
   "What becomes of who stops following (rule E12). It holds for those who stopped before, too."
   onUnfollow: UnfollowPolicy
   "After how many days, under ERASE_AFTER: 1 to 3,650."
@@ -3152,8 +3157,16 @@ input SimulateFollowInput {
   openid: Identifier!
   "The scene of the code they scanned; absent: none."
   scene: Identifier
+  "They follow through an advertisement (rule E3); absent: they do not. INVALID together with a scene."
+  advertisement: SimulatedAdvertisementInput
   "Repeats with the same id count once; absent: a new event."
   eventId: Identifier
+}
+
+"An advertisement."
+input SimulatedAdvertisementInput {
+  "The group that it names, whose free members get those who follow; absent: none, and the account's setting says whose it is."
+  groupId: ID
 }
 
 "What came of it."
@@ -3649,6 +3662,8 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_isAutoAssignOn(ctx, ec, field)
 	case "mayAdvisorsEditProfile":
 		return fieldContext_Account_mayAdvisorsEditProfile(ctx, ec, field)
+	case "advertisementGroupId":
+		return fieldContext_Account_advertisementGroupId(ctx, ec, field)
 	case "onUnfollow":
 		return fieldContext_Account_onUnfollow(ctx, ec, field)
 	case "eraseAfterDays":

@@ -282,7 +282,7 @@ func unmarshalInputSimulateFollowInput(ctx context.Context, ec *executionContext
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"openid", "scene", "eventId"}
+	fieldsInOrder := [...]string{"openid", "scene", "advertisement", "eventId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -303,6 +303,13 @@ func unmarshalInputSimulateFollowInput(ctx context.Context, ec *executionContext
 				return it, err
 			}
 			it.Scene = data
+		case "advertisement":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("advertisement"))
+			data, err := unmarshalOSimulatedAdvertisementInput2ᚖclienteleᚋgraphᚐSimulatedAdvertisementInput(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Advertisement = data
 		case "eventId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventId"))
 			data, err := unmarshalOIdentifier2ᚖclienteleᚋmodelsᚐIdent(ctx, ec, v)
@@ -539,6 +546,36 @@ func unmarshalInputSimulateUnfollowInput(ctx context.Context, ec *executionConte
 				return it, err
 			}
 			it.EventID = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputSimulatedAdvertisementInput(ctx context.Context, ec *executionContext, obj any) (SimulatedAdvertisementInput, error) {
+	var it SimulatedAdvertisementInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"groupId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "groupId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groupId"))
+			data, err := unmarshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.GroupID = data
 		}
 	}
 	return it, nil
@@ -847,6 +884,14 @@ func marshalOSimulateUnfollowPayload2ᚖclienteleᚋgraphᚐSimulateUnfollowPayl
 		return graphql.Null
 	}
 	return _SimulateUnfollowPayload(ctx, ec, sel, v)
+}
+
+func unmarshalOSimulatedAdvertisementInput2ᚖclienteleᚋgraphᚐSimulatedAdvertisementInput(ctx context.Context, ec *executionContext, v any) (*SimulatedAdvertisementInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := unmarshalInputSimulatedAdvertisementInput(ctx, ec, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -68,6 +68,9 @@ type Account struct {
 	NotifyWechatAd      bool            `gorm:"column:notify_wechat_ad"`       // rule N2
 	NotifyAutoAssign    bool            `gorm:"column:notify_auto_assign"`     // rule N2
 	ConversationLink    string          `gorm:"column:conversation_link"`      // rule G13, template
+	// AdGroup is whose members get those who follow through an advertisement that names no group (rule E3); zero:
+	// nobody.
+	AdGroup Key `gorm:"column:ad_group_id"`
 	// Unfollow is what becomes of who stops following, EraseDays after how many days (rule E12); empty: see
 	// OnUnfollow.
 	Unfollow  UnfollowPolicy `gorm:"column:on_unfollow"`
@@ -102,6 +105,14 @@ func (a *Account) Location() *time.Location {
 		return l
 	}
 	return time.UTC
+}
+
+// AdvertisementGroupID is AdGroup; nil for nobody.
+func (a *Account) AdvertisementGroupID() *relay.ID {
+	if a.AdGroup.IsZero() {
+		return nil
+	}
+	return &relay.ID{Kind: KindGroup, Key: a.AdGroup}
 }
 
 // OnUnfollow is what becomes of who stops following: what the account says, or else KEEP in the sandbox,

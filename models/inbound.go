@@ -31,11 +31,19 @@ type Inbound struct {
 	At Time
 	// Scene is the scene key of the QR code of a FOLLOW or SCAN, without any prefix; empty if none.
 	Scene string
+	// Ad says that a FOLLOW came through an advertisement (rule E3); nil: it did not.
+	Ad *InboundAd
 	// Name is the channel's own name of the event, e.g. "CLICK" or "TEMPLATESENDJOBFINISH"; kept
 	// with the record. Empty for messages.
 	Name string
 	// Content is what the customer wrote; set exactly when Kind is MESSAGE.
 	Content *InboundContent
+}
+
+// InboundAd is the advertisement that somebody followed through.
+type InboundAd struct {
+	// Group is the group that it names; zero: none, and the account's own setting says whose it is.
+	Group Key
 }
 
 // InboundContent is the content of a customer's message. Texts are valid UTF-8.

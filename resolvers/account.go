@@ -69,6 +69,16 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 	if n := input.NotifyOn; n != nil {
 		in.NotifyAdvisorQR, in.NotifyGroupQR, in.NotifyWechatAd, in.NotifyAutoAssign = n.AdvisorQR, n.GroupQR, n.WechatAd, n.AutoAssign
 	}
+	if group, ok := input.AdvertisementGroupID.ValueOK(); ok {
+		in.AdGroup = &models.Key{}
+		if group != nil {
+			id, err := key(*group, models.KindGroup, "input.advertisementGroupId")
+			if err != nil {
+				return nil, err
+			}
+			in.AdGroup = &id
+		}
+	}
 	if given, ok := input.PolicyOverrides.ValueOK(); ok {
 		in.PolicyOverrides = policyOverrides(given)
 	}

@@ -8,8 +8,18 @@ import (
 )
 
 func (r *mutationResolver) SimulateFollow(ctx context.Context, input graph.SimulateFollowInput) (*graph.SimulateFollowPayload, error) {
+	var ad *models.InboundAd
+	if input.Advertisement != nil {
+		ad = &models.InboundAd{}
+		if group := input.Advertisement.GroupID; group != nil {
+			var err error
+			if ad.Group, err = key(*group, models.KindGroup, "input.advertisement.groupId"); err != nil {
+				return nil, err
+			}
+		}
+	}
 	res, err := r.r.Services.Simulate(ctx, services.Simulation{
-		Kind: models.InboundFollow, OpenID: input.Openid, Scene: value(input.Scene), EventID: value(input.EventID),
+		Kind: models.InboundFollow, OpenID: input.Openid, Scene: value(input.Scene), Ad: ad, EventID: value(input.EventID),
 	})
 	if err != nil {
 		return nil, err

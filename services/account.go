@@ -194,6 +194,7 @@ type Settings struct {
 	PolicyOverrides     *models.PolicyOverrides // replaces all of them
 	OutreachCarrier     *models.OutreachCarrier
 	AutoAssign          *bool
+	AdGroup             *models.Key // zero clears it
 	Unfollow            *models.UnfollowPolicy
 	EraseAfterDays      *int
 	AutoAssignAfterCode *bool
@@ -215,7 +216,17 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	return s.changeAccount(ctx, c, c.Account.Key, "updateAccountSettings", func(_ *store.Tx, a *models.Account) ([]string, any, error) {
+	return s.changeAccount(ctx, c, c.Account.Key, "updateAccountSettings", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
+		if in.AdGroup != nil && !in.AdGroup.IsZero() {
+			groups, err := tx.Groups(a.Key, []models.Key{*in.AdGroup})
+			if err == nil && len(groups) == 0 {
+				err = models.NotFound("group", "input.advertisementGroupId")
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+		}
+		set(&a.AdGroup, in.AdGroup)
 		set(&a.TimeZone, in.TimeZone)
 		set(&a.PolicyPreset, in.PolicyPreset)
 		set(&a.PolicyOverrides, in.PolicyOverrides)
@@ -233,7 +244,7 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 		set(&a.ConversationLink, in.ConversationLink)
 		return []string{"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
 			"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link",
-			"on_unfollow", "erase_after_days"}, in, nil
+			"on_unfollow", "erase_after_days", "ad_group_id"}, in, nil
 	})
 }
 

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -164,6 +165,7 @@ func (b *inboundBatch) load(items []*inboundItem) (err error) {
 	b.policy = b.account.Policy()
 	b.results = make([]InboundResult, len(items))
 	var openids, messages, others, scenes []models.Ident
+	var ads []models.Key
 	wantsAny := false
 	for _, it := range items {
 		if key := models.Ident(it.in.DedupKey); it.in.Kind == models.InboundMessage {
@@ -177,6 +179,9 @@ func (b *inboundBatch) load(items []*inboundItem) (err error) {
 		openids = append(openids, models.Ident(it.in.OpenID))
 		if it.in.Scene != "" {
 			scenes = append(scenes, models.Ident(it.in.Scene))
+		}
+		if it.in.Ad != nil {
+			ads = append(ads, cmp.Or(it.in.Ad.Group, b.account.AdGroup))
 		}
 		wantsAny = wantsAny || it.in.Kind == models.InboundFollow
 	}
@@ -194,7 +199,7 @@ func (b *inboundBatch) load(items []*inboundItem) (err error) {
 	if b.onlyWritten(items) {
 		err = b.lockListeners()
 	} else {
-		if err = b.loadTargets(scenes, openids, wantsAny); err == nil {
+		if err = b.loadTargets(scenes, openids, ads, wantsAny); err == nil {
 			err = b.lockAdvisors()
 		}
 	}
@@ -285,8 +290,8 @@ func (b *inboundBatch) catchUp() error {
 	return nil
 }
 
-// loadTargets reads what the scanned codes lead to, and draws.
-func (b *inboundBatch) loadTargets(scenes, openids []models.Ident, wantsAny bool) error {
+// loadTargets reads what the scanned codes and the advertisements lead to, and draws.
+func (b *inboundBatch) loadTargets(scenes, openids []models.Ident, ads []models.Key, wantsAny bool) error {
 	tx := b.tx
 	b.codes = map[models.Ident]*models.QRCode{}
 	b.groups = map[models.Key]*targetGroup{}
@@ -294,7 +299,7 @@ func (b *inboundBatch) loadTargets(scenes, openids []models.Ident, wantsAny bool
 	if err != nil {
 		return err
 	}
-	var groupKeys []models.Key
+	groupKeys := slices.DeleteFunc(slices.Clone(ads), models.Key.IsZero)
 	for _, c := range codes {
 		b.codes[c.Scene] = c
 		if c.Kind == models.QRCodeGroup {
@@ -306,13 +311,16 @@ func (b *inboundBatch) loadTargets(scenes, openids []models.Ident, wantsAny bool
 			return err
 		}
 	}
-	if !wantsAny || !b.account.AutoAssign || !b.account.IsOpen() {
+	assigns := wantsAny && b.account.AutoAssign && b.account.IsOpen()
+	if assigns || len(ads) > 0 {
+		if b.staff, err = tx.StaffAmong(tx.Account, openids, tx.Now); err != nil {
+			return err
+		}
+	}
+	if !assigns {
 		return nil
 	}
-	if b.free, err = tx.FreeAdvisors(tx.Account); err != nil {
-		return err
-	}
-	b.staff, err = tx.StaffAmong(tx.Account, openids, tx.Now)
+	b.free, err = tx.FreeAdvisors(tx.Account)
 	return err
 }
 

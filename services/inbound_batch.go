@@ -240,12 +240,16 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 		if rec.Outcome, err = b.scan(c, conv, in); err != nil || rec.Outcome == models.ScanBound {
 			return err
 		}
+	} else if in.Ad != nil {
+		if rec.Outcome, err = b.advertised(c, conv, in); err != nil || rec.Outcome == models.ScanBound {
+			return err
+		}
 	}
 	if b.resume(c, conv); !c.BoundTo().IsZero() {
 		b.tell(c, conv, models.EventConversationChanged)
 		return nil
 	}
-	if in.Scene != "" && !b.account.AutoAssignAfterCode {
+	if (in.Scene != "" || in.Ad != nil) && !b.account.AutoAssignAfterCode {
 		return nil
 	}
 	return b.autoAssign(c, conv)

@@ -14,6 +14,8 @@ type Simulation struct {
 	OpenID models.Ident
 	Scene  models.Ident
 	Text   string
+	// Ad is the advertisement that they follow through; nil: none. Not together with Scene.
+	Ad *models.InboundAd
 	// EventID makes a repeat count once; empty: a new event. Of a payment it is the transaction
 	// id, and a repeat of one that recordPayment reported.
 	EventID models.Ident
@@ -58,7 +60,7 @@ func (s *Services) Simulate(ctx context.Context, in Simulation) (InboundResult, 
 	}
 	item := models.Inbound{
 		Kind: in.Kind, OpenID: string(in.OpenID), DedupKey: "sim:" + string(in.EventID), At: s.Now(),
-		Scene: string(in.Scene), Name: "simulate",
+		Scene: string(in.Scene), Ad: in.Ad, Name: "simulate",
 	}
 	if in.Kind == models.InboundPayment {
 		item.DedupKey = paymentKey(in.EventID)
@@ -85,6 +87,9 @@ func (in Simulation) check() error {
 		if err := models.CheckIdent(string(in.EventID), field, limits.OpenIDBytes); err != nil {
 			return err
 		}
+	}
+	if in.Ad != nil && in.Scene != "" {
+		return models.Invalid("input.advertisement", "nobody follows through a code and an advertisement at once")
 	}
 	if in.Scene != "" || in.Kind == models.InboundScan {
 		if err := models.CheckIdent(string(in.Scene), "input.scene", limits.SceneBytes); err != nil {

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"context"
 
 	"clientele/internal/relay"
@@ -35,10 +36,32 @@ func (b *inboundBatch) scan(c *models.Customer, conv *models.Conversation, in mo
 	return outcome, nil
 }
 
+// advertised does what an advertisement asks for (rule E3): as the code of the group that it names, or else of the
+// account's group for advertisements, would, but that advisors themselves are skipped (rule E1).
+func (b *inboundBatch) advertised(c *models.Customer, conv *models.Conversation, in models.Inbound) (models.ScanOutcome, error) {
+	if b.staff[c.OpenID] {
+		return "", nil
+	}
+	group := cmp.Or(in.Ad.Group, b.account.AdGroup)
+	t := models.ScanTarget{Code: &models.QRCode{Kind: models.QRCodeGroup, OwnerID: group}, At: in.At}
+	if g := b.groups[group]; g != nil {
+		var err error
+		if t.Advisor, err = b.pick(g.free, c); err != nil {
+			return "", err
+		}
+		t.GroupExists, t.IsMember = true, func(k models.Key) bool { return g.members[k] }
+	}
+	outcome := t.Scan(b.account, c, b.tx.Now)
+	if outcome == models.ScanBound {
+		b.bind(c, conv, t.Advisor, models.SourceWechatAd, "")
+	}
+	return outcome, nil
+}
+
 // scanned keeps what came of a scan for the merchant (rule C2).
 func (b *inboundBatch) scanned(rec *models.InboundRecord) {
-	if rec.Outcome == "" {
-		return
+	if rec.Outcome == "" || rec.Scene == "" {
+		return // an advertisement is no scan
 	}
 	row := &models.Scan{
 		AccountID: b.tx.Account, Key: models.NewKey(), CustomerID: rec.CustomerID, Scene: rec.Scene,

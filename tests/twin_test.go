@@ -282,6 +282,7 @@ var probes = []struct{ who, name, query string }{
 	{"admin", "eraseCustomer", `mutation($id: ID!) { eraseCustomer(input: {customer: {id: $id}}) { erasure { id } } }`},
 	{"admin", "exportCustomer", `mutation($id: ID!) { exportCustomer(input: {customer: {id: $id}}) { lines } }`},
 	{"admin", "erasure", `query($id: ID!) { erasure(erasureId: $id) { id } }`},
+	{"admin", "advertisementGroupId", `mutation($id: ID!) { updateAccountSettings(input: {advertisementGroupId: $id}) { account { id } } }`},
 	{"admin", "import", `query($id: ID!) { import(importId: $id) { id } }`},
 	{"admin", "uploadImport", `mutation($id: ID!) { uploadImport(input: {importId: $id, offset: 0, data: "eA=="}) { import { size } } }`},
 	{"admin", "startImport", `mutation($id: ID!) { startImport(input: {importId: $id}) { job { state } } }`},

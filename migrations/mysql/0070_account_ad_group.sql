@@ -1,0 +1,3 @@
+-- +goose Up
+-- Whose members get those who follow through an advertisement that names no group; NULL: nobody.
+ALTER TABLE `account` ADD COLUMN `ad_group_id` BINARY(16) NULL;
