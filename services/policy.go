@@ -104,7 +104,7 @@ var (
 
 	mayJob       = Permission{Field: "job", Roles: staff}
 	mayJobs      = Permission{Field: "jobs", Roles: staff}
-	mayCancelJob = Permission{Field: "cancelJob", Roles: staff}
+	mayCancelJob = Permission{Field: "cancelJob", Roles: staff, Open: true}
 	mayWatchJob  = Permission{Field: "jobChanges", Roles: staff}
 
 	mayRevokeIssuedBefore = Permission{Field: "revokeTokensIssuedBefore", Roles: staff}

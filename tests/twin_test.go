@@ -268,6 +268,8 @@ var probes = []struct{ who, name, query string }{
 	{"advisor", "updateCustomers", `mutation($id: ID!) { updateCustomers(input: {customers: [{customer: {id: $id}, nickname: "probe"}]}) { results { isChanged error { code message field } } } }`},
 	{"admin", "updateCustomers", `mutation($id: ID!) { updateCustomers(input: {customers: [{customer: {id: $id}, nickname: "probe"}]}) { results { isChanged error { code message field } } } }`},
 	{"admin", "customerChanges", `query($id: ID!) { customerChanges(filter: {customer: {id: $id}}) { nodes { at } } }`},
+	{"admin", "auditLog", `query($id: ID!) { auditLog(filter: {targetId: $id}) { nodes { action } } }`},
+	{"advisor", "inbox", `query($id: ID!) { inbox(filter: {tags: {any: [{id: $id}]}}) { nodes { id } } }`},
 	{"admin", "job", `query($id: ID!) { job(jobId: $id) { id } }`},
 	{"admin", "cancelJob", `mutation($id: ID!) { cancelJob(input: {jobId: $id}) { job { id } } }`},
 	{"admin", "updateAdvisor", `mutation($id: ID!) { updateAdvisor(input: {advisor: {id: $id}, nickname: "x"}) { advisor { id } } }`},
