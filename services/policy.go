@@ -120,11 +120,11 @@ var (
 	mayCreateImport = Permission{Field: "createImport", Roles: staff, Open: true}
 	mayUploadImport = Permission{Field: "uploadImport", Roles: staff, Open: true}
 	mayStartImport  = Permission{Field: "startImport", Roles: staff, Open: true}
-	mayDeleteImport = Permission{Field: "deleteImport", Roles: staff}
+	mayDeleteImport = Permission{Field: "deleteImport", Roles: staff, Open: true}
 
 	mayJob       = Permission{Field: "job", Roles: staff}
 	mayJobs      = Permission{Field: "jobs", Roles: staff}
-	mayCancelJob = Permission{Field: "cancelJob", Roles: staff}
+	mayCancelJob = Permission{Field: "cancelJob", Roles: staff, Open: true}
 	mayWatchJob  = Permission{Field: "jobChanges", Roles: staff}
 
 	mayRevokeIssuedBefore = Permission{Field: "revokeTokensIssuedBefore", Roles: staff}
