@@ -306,8 +306,9 @@ func (c Contact) Take(now Time, p Policy, n int) (Contact, Slot, *Error) {
 // Confirm confirms an outreach: it consumes one of the month's and opens a session (rule G3). A
 // confirmation while a session is open returns the ledger unchanged, whatever the session has
 // left; so does one while the window holds a message, since outreach is for outside the window
-// and the message is free. Errors: OUTREACH_UNAVAILABLE (rule G15), and LIMIT_EXCEEDED with the
-// month's number and RetryAt when it is used up.
+// and the message is free. An open session whose outreach has come back to the month (rule G4)
+// is no answer once the month has none left to pay for it again. Errors: OUTREACH_UNAVAILABLE
+// (rule G15), and LIMIT_EXCEEDED with the month's number and RetryAt when it is used up.
 func (c Contact) Confirm(now Time, p Policy) (Contact, *Error) { return c.ConfirmAll(now, p, 1) }
 
 // ConfirmAll is Confirm for n ≥ 1 messages that go together or not at all: an open window that

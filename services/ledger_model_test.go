@@ -228,7 +228,8 @@ func (p *person) send(now models.Time, n numbers) (*attempt, models.Code) {
 
 // confirm is rule G3: whether one was consumed, or why not.
 func (p *person) confirm(now models.Time, n numbers) (bool, models.Code) {
-	_, session := p.newestOutreach()
+	last, session := p.newestOutreach()
+	left := p.outreachLeft(p.present(now), n)
 	switch {
 	case !p.follows:
 		return false, models.CodeNotFollowing
@@ -236,9 +237,9 @@ func (p *person) confirm(now models.Time, n numbers) (bool, models.Code) {
 		return false, ""
 	case !n.direct || n.perMonth == 0:
 		return false, models.CodeOutreachUnavailable
-	case now < session.end:
+	case now < session.end && (p.paid(last) || left > 0):
 		return false, ""
-	case p.outreachLeft(p.present(now), n) == 0:
+	case left == 0:
 		return false, models.CodeLimitExceeded
 	}
 	p.charges = append(p.charges, charge{month: p.present(now), outreach: len(p.outreaches)})
