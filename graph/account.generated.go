@@ -198,6 +198,13 @@ func fieldContext_Account_mayAdvisorsEditProfile(_ context.Context, ec *executio
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func _Account_mayAnalystsReadFreeText(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.AnalystsReadText)
+}
+func fieldContext_Account_mayAnalystsReadFreeText(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func _Account_advertisementGroupId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -921,7 +928,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -977,6 +984,13 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.MayAdvisorsEditProfile = data
+		case "mayAnalystsReadFreeText":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mayAnalystsReadFreeText"))
+			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.MayAnalystsReadFreeText = data
 		case "advertisementGroupId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("advertisementGroupId"))
 			data, err := unmarshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
@@ -1172,6 +1186,11 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			}
 		case "mayAdvisorsEditProfile":
 			out.Values[i] = _Account_mayAdvisorsEditProfile(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mayAnalystsReadFreeText":
+			out.Values[i] = _Account_mayAnalystsReadFreeText(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

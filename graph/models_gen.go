@@ -139,7 +139,7 @@ type AuditFilter struct {
 
 // Which changes of bindings.
 type BindingFilter struct {
-	// Only of this customer. An ANALYST names them by id.
+	// Only of this customer. An ANALYST without leave to read free text names them by id (rule V8).
 	Customer *CustomerRef `json:"customer,omitempty"`
 	// Only those by which this advisor got or lost a customer.
 	Advisor *AdvisorRef `json:"advisor,omitempty"`
@@ -865,7 +865,7 @@ type RevokeTokensIssuedBeforePayload struct {
 
 // Which scans; what is said holds together.
 type ScanFilter struct {
-	// Only by this customer. An ANALYST names them by id.
+	// Only by this customer. An ANALYST without leave to read free text names them by id (rule V8).
 	Customer *CustomerRef `json:"customer,omitempty"`
 	// Only of this code.
 	CodeID *relay.ID `json:"codeId,omitempty"`
@@ -1123,6 +1123,8 @@ type UpdateAccountSettingsInput struct {
 	IsAutoAssignAfterFailedCode *bool `json:"isAutoAssignAfterFailedCode,omitempty"`
 	// Whether advisors may change their own nickname and avatar (rule B4).
 	MayAdvisorsEditProfile *bool `json:"mayAdvisorsEditProfile,omitempty"`
+	// Whether an ANALYST reads free text (rule V8). It holds for what is asked from then on.
+	MayAnalystsReadFreeText *bool `json:"mayAnalystsReadFreeText,omitempty"`
 	// The group for those who follow through an advertisement that names none (rule E3); null: nobody. NOT_FOUND for an unknown one.
 	AdvertisementGroupID graphql.Omittable[*relay.ID] `json:"advertisementGroupId,omitempty"`
 	// What becomes of who stops following (rule E12). It holds for those who stopped before, too.

@@ -307,6 +307,8 @@ type Account implements Node {
   isAutoAssignOn: Boolean!
   "Whether advisors may change their own nickname and avatar (rule B4); off at first."
   mayAdvisorsEditProfile: Boolean!
+  "Whether an ANALYST reads what people wrote and what they are called on the platform: messages, nickname, info, openid, unionid (rule V8); off at first."
+  mayAnalystsReadFreeText: Boolean!
   "The group whose free members get those who follow through an advertisement that names none (rule E3); null: nobody."
   advertisementGroupId: ID
   "What becomes of who stops following (rule E12); at first KEEP on ` + "`" + `SANDBOX` + "`" + `, ERASE_AFTER on ` + "`" + `WECHAT` + "`" + `."
@@ -518,6 +520,8 @@ input UpdateAccountSettingsInput {
   isAutoAssignAfterFailedCode: Boolean
   "Whether advisors may change their own nickname and avatar (rule B4)."
   mayAdvisorsEditProfile: Boolean
+  "Whether an ANALYST reads free text (rule V8). It holds for what is asked from then on."
+  mayAnalystsReadFreeText: Boolean
   "The group for those who follow through an advertisement that names none (rule E3); null: nobody. NOT_FOUND for an unknown one."
   advertisementGroupId: ID
   "What becomes of who stops following (rule E12). It holds for those who stopped before, too."
@@ -1169,7 +1173,7 @@ enum BindingChange {
 
 "Which changes of bindings."
 input BindingFilter {
-  "Only of this customer. An ANALYST names them by id."
+  "Only of this customer. An ANALYST without leave to read free text names them by id (rule V8)."
   customer: CustomerRef
   "Only those by which this advisor got or lost a customer."
   advisor: AdvisorRef
@@ -1207,8 +1211,8 @@ type BindingEdge {
     filter: InboxFilter
   ): ConversationConnection @allow(roles: [ADVISOR])
 
-  "The conversation with one customer. An ADVISOR finds only those of customers bound to them. The merchant's reading is in the audit log (rule G12)."
-  conversation("With whom." customer: CustomerRef!): Conversation @allow(roles: [ADMIN, INTEGRATION, ADVISOR])
+  "The conversation with one customer. An ADVISOR finds only those of customers bound to them. FORBIDDEN for an ANALYST without leave to read free text (rule V8). The merchant's reading, and an ANALYST's, is in the audit log (rule G12)."
+  conversation("With whom." customer: CustomerRef!): Conversation @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
 
   """
   "May I write to this customer?" (rule G4): decided by the same rules as the send, at this
@@ -3353,7 +3357,7 @@ enum ScanOutcome {
 
 "Which scans; what is said holds together."
 input ScanFilter {
-  "Only by this customer. An ANALYST names them by id."
+  "Only by this customer. An ANALYST without leave to read free text names them by id (rule V8)."
   customer: CustomerRef
   "Only of this code."
   codeId: ID
@@ -3662,6 +3666,8 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_isAutoAssignOn(ctx, ec, field)
 	case "mayAdvisorsEditProfile":
 		return fieldContext_Account_mayAdvisorsEditProfile(ctx, ec, field)
+	case "mayAnalystsReadFreeText":
+		return fieldContext_Account_mayAnalystsReadFreeText(ctx, ec, field)
 	case "advertisementGroupId":
 		return fieldContext_Account_advertisementGroupId(ctx, ec, field)
 	case "onUnfollow":

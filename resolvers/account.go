@@ -64,6 +64,7 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 		Unfollow: input.OnUnfollow, EraseAfterDays: input.EraseAfterDays,
 		AutoAssign: input.IsAutoAssignOn, AutoAssignAfterCode: input.IsAutoAssignAfterFailedCode,
 		AdvisorsEditProfile: input.MayAdvisorsEditProfile,
+		AnalystsReadText:    input.MayAnalystsReadFreeText,
 		RulesVersion:        input.ServiceRulesVersion, ConversationLink: input.ConversationLink,
 	}
 	if n := input.NotifyOn; n != nil {

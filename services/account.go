@@ -199,6 +199,7 @@ type Settings struct {
 	EraseAfterDays      *int
 	AutoAssignAfterCode *bool
 	AdvisorsEditProfile *bool
+	AnalystsReadText    *bool
 	NotifyAdvisorQR     *bool
 	NotifyGroupQR       *bool
 	NotifyWechatAd      *bool
@@ -236,6 +237,7 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 		set(&a.EraseDays, in.EraseAfterDays)
 		set(&a.AutoAssignAfterCode, in.AutoAssignAfterCode)
 		set(&a.AdvisorsEditProfile, in.AdvisorsEditProfile)
+		set(&a.AnalystsReadText, in.AnalystsReadText)
 		set(&a.NotifyAdvisorQR, in.NotifyAdvisorQR)
 		set(&a.NotifyGroupQR, in.NotifyGroupQR)
 		set(&a.NotifyWechatAd, in.NotifyWechatAd)
@@ -244,7 +246,7 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 		set(&a.ConversationLink, in.ConversationLink)
 		return []string{"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
 			"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link",
-			"on_unfollow", "erase_after_days", "ad_group_id"}, in, nil
+			"on_unfollow", "erase_after_days", "ad_group_id", "analysts_read_text"}, in, nil
 	})
 }
 

@@ -21,8 +21,15 @@ type AdvisorRef struct {
 	WechatID models.Ident
 }
 
-// advisorRef finds the advisor a reference names; NOT_FOUND for an unknown one.
-func (s *Services) advisorRef(r *store.Reader, account models.Key, ref AdvisorRef, field string) (*models.Advisor, error) {
+// advisorRef finds the advisor a reference names, whom the viewer need not be shown as they are; NOT_FOUND for
+// an unknown one, FORBIDDEN where an ANALYST without leave names one by anything but the id (rule V8).
+func (s *Services) advisorRef(r *store.Reader, c *Scope, ref AdvisorRef, field string) (*models.Advisor, error) {
+	if ref.Key.IsZero() {
+		if err := c.asksFreeText(field); err != nil {
+			return nil, err
+		}
+	}
+	account := c.Account.Key
 	var a *models.Advisor
 	var err error
 	switch {
@@ -51,14 +58,14 @@ func (s *Services) Advisor(ctx context.Context, ref AdvisorRef) (*models.Advisor
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, ref, "by")
+	a, err := s.advisorRef(s.store.View(ctx), c, ref, "by")
 	if err != nil {
 		return nil, err
 	}
 	if c.Advisor != nil && c.Advisor.Key != a.Key {
 		return nil, models.NotFound("advisor", "by")
 	}
-	return a, nil
+	return c.shownAdvisor(a), nil
 }
 
 // AdvisorPage reads a page of the account's advisors, in one state if it is not empty.
@@ -67,7 +74,8 @@ func (s *Services) AdvisorPage(ctx context.Context, state models.AdvisorState, p
 	if err != nil {
 		return nil, err
 	}
-	return s.store.View(ctx).AdvisorPage(c.Account.Key, state, s.Now(), p)
+	rows, err := s.store.View(ctx).AdvisorPage(c.Account.Key, state, s.Now(), p)
+	return c.shownAdvisors(rows), err
 }
 
 // Invitation is one person to invite.
@@ -298,7 +306,7 @@ func (s *Services) IssueToken(ctx context.Context, ref AdvisorRef, life time.Dur
 	if s.issuer == nil {
 		return "", nil, models.Errorf(models.CodeUnavailable, "this server has no secret to sign tokens with")
 	}
-	a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, ref, "input.advisor")
+	a, err := s.advisorRef(s.store.View(ctx), c, ref, "input.advisor")
 	if err != nil {
 		return "", nil, err
 	}

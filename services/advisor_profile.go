@@ -86,7 +86,7 @@ func (s *Services) profileOf(ctx context.Context, c *Scope, ref *AdvisorRef) (mo
 		}
 		return c.Advisor.Key, nil
 	}
-	a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, *ref, "input.advisor")
+	a, err := s.advisorRef(s.store.View(ctx), c, *ref, "input.advisor")
 	if err != nil {
 		return models.Key{}, err
 	}

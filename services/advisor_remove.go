@@ -30,7 +30,7 @@ func (s *Services) RemoveAdvisor(ctx context.Context, in Removal) (*models.Advis
 		return nil, nil, err
 	}
 	r := s.store.View(ctx)
-	gone, err := s.advisorRef(r, c.Account.Key, in.Advisor, "input.advisor")
+	gone, err := s.advisorRef(r, c, in.Advisor, "input.advisor")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,7 +97,7 @@ func (s *Services) handOverOrder(r *store.Reader, c *Scope, in Removal, gone *mo
 	order := models.BindingOrder{Operation: models.OperationUnbind, Source: sourceOf(c)}
 	switch {
 	case in.To != nil:
-		to, err := s.advisorRef(r, c.Account.Key, *in.To, "input.handOver.advisor")
+		to, err := s.advisorRef(r, c, *in.To, "input.handOver.advisor")
 		if err != nil {
 			return order, err
 		}

@@ -175,7 +175,7 @@ func (s *Services) BindingPage(ctx context.Context, f BindingFilter, p relay.Pag
 		q.Customer = customer.Key
 	}
 	if f.Advisor != nil {
-		a, err := s.advisorRef(r, c.Account.Key, *f.Advisor, "filter.advisor")
+		a, err := s.advisorRef(r, c, *f.Advisor, "filter.advisor")
 		if err != nil {
 			return nil, err
 		}
@@ -195,7 +195,7 @@ func (s *Services) NewCustomers(ctx context.Context, ref *AdvisorRef, first int)
 	q := store.CustomerFilter{Advisor: c.owner()}
 	switch {
 	case ref != nil:
-		a, err := s.advisorRef(r, c.Account.Key, *ref, "advisor")
+		a, err := s.advisorRef(r, c, *ref, "advisor")
 		if err != nil {
 			return nil, err
 		}
@@ -268,7 +268,7 @@ func (s *Services) bindingOrder(r *store.Reader, c *Scope, in BindCustomers) (mo
 		}
 		return order, err
 	}
-	a, err := s.advisorRef(r, c.Account.Key, *in.Advisor, "input.to.advisor")
+	a, err := s.advisorRef(r, c, *in.Advisor, "input.to.advisor")
 	if err != nil {
 		return order, err
 	}

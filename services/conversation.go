@@ -38,11 +38,14 @@ func (s *Services) Inbox(ctx context.Context, f InboxFilter, p relay.Page) ([]*m
 	return r.InboxPage(c.Account.Key, c.Advisor.Key, q, p)
 }
 
-// Conversation finds the one with a customer the viewer may see. The merchant's reading (ADMIN,
-// INTEGRATION) is put into the audit log first (rule G12).
+// Conversation finds the one with a customer the viewer may see. A reading by anybody but the advisor is
+// put into the audit log first (rule G12). FORBIDDEN for an ANALYST without leave (rule V8).
 func (s *Services) Conversation(ctx context.Context, ref CustomerRef) (*models.Conversation, error) {
 	c, err := s.begin(ctx, mayConversation)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.asksFreeText(""); err != nil {
 		return nil, err
 	}
 	r := s.store.View(ctx)
@@ -63,7 +66,7 @@ func (s *Services) Conversation(ctx context.Context, ref CustomerRef) (*models.C
 	return rows[0], nil
 }
 
-// auditReading records that the merchant reads a customer's messages; an advisor reads their own.
+// auditReading records that the merchant or an analyst reads a customer's messages; an advisor reads their own.
 func (s *Services) auditReading(ctx context.Context, c *Scope, customers ...models.Key) error {
 	if c.Viewer.Role == auth.RoleAdvisor || len(customers) == 0 {
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"clientele/auth"
 	"clientele/models"
 	"clientele/store"
 )
@@ -17,11 +16,13 @@ type CustomerRef struct {
 }
 
 // customerRef finds the customer a reference names, if the viewer may see them; NOT_FOUND for an
-// unknown one and for one of another tenant or another advisor alike (rules V4, V5). An ANALYST
-// names customers by id only, since openid and unionid are not theirs to read (rule V8).
+// unknown one and for one of another tenant or another advisor alike (rules V4, V5). An ANALYST without
+// leave names customers by id only, since openid and unionid are not theirs to read (rule V8).
 func (s *Services) customerRef(r *store.Reader, c *Scope, ref CustomerRef, field string) (*models.Customer, error) {
-	if c.Viewer.Role == auth.RoleAnalyst && ref.Key.IsZero() {
-		return nil, &models.Error{Code: models.CodeForbidden, Field: field, Message: "an ANALYST names customers by id"}
+	if ref.Key.IsZero() {
+		if err := c.asksFreeText(field); err != nil {
+			return nil, err
+		}
 	}
 	var rows []*models.Customer
 	var err error
@@ -147,7 +148,7 @@ func (s *Services) AdvisorsByKeys(ctx context.Context, keys []models.Key) (map[m
 	rows, err := s.store.View(ctx).Advisors(c.Account.Key, keys)
 	found := make(map[models.Key]*models.Advisor, len(rows))
 	for _, r := range rows {
-		found[r.Key] = r
+		found[r.Key] = c.shownAdvisor(r)
 	}
 	return found, err
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"clientele/auth"
 	"clientele/internal/relay"
 	"clientele/limits"
 	"clientele/models"
@@ -126,7 +125,7 @@ func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, f
 		q.InteractedSince = s.Now().Add(-limits.InteractedWithin)
 	}
 	if f.Advisor != nil {
-		a, err := s.advisorRef(r, c.Account.Key, *f.Advisor, field+".advisor")
+		a, err := s.advisorRef(r, c, *f.Advisor, field+".advisor")
 		if err != nil {
 			return q, err
 		}
@@ -149,13 +148,13 @@ func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, f
 	return q, err
 }
 
-// searched is a text to search for as it is compared. Errors: FORBIDDEN for an ANALYST, INVALID, LIMIT_EXCEEDED.
+// searched is a text to search for as it is compared. Errors: FORBIDDEN for an ANALYST without leave, INVALID, LIMIT_EXCEEDED.
 func searched(c *Scope, text, field string) (models.Folded, error) {
 	if text == "" {
 		return "", nil
 	}
-	if c.Viewer.Role == auth.RoleAnalyst {
-		return "", &models.Error{Code: models.CodeForbidden, Field: field, Message: "an ANALYST searches no texts"}
+	if err := c.asksFreeText(field); err != nil {
+		return "", err
 	}
 	text, err := models.CheckName(text, field, limits.SearchRunes)
 	return models.Folded(models.Fold(text)), err
@@ -163,11 +162,13 @@ func searched(c *Scope, text, field string) (models.Folded, error) {
 
 // filterIdents checks a list of openids or unionids that a filter names; nil: none is named.
 func filterIdents(c *Scope, list []models.Ident, field string) error {
-	switch {
-	case list == nil:
+	if list == nil {
 		return nil
-	case c.Viewer.Role == auth.RoleAnalyst:
-		return &models.Error{Code: models.CodeForbidden, Field: field, Message: "an ANALYST names customers by id"}
+	}
+	if err := c.asksFreeText(field); err != nil {
+		return err
+	}
+	switch {
 	case len(list) == 0:
 		return models.Invalid(field, "names nobody")
 	case len(list) > limits.FilterIdents:

@@ -210,7 +210,8 @@ func (s *Services) GroupAdvisors(ctx context.Context, g *models.Group, p relay.P
 	if c.Advisor != nil {
 		return nil, models.Errorf(models.CodeForbidden, "the members of a group are not for %s", c.Viewer.Role)
 	}
-	return s.store.View(ctx).GroupAdvisorPage(c.Account.Key, g.Key, p)
+	rows, err := s.store.View(ctx).GroupAdvisorPage(c.Account.Key, g.Key, p)
+	return c.shownAdvisors(rows), err
 }
 
 // GroupsByAdvisors is the groups of advisors, by name, as far as the viewer may see them: an

@@ -43,7 +43,7 @@ var (
 	mayCustomer  = Permission{Field: "customer", Roles: tenants, Serving: true}
 
 	mayInbox          = Permission{Field: "inbox", Roles: advisors, Serving: true}
-	mayConversation   = Permission{Field: "conversation", Roles: []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAdvisor}, Serving: true}
+	mayConversation   = Permission{Field: "conversation", Roles: tenants, Serving: true}
 	mayContactability = Permission{Field: "contactability", Roles: advisors, Serving: true}
 	mayAuditLog       = Permission{Field: "auditLog", Roles: staff}
 	mayNotifications  = Permission{Field: "notifications", Roles: advisors}
@@ -197,9 +197,24 @@ func (c *Scope) sees(customer *models.Customer) bool {
 // seesJobs reports whether the viewer may see the account's jobs.
 func (c *Scope) seesJobs() bool { return slices.Contains(mayJob.Roles, c.Viewer.Role) }
 
-// shown is the customer as the viewer may see them: an ANALYST reads no free text (rule V8).
+// readsFreeText reports whether the viewer reads what people wrote, and what they are called on the
+// platform: an ANALYST does by leave of the account alone (rule V8).
+func (c *Scope) readsFreeText() bool {
+	return c.Viewer.Role != auth.RoleAnalyst || c.Account.AnalystsReadText
+}
+
+// asksFreeText is FORBIDDEN for a viewer who would learn free text by what a reference, filter or search
+// finds (rule V8).
+func (c *Scope) asksFreeText(field string) error {
+	if c.readsFreeText() {
+		return nil
+	}
+	return &models.Error{Code: models.CodeForbidden, Field: field, Message: "an ANALYST without leave to read free text asks for nobody by it"}
+}
+
+// shown is the customer as the viewer may see them (rule V8).
 func (c *Scope) shown(customer *models.Customer) *models.Customer {
-	if c.Viewer.Role != auth.RoleAnalyst {
+	if c.readsFreeText() {
 		return customer
 	}
 	blank := *customer
@@ -210,9 +225,28 @@ func (c *Scope) shown(customer *models.Customer) *models.Customer {
 // isStaff reports whether the viewer is ADMIN or INTEGRATION.
 func (c *Scope) isStaff() bool { return slices.Contains(staff, c.Viewer.Role) }
 
+// shownAdvisor is the advisor as the viewer may see them: without leave not what they are called on the
+// platform, nor the address of their picture there (rule V8).
+func (c *Scope) shownAdvisor(a *models.Advisor) *models.Advisor {
+	if c.readsFreeText() {
+		return a
+	}
+	blank := *a
+	blank.OpenID, blank.UnionID, blank.WechatID, blank.AvatarURL = "", "", "", ""
+	return &blank
+}
+
+// shownAdvisors is shownAdvisor for a list, in its place.
+func (c *Scope) shownAdvisors(rows []*models.Advisor) []*models.Advisor {
+	for i, a := range rows {
+		rows[i] = c.shownAdvisor(a)
+	}
+	return rows
+}
+
 // readsMessages reports whether the viewer may read a customer's messages (rules V2, V8, G12).
 func (c *Scope) readsMessages(customer *models.Customer) bool {
-	return c.sees(customer) && c.Viewer.Role != auth.RoleAnalyst
+	return c.sees(customer) && c.readsFreeText()
 }
 
 // owner is the advisor whose list this is; zero when the viewer reads the whole account.

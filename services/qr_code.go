@@ -250,7 +250,7 @@ func (s *Services) QRCodePage(ctx context.Context, f QRCodeFilter, p relay.Page)
 	switch {
 	case f.Owner == nil:
 	case f.Owner.Advisor != nil:
-		a, err := s.advisorRef(r, c.Account.Key, *f.Owner.Advisor, "filter.owner.advisor")
+		a, err := s.advisorRef(r, c, *f.Owner.Advisor, "filter.owner.advisor")
 		if err != nil {
 			return nil, err
 		}

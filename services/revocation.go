@@ -59,7 +59,7 @@ func (s *Services) RevokeIssuedBefore(ctx context.Context, of TokenBearer, at *m
 	}
 	change := store.Change{Action: "revokeTokensIssuedBefore", TargetKind: "Subject", After: map[string]any{"before": row.IssuedBefore.Go()}}
 	if of.Advisor != nil {
-		a, err := s.advisorRef(s.store.View(ctx), c.Account.Key, *of.Advisor, "input.bearer.advisor")
+		a, err := s.advisorRef(s.store.View(ctx), c, *of.Advisor, "input.bearer.advisor")
 		if err != nil {
 			return nil, err
 		}

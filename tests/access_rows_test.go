@@ -4,7 +4,7 @@ package tests
 // for it alone, and a letter for each of askers. It is written from rules V1 to V8 and A1, not from
 // the schema. In documents stand ids of the account that askers "here" belong to; "closed" names its own.
 //
-// V a value, E an empty list, N null or NOT_FOUND, F FORBIDDEN, U UNAUTHENTICATED, R RULES_NOT_ACCEPTED,
+// V a value, E an empty list, N null or NOT_FOUND, F FORBIDDEN, L FORBIDDEN for want of the account's leave (rule V8), U UNAUTHENTICATED, R RULES_NOT_ACCEPTED,
 // C CAPABILITY_NOT_ENABLED, S STATE, I INVALID, M MUST_FOLLOW_ACCOUNT. In this order: nobody; ADMIN, INTEGRATION, ANALYST, PLATFORM, the
 // customer's advisor, another, one who has not accepted the rules; elsewhere ADMIN, INTEGRATION, ANALYST,
 // an advisor, one who has not accepted the rules; and these five in a closed account.
@@ -26,7 +26,7 @@ var access = []struct{ of, want, document string }{
 	{"Query.bindings", "U VVVFFFF NNNFF VVVFF", `{ bindings(filter: {customer: {id: "<id wei>"}}) { nodes { change } } }`},
 	{"Query.newCustomers", "U VVVFVNR NNNNR VVVVR", `{ newCustomers(advisor: {id: "<id anna>"}) { id } }`},
 	{"Query.inbox", "U FFFFVVR FFFVR FFFVR", `{ inbox { nodes { id } } }`},
-	{"Query.conversation", "U VVFFVNR NNFNR VVFVR", `{ conversation(customer: {id: "<id wei>"}) { id } }`},
+	{"Query.conversation", "U VVLFVNR NNLNR VVLVR", `{ conversation(customer: {id: "<id wei>"}) { id } }`},
 	{"Query.contactability", "U FFFFVNR FFFNR FFFVR", `{ contactability(customer: {id: "<id wei>"}) { answer } }`},
 	{"Query.notifications", "U FFFFVVV FFFVV FFFVV", `{ notifications { nodes { id } } }`},
 	{"Query.eventCursor", "U VVFFVVV VVFVV VVFVV", `{ eventCursor }`},

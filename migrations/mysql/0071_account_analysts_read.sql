@@ -1,0 +1,3 @@
+-- +goose Up
+-- Whether an ANALYST reads free text: messages, nickname, info, openid, unionid.
+ALTER TABLE `account` ADD COLUMN `analysts_read_text` BOOLEAN NOT NULL DEFAULT FALSE;
