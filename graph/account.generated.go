@@ -840,7 +840,7 @@ func unmarshalInputRecordAccountFactsInput(ctx context.Context, ec *executionCon
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"accountId", "isVerified", "violations"}
+	fieldsInOrder := [...]string{"accountId", "isVerified", "violations", "close"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -868,6 +868,13 @@ func unmarshalInputRecordAccountFactsInput(ctx context.Context, ec *executionCon
 				return it, err
 			}
 			it.Violations = data
+		case "close":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("close"))
+			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Close = data
 		}
 	}
 	return it, nil

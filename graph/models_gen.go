@@ -661,6 +661,8 @@ type RecordAccountFactsInput struct {
 	IsVerified *bool `json:"isVerified,omitempty"`
 	// Violations to add, at most 50; none is ever removed.
 	Violations []*ViolationInput `json:"violations,omitempty"`
+	// true closes the capability with it, at once; one that is not open stays as it is. The merchant may open it again by `acceptTerms`, as far as the facts then let them. Absent or false: it stays as it is.
+	Close *bool `json:"close,omitempty"`
 }
 
 // The account with its facts.

@@ -252,7 +252,7 @@ extend type Mutation {
   "Creates an account (a tenant), closed until ` + "`" + `recordAccountFacts` + "`" + ` and ` + "`" + `acceptTerms` + "`" + `."
   createAccount("The account." input: CreateAccountInput!): CreateAccountPayload @allow(roles: [PLATFORM])
 
-  "Records what the operator knows of an account: whether it is verified, and violations (rule A1). It opens and closes nothing."
+  "Records what the operator knows of an account: whether it is verified, and violations (rule A1). It opens nothing, and closes the capability only with ` + "`" + `close` + "`" + `."
   recordAccountFacts("The facts." input: RecordAccountFactsInput!): RecordAccountFactsPayload @allow(roles: [PLATFORM])
 
   """
@@ -464,6 +464,8 @@ input RecordAccountFactsInput {
   isVerified: Boolean
   "Violations to add, at most 50; none is ever removed."
   violations: [ViolationInput!]
+  "true closes the capability with it, at once; one that is not open stays as it is. The merchant may open it again by ` + "`" + `acceptTerms` + "`" + `, as far as the facts then let them. Absent or false: it stays as it is."
+  close: Boolean
 }
 
 "One violation."

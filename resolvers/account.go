@@ -31,7 +31,7 @@ func (r *mutationResolver) RecordAccountFacts(ctx context.Context, input graph.R
 	if err != nil {
 		return nil, err
 	}
-	facts := services.Facts{Verified: input.IsVerified}
+	facts := services.Facts{Verified: input.IsVerified, Close: input.Close != nil && *input.Close}
 	for _, v := range input.Violations {
 		facts.Violations = append(facts.Violations, models.Violation{Kind: v.Kind, On: v.HappenedAt})
 	}

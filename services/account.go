@@ -109,9 +109,11 @@ func (s *Services) CreateAccount(ctx context.Context, in NewAccount) (*models.Ac
 type Facts struct {
 	Verified   *bool
 	Violations []models.Violation
+	// Close closes the capability with it; one that is not open stays as it is.
+	Close bool
 }
 
-// RecordFacts records them (rule A1). It opens and closes nothing.
+// RecordFacts records them (rule A1). It opens nothing, and closes only where that is said.
 func (s *Services) RecordFacts(ctx context.Context, key models.Key, f Facts) (*models.Account, error) {
 	c, err := s.begin(ctx, mayRecordFacts)
 	if err != nil {
@@ -138,7 +140,12 @@ func (s *Services) RecordFacts(ctx context.Context, key models.Key, f Facts) (*m
 				a.VerifiedAt = tx.Now
 			}
 		}
-		return []string{"verified_at"}, map[string]any{"verified": a.IsVerified(), "violations": f.Violations}, nil
+		after := map[string]any{"verified": a.IsVerified(), "violations": f.Violations}
+		if f.Close && a.IsOpen() {
+			a.Capability = models.CapabilityClosed
+			after["capability"] = a.Capability
+		}
+		return []string{"verified_at", "capability"}, after, nil
 	})
 }
 
