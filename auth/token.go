@@ -33,6 +33,7 @@ type claims struct {
 	jwt.RegisteredClaims
 	Role    string `json:"role"`
 	Account string `json:"acc,omitempty"`
+	UnionID string `json:"unionid,omitempty"`
 }
 
 // Verifier turns tokens into Viewers. It is safe for concurrent use.
@@ -101,7 +102,7 @@ func (v *Verifier) Verify(token string) (*Viewer, error) {
 	if err != nil {
 		return nil, refusal(err, reached)
 	}
-	viewer, err := Grant{Role: Role(c.Role), Account: c.Account, Subject: c.Subject}.viewer()
+	viewer, err := Grant{Role: Role(c.Role), Account: c.Account, Subject: c.Subject, UnionID: c.UnionID}.viewer()
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +203,7 @@ func (i *Issuer) Issue(g Grant) (string, *Viewer, error) {
 			IssuedAt:  jwt.NewNumericDate(viewer.IssuedAt),
 			ID:        viewer.TokenID,
 		},
-		Role: string(g.Role), Account: g.Account,
+		Role: string(g.Role), Account: g.Account, UnionID: g.UnionID,
 	})
 	token.Header["kid"] = i.key.id
 	text, err := token.SignedString(i.key.verify)

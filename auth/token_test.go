@@ -166,6 +166,13 @@ func TestIssuedTokensVerify(t *testing.T) {
 			},
 		},
 		{
+			"an advisor whom the sign-in knows", k1, auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: "openid:o1", UnionID: "u-1"},
+			auth.Viewer{
+				Role: auth.RoleAdvisor, Account: account, Subject: "openid:o1", UnionID: "u-1",
+				SubjectKind: auth.SubjectOpenID, SubjectValue: "o1",
+			},
+		},
+		{
 			"advisor by external id with a colon", k1, auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: "ext:hr:4711"},
 			auth.Viewer{
 				Role: auth.RoleAdvisor, Account: account, Subject: "ext:hr:4711",
@@ -256,6 +263,10 @@ func TestVerifyClaims(t *testing.T) {
 		{"subject of two lines", []any{"sub", "a\nb"}, auth.ErrClaims},
 		{"subject longest", []any{"sub", strings.Repeat("s", auth.SubjectBytes)}, nil},
 		{"subject too long", []any{"sub", strings.Repeat("s", auth.SubjectBytes+1)}, auth.ErrClaims},
+		{"unionid longest", []any{"unionid", strings.Repeat("u", auth.UnionIDBytes)}, nil},
+		{"unionid too long", []any{"unionid", strings.Repeat("u", auth.UnionIDBytes+1)}, auth.ErrClaims},
+		{"unionid of two lines", []any{"unionid", "a\nb"}, auth.ErrClaims},
+		{"unionid no text", []any{"unionid", 7}, auth.ErrMalformed},
 		{"jti of two lines", []any{"jti", "a\nb"}, auth.ErrClaims},
 		{"jti too long", []any{"jti", strings.Repeat("j", auth.TokenIDBytes+1)}, auth.ErrClaims},
 		{"advisor without subject", []any{"role", "ADVISOR", "sub", nil}, auth.ErrClaims},

@@ -31,6 +31,8 @@ const (
 	KeyIDBytes = 64
 	// SubjectBytes is the longest `sub`, in bytes: what OpenID Connect allows one.
 	SubjectBytes = 255
+	// UnionIDBytes is the longest `unionid`, in bytes: that of the column.
+	UnionIDBytes = limits.OpenIDBytes
 	// TokenIDBytes is the longest `jti`, in bytes.
 	TokenIDBytes = 255
 	// AccountHexBytes is the length of `acc` and of an advisor's id: a 16-byte key in hexadecimal.
@@ -90,6 +92,9 @@ type Viewer struct {
 	// empty for every other role. That such an advisor exists is for services to find out.
 	SubjectKind  SubjectKind
 	SubjectValue string
+	// UnionID is the claim `unionid`: the person, as whoever signed the token knows them from WeChat; empty
+	// when the token has none. It names no row and permits nothing in the account (ADR 0031).
+	UnionID string
 	// TokenID is the claim `jti`; empty when the token has none, which then cannot be revoked by it.
 	TokenID string
 	// IssuedAt is the claim `iat`, UTC; zero when the token has none, which is thus older than
@@ -118,6 +123,8 @@ type Grant struct {
 	Account string
 	// Subject becomes `sub`; for ADVISOR it is AdvisorSubject's.
 	Subject string
+	// UnionID becomes `unionid`; empty: the token says nothing of the person.
+	UnionID string
 	// Life is how long the token is good: whole seconds, at least one. That tokens of
 	// issueAdvisorToken live no longer than limits.TokenLife is for its service to enforce.
 	Life time.Duration
@@ -155,7 +162,10 @@ func (g Grant) viewer() (*Viewer, error) {
 	if !isName(g.Subject, SubjectBytes) {
 		return nil, claimError("sub")
 	}
-	v := &Viewer{Role: g.Role, Account: g.Account, Subject: g.Subject}
+	if g.UnionID != "" && !isName(g.UnionID, UnionIDBytes) {
+		return nil, claimError("unionid")
+	}
+	v := &Viewer{Role: g.Role, Account: g.Account, Subject: g.Subject, UnionID: g.UnionID}
 	if g.Role != RoleAdvisor {
 		return v, nil
 	}

@@ -81,6 +81,7 @@ type QueryResolver interface {
 	Account(ctx context.Context, accountID *relay.ID) (*models.Account, error)
 	Advisors(ctx context.Context, first *int, after *string, state *models.AdvisorState) (*models.AdvisorConnection, error)
 	Advisor(ctx context.Context, by AdvisorRef) (*models.Advisor, error)
+	ViewerAdvisorships(ctx context.Context) ([]*models.Advisorship, error)
 	AuditLog(ctx context.Context, first *int, after *string, filter *AuditFilter) (*models.AuditEntryConnection, error)
 	Bindings(ctx context.Context, first *int, after *string, filter *BindingFilter) (*models.BindingConnection, error)
 	NewCustomers(ctx context.Context, first *int, advisor *AdvisorRef) ([]*models.Customer, error)
@@ -4215,6 +4216,38 @@ func fieldContext_Query_advisor(ctx context.Context, ec *executionContext, field
 	return fc, nil
 }
 
+func _Query_viewerAdvisorships(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Query_viewerAdvisorships(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().ViewerAdvisorships(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Advisorship) graphql.Marshaler {
+			return marshalOAdvisorship2ᚕᚖclienteleᚋmodelsᚐAdvisorshipᚄ(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Query_viewerAdvisorships(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Advisorship(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 func _Query_auditLog(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6153,6 +6186,28 @@ func _Query(ctx context.Context, ec *executionContext, sel ast.SelectionSet) gra
 					}
 				}()
 				res = _Query_advisor(ctx, ec, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "viewerAdvisorships":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = _Query_viewerAdvisorships(ctx, ec, field)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

@@ -878,6 +878,29 @@ type UpdateAdvisorPayload {
   advisor: Advisor!
 }
 `, BuiltIn: false},
+	{Name: "../schema/advisorship.graphql", Input: `extend type Query {
+  """
+  What the viewer is an advisor of (rule V1): first the one of the token. Others are those whose advisor has the unionid that the
+  token's claim ` + "`" + `unionid` + "`" + ` says, PENDING or ACTIVE, the latest invitation first; at most 100 in all. A token without the claim
+  shows its own alone. Whatever else is to be seen of another account takes a token of that account.
+  """
+  viewerAdvisorships: [Advisorship!] @allow(roles: [ADVISOR])
+}
+
+"That a person is an advisor of an account."
+type Advisorship {
+  "The account."
+  accountId: ID!
+  "What the account is called."
+  accountName: String!
+  "The advisor that the person is there."
+  advisorId: ID!
+  "Where they stand there."
+  state: AdvisorState!
+  "Whether it is that of the token."
+  isViewer: Boolean!
+}
+`, BuiltIn: false},
 	{Name: "../schema/audit.graphql", Input: `extend type Query {
   """
   The account's audit log (rule R5), newest first: every change that a viewer made, and every privileged
@@ -3752,6 +3775,22 @@ func childFields_AdvisorEdge(ctx context.Context, ec *executionContext, field gr
 		return fieldContext_AdvisorEdge_node(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AdvisorEdge", field.Name)
+}
+
+func childFields_Advisorship(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "accountId":
+		return fieldContext_Advisorship_accountId(ctx, ec, field)
+	case "accountName":
+		return fieldContext_Advisorship_accountName(ctx, ec, field)
+	case "advisorId":
+		return fieldContext_Advisorship_advisorId(ctx, ec, field)
+	case "state":
+		return fieldContext_Advisorship_state(ctx, ec, field)
+	case "isViewer":
+		return fieldContext_Advisorship_isViewer(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Advisorship", field.Name)
 }
 
 func childFields_AnswerInvitationPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

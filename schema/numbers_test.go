@@ -40,6 +40,7 @@ var said = map[string][]int{
 	"Mutation.inviteAdvisors":                         {limits.InviteBatch, in(limits.InvitationLife, time.Hour)},
 	"InviteAdvisorsInput.advisors":                    {limits.InviteBatch},
 	"AdvisorState.EXPIRED":                            {in(limits.InvitationLife, time.Hour)},
+	"Query.viewerAdvisorships":                        {limits.Advisorships},
 	"Mutation.issueAdvisorToken":                      {in(limits.TokenLife, time.Hour)},
 	"IssueAdvisorTokenInput.lifeSeconds":              {in(limits.TokenLife, second)},
 	"Advisor.nickname":                                {limits.AdvisorNicknameRunes},

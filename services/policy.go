@@ -32,15 +32,16 @@ var (
 
 // The permissions of the root fields.
 var (
-	mayView      = Permission{Field: "viewer", Roles: everyone}
-	mayNode      = Permission{Field: "node", Roles: everyone}
-	mayNodes     = Permission{Field: "nodes", Roles: everyone}
-	mayAccount   = Permission{Field: "account", Roles: everyone}
-	mayAdvisors  = Permission{Field: "advisors", Roles: readers}
-	mayAdvisor   = Permission{Field: "advisor", Roles: tenants}
-	mayGroups    = Permission{Field: "groups", Roles: readers}
-	mayCustomers = Permission{Field: "customers", Roles: tenants, Serving: true}
-	mayCustomer  = Permission{Field: "customer", Roles: tenants, Serving: true}
+	mayView         = Permission{Field: "viewer", Roles: everyone}
+	mayNode         = Permission{Field: "node", Roles: everyone}
+	mayNodes        = Permission{Field: "nodes", Roles: everyone}
+	mayAccount      = Permission{Field: "account", Roles: everyone}
+	mayAdvisors     = Permission{Field: "advisors", Roles: readers}
+	mayAdvisor      = Permission{Field: "advisor", Roles: tenants}
+	mayAdvisorships = Permission{Field: "viewerAdvisorships", Roles: advisors}
+	mayGroups       = Permission{Field: "groups", Roles: readers}
+	mayCustomers    = Permission{Field: "customers", Roles: tenants, Serving: true}
+	mayCustomer     = Permission{Field: "customer", Roles: tenants, Serving: true}
 
 	mayInbox          = Permission{Field: "inbox", Roles: advisors, Serving: true}
 	mayConversation   = Permission{Field: "conversation", Roles: tenants, Serving: true}
@@ -133,7 +134,7 @@ var (
 // Permissions lists them all, for the test that compares them with the schema.
 func Permissions() []Permission {
 	return []Permission{
-		mayView, mayNode, mayNodes, mayAccount, mayAdvisors, mayAdvisor, mayGroups, mayCustomers, mayCustomer,
+		mayView, mayNode, mayNodes, mayAccount, mayAdvisors, mayAdvisor, mayAdvisorships, mayGroups, mayCustomers, mayCustomer,
 		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
 		mayInvite, mayUpdateAdvisor, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,

@@ -15,6 +15,7 @@ var access = []struct{ of, want, document string }{
 	{"Query.account", "U VVVVVVV NNNNN VVVVV", `{ account(accountId: "<id account>") { id } }`},
 	{"Query.advisors", "U VVVFFFF VVVFF VVVFF", `{ advisors { nodes { id } } }`},
 	{"Query.advisor", "U VVVFVNN NNNNN VVVVN", `{ advisor(by: {id: "<id anna>"}) { id } }`},
+	{"Query.viewerAdvisorships", "U FFFFVVV FFFVV FFFVV", `{ viewerAdvisorships { accountId advisorId } }`},
 	{"Query.groups", "U VVVFFFF VVVFF VVVFF", `{ groups { nodes { id } } }`},
 	{"Query.customers", "U VVVFVNR NNNNR VVVVR", `{ customers(filter: {advisor: {id: "<id anna>"}}) { nodes { id } } }`},
 	{"Query.customer", "U VVVFVNR NNNNR VVVVR", `{ customer(by: {id: "<id wei>"}) { id } }`},

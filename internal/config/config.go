@@ -122,6 +122,7 @@ type Token struct {
 	Role    string        `name:"role" group:"Bearer" env:"CLIENTELE_TOKEN_ROLE" placeholder:"ROLE" help:"ADMIN, INTEGRATION, ANALYST, PLATFORM or ADVISOR."`
 	Account string        `name:"account" group:"Bearer" env:"CLIENTELE_TOKEN_ACCOUNT" placeholder:"HEX" help:"The account's key, 32 hexadecimal digits; none for PLATFORM."`
 	Subject string        `name:"subject" group:"Bearer" env:"CLIENTELE_TOKEN_SUBJECT" placeholder:"NAME" help:"Who bears the token; an ADVISOR as id:HEX, openid:OPENID or ext:EXTERNAL-ID."`
+	UnionID string        `name:"unionid" group:"Bearer" env:"CLIENTELE_TOKEN_UNIONID" placeholder:"UNIONID" help:"The person's unionid, if the token is to show them what they are an advisor of."`
 	TTL     time.Duration `name:"ttl" group:"Bearer" env:"CLIENTELE_TOKEN_TTL" default:"${token_ttl}" placeholder:"TIME" help:"How long the token is good, in whole seconds."`
 }
 

@@ -393,6 +393,8 @@ func TestDemoAndTokenFaults(t *testing.T) {
 		{"token ok", token(func(*config.Token) {}), nil},
 		{"token of an advisor", token(func(v *config.Token) { v.Role, v.Subject = "ADVISOR", "openid:o1" }), nil},
 		{"token of an advisor without kind", token(func(v *config.Token) { v.Role = "ADVISOR" }), []string{"subject"}},
+		{"token of a person", token(func(v *config.Token) { v.UnionID = strings.Repeat("u", auth.UnionIDBytes) }), nil},
+		{"token of a person too long", token(func(v *config.Token) { v.UnionID = strings.Repeat("u", auth.UnionIDBytes+1) }), []string{"unionid"}},
 		{"token of the platform", token(func(v *config.Token) { v.Role, v.Account = "PLATFORM", "" }), nil},
 		{"token of the platform with an account", token(func(v *config.Token) { v.Role = "PLATFORM" }), []string{"account"}},
 		{"token without account and subject", token(func(v *config.Token) { v.Account, v.Subject = "", "" }), []string{"account", "subject"}},

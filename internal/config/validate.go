@@ -127,12 +127,16 @@ func (t *Token) Validate() error {
 			}
 		}
 	}
+	whole := auth.Grant{Role: auth.RolePlatform, Subject: "x", UnionID: t.UnionID, Life: time.Second}
+	if whole.Validate() != nil {
+		f.add("unionid", "it is not 1 to %d bytes that can be printed", auth.UnionIDBytes)
+	}
 	return f.join()
 }
 
 // Grant is what the token is to say; meaningful after Validate.
 func (t *Token) Grant() auth.Grant {
-	return auth.Grant{Role: auth.Role(t.Role), Account: t.Account, Subject: t.Subject, Life: t.TTL}
+	return auth.Grant{Role: auth.Role(t.Role), Account: t.Account, Subject: t.Subject, UnionID: t.UnionID, Life: t.TTL}
 }
 
 func roleNames() string {
