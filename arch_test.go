@@ -48,6 +48,7 @@ var imports = map[string][]string{
 	"internal/testkit":           {anything, "-cmd"},
 	"internal/testkit/*":         {anything, "-cmd"},
 	"internal/transport":         {},
+	"internal/uploader":          {"limits"}, // a client like any other
 	"jobs":                       {"services", "models", "limits", "events"},
 	"limits":                     {},
 	"migrations":                 {},

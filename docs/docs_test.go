@@ -68,6 +68,7 @@ func TestSettings(t *testing.T) {
 	hold(t, "operations.md", "serve", "\n"+config.Table())
 	hold(t, "operations.md", "demo", "\n"+config.DemoTable())
 	hold(t, "operations.md", "token", "\n"+config.TokenTable())
+	hold(t, "operations.md", "import", "\n"+config.ImportTable())
 }
 
 // hold compares what stands between the two marks of a table with what should; -update writes it.

@@ -1,4 +1,4 @@
-// Command clientele runs the product: serve, demo, migrate, rekey, restored, token, version. It is wiring only.
+// Command clientele runs the product: serve, demo, import, migrate, rekey, restored, token, version. It is wiring only.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Run the server."`
 	Demo     demoCommand     `cmd:"" help:"Run a demo: an embedded database, a simulated service account, people who scan, write and answer."`
+	Import   importCommand   `cmd:"" help:"Import a file through a server that runs, and follow it to its end."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database's schema up to date, or show where it stands."`
 	Rekey    rekeyCommand    `cmd:"" help:"Seal all credentials anew with the first master key, while servers that hold both keys run."`
 	Restored restoredCommand `cmd:"" help:"After a backup was restored or a replica promoted, before any server starts: expire cursors, mark queued messages UNKNOWN."`

@@ -126,6 +126,15 @@ type Token struct {
 	TTL     time.Duration `name:"ttl" group:"Bearer" env:"CLIENTELE_TOKEN_TTL" default:"${token_ttl}" placeholder:"TIME" help:"How long the token is good, in whole seconds."`
 }
 
+// Import is the settings of import, a client of a server that runs.
+type Import struct {
+	URL    string `name:"url" env:"CLIENTELE_IMPORT_URL" default:"${import_url}" placeholder:"URL" help:"The server's GraphQL address."`
+	Token  Secret `name:"token" env:"CLIENTELE_IMPORT_TOKEN" placeholder:"TOKEN" help:"A token of ADMIN or INTEGRATION, or @FILE that holds one."`
+	Kind   string `name:"kind" env:"CLIENTELE_IMPORT_KIND" default:"${import_kind}" placeholder:"KIND" help:"What the file holds, as the API's ImportKind."`
+	Resume string `name:"resume" env:"CLIENTELE_IMPORT_RESUME" placeholder:"ID" help:"Go on with this import, whose upload broke off; its id was printed when it began."`
+	Failed string `name:"failed" env:"CLIENTELE_IMPORT_FAILED" placeholder:"FILE" help:"Write here which records failed and why, as CSV."`
+}
+
 // Defaults that are no product numbers.
 const (
 	// maxConnections of idle sockets take 240 MB, at the 12 KiB each that docs/performance.md
@@ -188,6 +197,11 @@ func DefaultMigrate() Migrate { return Migrate{Storage: defaultStorage(), Log: d
 
 // DefaultToken is token without any setting; bearer and secret have no default.
 func DefaultToken() Token { return Token{Tokens: defaultTokens(), TTL: tokenTTL} }
+
+// DefaultImport is Import with every default of its flags.
+func DefaultImport() Import {
+	return Import{URL: "http://127.0.0.1:8080/graphql", Kind: "CUSTOMERS"}
+}
 
 // Server is the settings the demo's server runs with: the defaults, GraphiQL on, and the demo's
 // address and database. Tokens and master keys are the demo's to make for each run.

@@ -35,6 +35,7 @@ type program struct {
 	Demo    struct{ config.Demo }    `cmd:""`
 	Migrate struct{ config.Migrate } `cmd:""`
 	Token   struct{ config.Token }   `cmd:""`
+	Import  struct{ config.Import }  `cmd:""`
 }
 
 // A setting of whoever runs the tests is none of the tests'.
@@ -398,6 +399,9 @@ func TestDemoAndTokenFaults(t *testing.T) {
 		{"token of the platform", token(func(v *config.Token) { v.Role, v.Account = "PLATFORM", "" }), nil},
 		{"token of the platform with an account", token(func(v *config.Token) { v.Role = "PLATFORM" }), []string{"account"}},
 		{"token without account and subject", token(func(v *config.Token) { v.Account, v.Subject = "", "" }), []string{"account", "subject"}},
+		{"import", &config.Import{URL: "https://api.example.com/graphql", Token: "abc", Kind: "CUSTOMERS"}, nil},
+		{"import of nothing", &config.Import{}, []string{"kind", "token", "url"}},
+		{"import with a token's file that is not there", &config.Import{URL: "http://x/", Token: "@/no/such/file", Kind: "X"}, []string{"token"}},
 		{"token of half a second", token(func(v *config.Token) { v.TTL = time.Second / 2 }), []string{"ttl"}},
 		{"token with public keys alone", token(func(v *config.Token) { v.TokenSecrets = nil }), []string{"token-secrets"}},
 	} {
@@ -641,9 +645,10 @@ func TestEverySettingIsWholeAndNamedByRule(t *testing.T) {
 
 func TestTablesNameEverySetting(t *testing.T) {
 	for text, of := range map[string]reflect.Type{
-		config.Table():      reflect.TypeFor[config.Server](),
-		config.DemoTable():  reflect.TypeFor[config.Demo](),
-		config.TokenTable(): reflect.TypeFor[config.Token](),
+		config.Table():       reflect.TypeFor[config.Server](),
+		config.DemoTable():   reflect.TypeFor[config.Demo](),
+		config.TokenTable():  reflect.TypeFor[config.Token](),
+		config.ImportTable(): reflect.TypeFor[config.Import](),
 	} {
 		rows := 0
 		each(t, of, func(f reflect.StructField) {

@@ -23,11 +23,12 @@ func Options() []kong.Option {
 	return []kong.Option{Vars(), kong.ValueFormatter(describe)}
 }
 
-// Vars is the defaults for the tags' ${name}: the flag's name with underscores, after "demo_"
-// or "token_" for the settings of those commands alone.
+// Vars is the defaults for the tags' ${name}: the flag's name with underscores, after "demo_",
+// "token_" or "import_" for the settings of those commands alone.
 func Vars() kong.Vars {
 	v := kong.Vars{}
 	collect(v, "token_", reflect.ValueOf(DefaultToken()))
+	collect(v, "import_", reflect.ValueOf(DefaultImport()))
 	collect(v, "demo_", reflect.ValueOf(DefaultDemo()))
 	collect(v, "", reflect.ValueOf(Default()))
 	return v
@@ -94,6 +95,9 @@ func DemoTable() string { return table(&Demo{}) }
 
 // TokenTable is every setting of token, as Table.
 func TokenTable() string { return table(&Token{}) }
+
+// ImportTable is every setting of import, as Table.
+func ImportTable() string { return table(&Import{}) }
 
 func table(settings any) string {
 	// Must ends the program only for tags that cannot be read, which the tests of this package hold.

@@ -134,6 +134,29 @@ func (t *Token) Validate() error {
 	return f.join()
 }
 
+// Validate reports every fault of the settings at once, as Server's does.
+func (i *Import) Validate() error {
+	var f faults
+	if !isWebAddress(i.URL) {
+		f.add("url", "it is not an http or https address such as https://api.example.com/graphql")
+	}
+	if i.Token == "" {
+		f.add("token", "one is needed")
+	} else if _, err := i.Bearer(); err != nil {
+		f.add("token", "%v", err)
+	}
+	if i.Kind == "" {
+		f.add("kind", "it is empty")
+	}
+	return f.join()
+}
+
+// Bearer is the token itself, read from its file where it stands in one. Errors hold no part of it.
+func (i *Import) Bearer() (string, error) {
+	_, token, err := ("token=" + i.Token).split()
+	return string(token), err
+}
+
 // Grant is what the token is to say; meaningful after Validate.
 func (t *Token) Grant() auth.Grant {
 	return auth.Grant{Role: auth.Role(t.Role), Account: t.Account, Subject: t.Subject, UnionID: t.UnionID, Life: t.TTL}
