@@ -41,6 +41,7 @@ var imports = map[string][]string{
 	"internal/demo":              {"auth", "internal/app", "internal/config", "internal/relay", "limits"}, // a client like any other
 	"internal/gqlgen":            {},                                                                      // writes graph/ before there is one
 	"internal/graphiql":          {},
+	"internal/linefile":          {},
 	"internal/qrcode":            {},
 	"internal/relay":             {},
 	"internal/seal":              {},
@@ -55,7 +56,7 @@ var imports = map[string][]string{
 	"models":                     {"limits", "internal/relay"},
 	"resolvers":                  {"dataloaders", "graph", "models", "services", "auth", "internal/relay", "internal/transport", "limits"},
 	"schema":                     {},
-	"services":                   {"auth", "events", "limits", "models", "store", "internal/csvfile", "internal/qrcode", "internal/relay", "internal/seal"},
+	"services":                   {"auth", "events", "limits", "models", "store", "internal/csvfile", "internal/linefile", "internal/qrcode", "internal/relay", "internal/seal"},
 	"store":                      {"limits", "models", "events", "migrations", "internal/relay"},
 	"tests":                      {anything},
 	"tests/*":                    {anything},

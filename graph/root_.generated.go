@@ -2195,12 +2195,14 @@ type GroupAdvisorResult {
 
 extend type Mutation {
   """
-  Begins a file of customers to import (rule E11): upload it with ` + "`" + `uploadImport` + "`" + `, a part at a time, then ` + "`" + `startImport` + "`" + `.
-  The file is CSV: comma-separated, the first record names the columns, in UTF-8, with a byte order mark or without, or GB18030. Columns,
+  Begins a file to import (rule E11): upload it with ` + "`" + `uploadImport` + "`" + `, a part at a time, then ` + "`" + `startImport` + "`" + `.
+  A file of CUSTOMERS is CSV: comma-separated, the first record names the columns, in UTF-8, with a byte order mark or without, or GB18030. Columns,
   in any order, all but the first optional: ` + "`" + `openid` + "`" + `, ` + "`" + `unionid` + "`" + `, ` + "`" + `nickname` + "`" + `, ` + "`" + `info` + "`" + ` (up to 20 lines), ` + "`" + `country` + "`" + `, ` + "`" + `province` + "`" + `, ` + "`" + `city` + "`" + `, ` + "`" + `tags` + "`" + ` (texts of
   options, separated by ` + "`" + `;` + "`" + `), ` + "`" + `followed_at` + "`" + `, one of ` + "`" + `advisor_id` + "`" + `, ` + "`" + `advisor_openid` + "`" + `, ` + "`" + `advisor_unionid` + "`" + `, ` + "`" + `advisor_wechat_id` + "`" + ` and
   ` + "`" + `advisor_external_id` + "`" + `, ` + "`" + `source` + "`" + ` (a BindingSource; API when empty), ` + "`" + `label` + "`" + `, ` + "`" + `bound_at` + "`" + `. Times are a DateTime, or a date with or without a time of day in
-  the account's zone (docs/rules.md). At most 10 imports of an account may be uploading or worked at.
+  the account's zone (docs/rules.md). A file of MESSAGES has a JSON object a line (NDJSON), in UTF-8: ` + "`" + `id` + "`" + `, the merchant's own name of the message, 1 to
+  128 bytes; ` + "`" + `openid` + "`" + ` or ` + "`" + `unionid` + "`" + ` of the customer; ` + "`" + `direction` + "`" + `, FROM_CUSTOMER or FROM_ADVISOR; ` + "`" + `at` + "`" + `; ` + "`" + `text` + "`" + ` of at most 16,384 bytes; of what is no text ` + "`" + `kind` + "`" + ` (a
+  ContentKind) with ` + "`" + `media_ref` + "`" + `, ` + "`" + `url` + "`" + `, ` + "`" + `description` + "`" + `, ` + "`" + `latitude` + "`" + `, ` + "`" + `longitude` + "`" + `; and the advisor as above. At most 10 imports of an account may be uploading or worked at.
   """
   createImport("What to begin." input: CreateImportInput!): CreateImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
@@ -2211,7 +2213,9 @@ extend type Mutation {
   uploadImport("What to add." input: UploadImportInput!): UploadImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
   """
-  Starts the job that reads the file. Customers who are unknown become followers of the account; of known ones, what the file says is
+  Starts the job that reads the file. Of MESSAGES each is stored as IMPORTED, where it belongs by its time: a record alone, that opens no reply
+  window, counts as nothing unread and notifies nobody; one whose ` + "`" + `id` + "`" + ` was imported before is a success that changes nothing; NOT_FOUND of a customer or
+  advisor. Of CUSTOMERS, those who are unknown become followers of the account; of known ones, what the file says is
   written, and what it leaves empty stays; who has no advisor is bound to theirs. Nobody is welcomed, notified or assigned by
   chance. A record is dealt with wholly or not at all: errors of items name the record and the column (INVALID, NOT_FOUND of an advisor or option, STATE of an
   advisor, BOUND_TO_ANOTHER_ADVISOR, ADVISOR_FULL, SELF, NOT_FOLLOWING, LIMIT_EXCEEDED). Of records with one openid each is dealt with in turn. An advisor is told
@@ -2224,7 +2228,7 @@ extend type Mutation {
   deleteImport("Which." input: DeleteImportInput!): DeleteImportPayload @allow(roles: [ADMIN, INTEGRATION])
 }
 
-"A file of customers that is being uploaded or worked at (rule E11)."
+"A file that is being uploaded or worked at (rule E11)."
 type Import {
   "The global id."
   id: ID!
@@ -2232,7 +2236,7 @@ type Import {
   kind: ImportKind!
   "How many bytes it has."
   size: Int!
-  "How many records it has so far, the header apart."
+  "How many records it has so far, the header of a file of CUSTOMERS apart."
   recordCount: Int!
   "Role and subject of the token it was begun with, e.g. ` + "`" + `ADMIN:console` + "`" + `."
   madeBy: String!
@@ -2257,6 +2261,8 @@ input CreateImportInput {
 enum ImportKind {
   "Followers of the account."
   CUSTOMERS
+  "Past messages with its customers."
+  MESSAGES
 }
 
 "The import."
@@ -2399,6 +2405,8 @@ enum JobKind {
   HAND_OVER_CUSTOMERS
   "Imports customers from a file (` + "`" + `startImport` + "`" + `). Its items are the file's records, the header apart."
   IMPORT_CUSTOMERS
+  "Imports past messages from a file (` + "`" + `startImport` + "`" + `). Its items are the file's records."
+  IMPORT_MESSAGES
 }
 
 "Where a job stands."
@@ -2585,7 +2593,7 @@ type Message implements Node {
   direction: Direction!
   "What was written."
   content: MessageContent!
-  "How far it has come; RECEIVED for a customer's."
+  "How far it has come; RECEIVED for a customer's, IMPORTED for a past one of either side."
   status: MessageStatus!
   "Why it FAILED; null unless it did."
   failure: FailureReason
@@ -2600,7 +2608,7 @@ union MessageContent = TextContent | MediaContent | LocationContent | LinkConten
 
 "A text."
 type TextContent {
-  "The text: at most 2,048 bytes from an advisor; a customer's is kept up to 16,384 bytes."
+  "The text: at most 2,048 bytes from an advisor; a customer's, or a past one, is kept up to 16,384 bytes."
   text: String!
 }
 
@@ -2682,6 +2690,8 @@ enum MessageStatus {
   FAILED
   "The server stopped between the channel's answer and recording it; never sent again by itself, but by ` + "`" + `resendMessage` + "`" + `."
   UNKNOWN
+  "Brought by an import (` + "`" + `createImport` + "`" + `) from where it was written before: a record alone."
+  IMPORTED
 }
 
 "Why a message FAILED."

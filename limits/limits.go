@@ -447,6 +447,8 @@ const (
 	ImportRecords = 2_000
 	// ImportWindow is how many bytes of a file a chunk reads: more than ImportRecordBytes.
 	ImportWindow = 512 << 10
+	// ImportMessageIDBytes is the longest name that a merchant gives a past message, in bytes.
+	ImportMessageIDBytes = 128
 	// ImportLife is how long an import that was not started is kept after its last part.
 	ImportLife = 24 * time.Hour
 	// SweepInterval is how often expired invitations and lapsed app leases are looked for.

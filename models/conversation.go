@@ -41,6 +41,20 @@ func (*Conversation) IsNode() {}
 // UnreadCount is the number of messages from the customer that the advisor has not read.
 func (c *Conversation) UnreadCount() int { return c.Unread }
 
+// Remember takes a past message into what is known of the conversation's last messages (rule E11). It is no interaction, and
+// nothing for the advisor to read.
+func (c *Conversation) Remember(m *Message) {
+	if c.LastMessageID.Less(m.Key) {
+		c.LastMessageID = m.Key
+	}
+	c.ActiveAt = max(c.ActiveAt, m.At)
+	if m.Direction == FromCustomer {
+		c.LastCustomerAt = max(c.LastCustomerAt, m.At)
+	} else {
+		c.LastAdvisorAt = max(c.LastAdvisorAt, m.At)
+	}
+}
+
 // HasReplied reports whether the customer wrote after the last message of a human advisor (rule G9).
 func (c *Conversation) HasReplied() bool {
 	return !c.LastCustomerAt.IsZero() && c.LastCustomerAt > c.LastAdvisorAt

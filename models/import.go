@@ -16,9 +16,10 @@ type ImportKind string
 // The kinds of files.
 const (
 	ImportCustomers ImportKind = "CUSTOMERS"
+	ImportMessages  ImportKind = "MESSAGES"
 )
 
-// Import is a file of customers that is being uploaded or worked at (rule E11). It is forgotten with its job,
+// Import is a file that is being uploaded or worked at (rule E11). It is forgotten with its job,
 // or limits.ImportLife after its last part when none was started.
 type Import struct {
 	AccountID Key        `gorm:"column:account_id;primaryKey"`
@@ -182,7 +183,7 @@ func (h ImportHeader) Row(fields []string, zone *time.Location, now Time) (row I
 		}
 		row.Label = label
 	}
-	if row.Advisor, err = h.advisor(get); err != nil {
+	if row.Advisor, err = readAdvisor(get); err != nil {
 		return row, err
 	}
 	if row.FollowedAt, err = importTime(get(columnFollowedAt), columnFollowedAt, zone, now); err != nil {
@@ -192,7 +193,8 @@ func (h ImportHeader) Row(fields []string, zone *time.Location, now Time) (row I
 	return row, err
 }
 
-func (h ImportHeader) advisor(get func(string) string) (a ImportAdvisor, err *Error) {
+// readAdvisor reads whom the columns for advisors name.
+func readAdvisor(get func(string) string) (a ImportAdvisor, err *Error) {
 	names := 0
 	for _, n := range []struct {
 		column string

@@ -73,3 +73,12 @@ const (
 	ContentLink        ContentKind = "LINK"
 	ContentUnsupported ContentKind = "UNSUPPORTED"
 )
+
+// Valid reports whether k is one of the kinds.
+func (k ContentKind) Valid() bool {
+	switch k {
+	case ContentText, ContentImage, ContentVoice, ContentVideo, ContentLocation, ContentLink, ContentUnsupported:
+		return true
+	}
+	return false
+}

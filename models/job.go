@@ -21,6 +21,8 @@ const (
 	JobHandOverCustomers JobKind = "HAND_OVER_CUSTOMERS"
 	// JobImportCustomers reads a file of customers (rule E11).
 	JobImportCustomers JobKind = "IMPORT_CUSTOMERS"
+	// JobImportMessages reads a file of past messages (rule E11).
+	JobImportMessages JobKind = "IMPORT_MESSAGES"
 )
 
 // JobState is where a job stands.

@@ -12,7 +12,7 @@ const (
 	FromSystem   Direction = "FROM_SYSTEM"
 )
 
-// MessageStatus is how far a message has come (rule G6). Messages of customers are RECEIVED.
+// MessageStatus is how far a message has come (rule G6). Messages of customers are RECEIVED, past ones of either side IMPORTED.
 type MessageStatus string
 
 // The statuses of messages.
@@ -22,6 +22,7 @@ const (
 	StatusSent     MessageStatus = "SENT"
 	StatusFailed   MessageStatus = "FAILED"
 	StatusUnknown  MessageStatus = "UNKNOWN"
+	StatusImported MessageStatus = "IMPORTED" // brought by an import: a record alone (rule E11)
 )
 
 // FailureReason is why a message FAILED (rule G6).

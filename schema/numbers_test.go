@@ -131,7 +131,7 @@ var said = map[string][]int{
 	"UpdateAccountSettingsInput.eraseAfterDays":       {limits.EraseAfterDaysMost},
 	"ExportAuditLogInput.first":                       {limits.ExportPage},
 	"ExportCustomerInput.first":                       {limits.ExportPage},
-	"Mutation.createImport":                           {limits.InfoLines, limits.ImportsOpen},
+	"Mutation.createImport":                           {limits.InfoLines, limits.ImportsOpen, limits.ImportMessageIDBytes, limits.InboundTextBytes},
 	"Mutation.uploadImport":                           {limits.ImportBytes},
 	"UploadImportInput.data":                          {limits.ImportPartBytes},
 	"Import.expiresAt":                                {in(limits.ImportLife, time.Hour)},

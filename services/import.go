@@ -7,12 +7,13 @@ import (
 	"errors"
 
 	"clientele/internal/csvfile"
+	"clientele/internal/linefile"
 	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
 )
 
-// CreateImport begins a file of customers (rule E11): LIMIT_EXCEEDED beyond limits.ImportsOpen.
+// CreateImport begins a file (rule E11): LIMIT_EXCEEDED beyond limits.ImportsOpen.
 func (s *Services) CreateImport(ctx context.Context, kind models.ImportKind) (i *models.Import, err error) {
 	c, err := s.begin(ctx, mayCreateImport)
 	if err != nil {
@@ -72,8 +73,8 @@ func (s *Services) UploadImport(ctx context.Context, key models.Key, offset int6
 		if !i.JobID.IsZero() {
 			return models.Errorf(models.CodeState, "the import was started")
 		}
-		var census csvfile.Census
-		if err := json.Unmarshal([]byte(i.Census), &census); err != nil {
+		census, err := censusOf(i)
+		if err != nil {
 			return err
 		}
 		census.Add(data)
@@ -93,8 +94,8 @@ func (s *Services) UploadImport(ctx context.Context, key models.Key, offset int6
 	return counted(i)
 }
 
-// StartImport starts the job that reads a file which is complete (rule E11). Its header is looked at first: INVALID
-// when that names no customers. One that was started before answers its job. Errors: NOT_FOUND, INVALID, LIMIT_EXCEEDED (jobs).
+// StartImport starts the job that reads a file which is complete (rule E11). The header of a file of customers is looked at
+// first: INVALID when that names none. One that was started before answers its job. Errors: NOT_FOUND, INVALID, LIMIT_EXCEEDED (jobs).
 func (s *Services) StartImport(ctx context.Context, key models.Key) (i *models.Import, job *models.Job, err error) {
 	c, err := s.begin(ctx, mayStartImport)
 	if err != nil {
@@ -114,11 +115,11 @@ func (s *Services) StartImport(ctx context.Context, key models.Key) (i *models.I
 			}
 			return err
 		}
-		work, err := newImportWork(&tx.Reader, i)
+		kind, work, told, err := importWorkOf(&tx.Reader, i)
 		if err != nil {
 			return err
 		}
-		if job, err = startJob(tx, models.JobImportCustomers, c.by(), work); err != nil {
+		if job, err = startJob(tx, kind, c.by(), work); err != nil {
 			return err
 		}
 		i.JobID = job.Key
@@ -127,7 +128,7 @@ func (s *Services) StartImport(ctx context.Context, key models.Key) (i *models.I
 		}
 		return tx.Audit(store.Change{
 			Action: "startImport", TargetKind: "Job", Target: job.Key,
-			After: map[string]any{"bytes": i.Size, "records": work.Records, "encoding": work.Encoding},
+			After: told,
 		})
 	})
 	if err != nil {
@@ -179,15 +180,45 @@ func lockImport(tx *store.Tx, key models.Key) (*models.Import, error) {
 	return known(i, err, "import", "input.importId")
 }
 
-// counted gives an import the number of its records.
-func counted(i *models.Import) (*models.Import, error) {
-	var census csvfile.Census
-	if err := json.Unmarshal([]byte(i.Census), &census); err != nil {
-		return nil, err
+// census counts a file's records while it is uploaded, and is kept as JSON between its parts.
+type census interface{ Add(data []byte) }
+
+// censusOf is what is known of an import's bytes so far.
+func censusOf(i *models.Import) (c census, err error) {
+	c = &csvfile.Census{}
+	if i.Kind == models.ImportMessages {
+		c = &linefile.Census{}
 	}
-	records, _ := census.End()
-	i.Records = max(0, records-1)
-	return i, nil
+	return c, json.Unmarshal([]byte(i.Census), c)
+}
+
+// importWorkOf is the job that reads a file, what it is asked for, and what of that the audit log is told. Errors: INVALID.
+func importWorkOf(r *store.Reader, i *models.Import) (kind models.JobKind, work any, told map[string]any, err error) {
+	if i.Kind == models.ImportMessages {
+		work, err := newImportMessagesWork(i)
+		if err != nil {
+			return "", nil, nil, err
+		}
+		return models.JobImportMessages, work, map[string]any{"bytes": i.Size, "records": work.Records}, nil
+	}
+	customers, err := newImportWork(r, i)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	return models.JobImportCustomers, customers, map[string]any{"bytes": i.Size, "records": customers.Records, "encoding": customers.Encoding}, nil
+}
+
+// counted gives an import the number of its records, the header apart.
+func counted(i *models.Import) (*models.Import, error) {
+	c, err := censusOf(i)
+	switch c := c.(type) {
+	case *csvfile.Census:
+		records, _ := c.End()
+		i.Records = max(0, records-1)
+	case *linefile.Census:
+		i.Records = c.End()
+	}
+	return i, err
 }
 
 // imports deletes the files of imports that are over, a few parts a transaction.

@@ -92,19 +92,9 @@ func (importJob) Step(tx *store.Tx, job *models.Job) (items []models.ItemResult,
 			return nil, false, err
 		}
 	}
-	account, err := tx.Reader.Account(tx.Account)
+	account, data, err := importChunk(tx, work.Import, at.At, work.Size)
 	if err != nil {
 		return nil, false, err
-	}
-	if !account.IsOpen() {
-		return nil, false, models.Errorf(models.CodeCapabilityNotEnabled, "the account's capability is not open")
-	}
-	data, err := tx.ImportBytes(tx.Account, work.Import, at.At, limits.ImportWindow)
-	if err != nil {
-		return nil, false, err
-	}
-	if len(data) == 0 && at.At < work.Size {
-		return nil, false, models.Errorf(models.CodeState, "the file is gone")
 	}
 	b := &importBatch{tx: tx, by: job.By, account: account}
 	items, size := b.read(&work, data, at)
@@ -121,12 +111,7 @@ func (importJob) Step(tx *store.Tx, job *models.Job) (items []models.ItemResult,
 			items[i].Err = bad.OfRecord(at.Records - int64(len(items)) + int64(i) + 1)
 		}
 	}
-	// A part that begins so far back has ended.
-	if _, err := tx.DeleteImportParts(work.Import, at.At-limits.ImportPartBytes+1, limits.BatchRows); err != nil {
-		return nil, false, err
-	}
-	text, err := json.Marshal(at)
-	job.Cursor = string(text)
+	job.Cursor, err = passed(tx, work.Import, at.At, at)
 	return items, at.At == work.Size, err
 }
 
@@ -259,42 +244,20 @@ func (b *importBatch) lockCustomers() error {
 
 // lockAdvisors finds and locks the advisors whom the records name.
 func (b *importBatch) lockAdvisors() error {
-	named := map[models.ImportAdvisor]bool{}
-	var keys []models.Key
-	idents := map[store.AdvisorIdent][]models.Ident{}
+	names := advisorNames{}
 	for _, r := range b.records {
-		a := r.Advisor
-		if a.IsZero() || named[a] {
-			continue
-		}
-		named[a] = true
-		if !a.Key.IsZero() {
-			keys = append(keys, a.Key)
-		}
-		for column, ident := range map[store.AdvisorIdent]models.Ident{
-			store.AdvisorOpenID: a.OpenID, store.AdvisorUnionID: a.UnionID, store.AdvisorWechatID: a.WechatID, store.AdvisorExternalID: a.ExternalID,
-		} {
-			if ident != "" {
-				idents[column] = append(idents[column], ident)
-			}
-		}
+		names.add(r.Advisor)
 	}
-	found, err := b.tx.AdvisorsByIdents(b.tx.Account, idents)
+	found, err := names.read(&b.tx.Reader, b.tx.Account)
 	if err != nil {
 		return err
 	}
+	keys := make([]models.Key, 0, len(found))
 	for _, a := range found {
 		keys = append(keys, a.Key)
 	}
 	rows, err := b.tx.LockAdvisors(keys)
-	b.advisors, b.counted, b.told = make(map[models.ImportAdvisor]*models.Advisor, len(named)), map[models.Key]*models.Advisor{}, map[models.Key]bool{}
-	for _, a := range rows {
-		for _, name := range []models.ImportAdvisor{{Key: a.Key}, {OpenID: a.OpenID}, {UnionID: a.UnionID}, {WechatID: a.WechatID}, {ExternalID: a.ExternalID}} {
-			if named[name] {
-				b.advisors[name] = a
-			}
-		}
-	}
+	b.advisors, b.counted, b.told = names.of(rows), map[models.Key]*models.Advisor{}, map[models.Key]bool{}
 	return err
 }
 

@@ -34,6 +34,8 @@ func (s *Services) jobKind(kind models.JobKind) jobKind {
 		return handOverJob{}
 	case models.JobImportCustomers:
 		return importJob{}
+	case models.JobImportMessages:
+		return importMessagesJob{}
 	}
 	return nil
 }

@@ -27,11 +27,11 @@ func (r *Reader) MessagePage(account, customer models.Key, from models.Time, p r
 }
 
 // CountFromCustomer counts the customer's messages after a key and from an instant on: what an
-// advisor who read up to the key has not read.
+// advisor who read up to the key has not read. Imported ones are nobody's to read.
 func (r *Reader) CountFromCustomer(account, customer, after models.Key, from models.Time) (int64, error) {
 	defer r.lock()()
-	db := r.db.Model(&models.Message{}).Where("account_id = ? AND customer_id = ? AND direction = ? AND created_at >= ?",
-		account, customer, models.FromCustomer, from)
+	db := r.db.Model(&models.Message{}).Where("account_id = ? AND customer_id = ? AND direction = ? AND status <> ? AND created_at >= ?",
+		account, customer, models.FromCustomer, models.StatusImported, from)
 	if !after.IsZero() {
 		db = db.Where("id > ?", after)
 	}
@@ -66,6 +66,12 @@ func (tx *Tx) InsertMessages(rows []*models.Message) error {
 		return insertFew(tx, rows, textColumns...)
 	}
 	return insertAt(tx, rows)
+}
+
+// InsertPastMessages is InsertMessages for messages of an import. When another transaction stored one of them since this one
+// looked, this one runs again.
+func (tx *Tx) InsertPastMessages(rows []*models.Message) error {
+	return ifMeanwhile(tx.InsertMessages(rows))
 }
 
 // isPlainText reports whether a message has nothing outside of textColumns.

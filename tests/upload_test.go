@@ -60,7 +60,9 @@ func TestUpload(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		w := start(t, dsn, options{})
 		file, records := manyFollowers()
-		customers := func(a *tenant) int64 { return w.count("SELECT COUNT(*) FROM customer WHERE account_id = ?", a.account[:]) }
+		customers := func(a *tenant) int64 {
+			return w.count("SELECT COUNT(*) FROM customer WHERE account_id = ?", a.account[:])
+		}
 		check := func(t *testing.T, a *tenant, r *uploader.Result, err error) {
 			t.Helper()
 			if err != nil {
