@@ -130,6 +130,14 @@ func (s *Server) initialise(ctx context.Context, conn *transport.Conn, payload m
 	return context.WithValue(ctx, requestKey{}, req), req.viewer.Expires, nil
 }
 
+// begin says until when an event stream is good: for as long as its token is (rule V6).
+func (s *Server) begin(ctx context.Context) (context.Context, time.Time) {
+	if v := requestOf(ctx).viewer; v != nil {
+		return ctx, v.Expires
+	}
+	return ctx, time.Time{}
+}
+
 // viewerOf is the viewer of a request's context, or why there is none: a token that was revoked
 // since its connection began proves nobody (rule V1).
 func (s *Server) viewerOf(ctx context.Context) (*auth.Viewer, error) {

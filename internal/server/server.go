@@ -52,6 +52,8 @@ type Options struct {
 	Ballast func() uint64
 	// Sockets changes how WebSockets are served; tests shorten its times. nil: as it is.
 	Sockets func(*transport.WebSocketOptions)
+	// Streams changes how event streams are served, as Sockets does.
+	Streams func(*transport.EventsOptions)
 }
 
 // Server answers HTTP. It is safe for concurrent use.
@@ -63,6 +65,7 @@ type Server struct {
 	settings config.Server
 	metrics  *metrics
 	ws       *transport.WebSocket
+	events   *transport.Events
 	mux      *http.ServeMux
 }
 
@@ -87,6 +90,14 @@ func New(o Options) *Server {
 		o.Sockets(&sockets)
 	}
 	s.ws = transport.NewWebSocket(sockets)
+	streams := transport.EventsOptions{
+		Begin: s.begin, Timeout: set.OperationTime, WriteTimeout: limits.WriteDeadline, KeepAlive: limits.AppPing,
+		MaxBody: set.BodyBytes, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(),
+	}
+	if o.Streams != nil {
+		o.Streams(&streams)
+	}
+	s.events = transport.NewEvents(streams)
 	s.mux.Handle("/graphql", s.cors(s.identify(s.graphql())))
 	s.mux.Handle("/wechat/{callback}", named(wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log)))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
@@ -120,8 +131,12 @@ func (s *Server) Delivered(done services.Handover, err error) {
 	}
 }
 
-// Close ends the WebSocket connections, which http.Server.Shutdown does not know.
-func (s *Server) Close(ctx context.Context) error { return s.ws.Close(ctx) }
+// Close ends the WebSocket connections, which http.Server.Shutdown does not know, and the event streams, for which it would wait.
+func (s *Server) Close(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.events.Close(ctx) }()
+	return errors.Join(s.ws.Close(ctx), <-ended)
+}
 
 func (s *Server) graphql() http.Handler {
 	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &resolvers.Resolver{
@@ -130,6 +145,7 @@ func (s *Server) graphql() http.Handler {
 	}})
 	h := handler.New(schema)
 	h.AddTransport(s.ws)
+	h.AddTransport(s.events)
 	h.AddTransport(transport.HTTP{Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes})
 	h.SetQueryCache(shortTexts{lru.New[*ast.QueryDocument](queriesKept)})
 	h.SetParserTokenLimit(s.settings.QueryTokens)
