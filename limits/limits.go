@@ -203,6 +203,9 @@ const (
 	MessagesPage = 1_000
 	// InteractedWithin is what the inbox calls a recent interaction. Source: rule G9.
 	InteractedWithin = 48 * time.Hour
+	// TicketLife is how long a ticket for an event stream is good, TicketBytes how many random bytes it is of. Source: rule V1.
+	TicketLife  = 30 * time.Second
+	TicketBytes = 32
 	// Advisorships is the most accounts that a person is told they are an advisor of. Source: rule V1.
 	Advisorships = 100
 	// TokenLife is the longest life of a token made by issueAdvisorToken. Source: rule V1.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,16 +154,19 @@ func TestEventStream(t *testing.T) {
 		if got := w.stream(anna, streamText, "no cursor").next(); (&answer{Data: got.data}).field("errors") == nil {
 			t.Errorf("an id that is no cursor: %+v", got)
 		}
-		for what, token := range map[string]string{"UNAUTHENTICATED": "", "FORBIDDEN": w.bearer("analyst", a.account)} {
-			s := w.stream(token, streamText, "")
-			e := s.next()
-			list, _ := (&answer{Data: e.data}).field("errors").([]any)
-			if e.name != "next" || len(list) != 1 || (&answer{Data: list[0]}).text("extensions.code") != what {
-				t.Errorf("want %s: %+v", what, e)
+		for _, token := range []string{"", "x.y.z"} {
+			if status := w.stream(token, streamText, "").resp.StatusCode; status != http.StatusUnauthorized {
+				t.Errorf("with the token %q: %d", token, status)
 			}
-			if e := s.next(); e.name != "complete" {
-				t.Errorf("behind it: %+v", e)
-			}
+		}
+		refused := w.stream(w.bearer("analyst", a.account), streamText, "")
+		e := refused.next()
+		list, _ := (&answer{Data: e.data}).field("errors").([]any)
+		if e.name != "next" || len(list) != 1 || (&answer{Data: list[0]}).text("extensions.code") != "FORBIDDEN" {
+			t.Errorf("who may not listen is told %+v", e)
+		}
+		if e := refused.next(); e.name != "complete" {
+			t.Errorf("behind it: %+v", e)
 		}
 		// A customer who goes to somebody else is told of no more, on a stream as on a socket.
 		a.do("admin", `mutation { rebindCustomers(input: {customers: {these: [{openid: "wei"}]}, to: {advisor: {openid: "ben"}}}) { results { error { code } } } }`, nil)
@@ -215,4 +220,133 @@ func TestEventStreamEnds(t *testing.T) {
 			t.Errorf("a server that stops says %+v", e)
 		}
 	})
+}
+
+// ticket asks for a ticket and answers it with the status.
+func (w *world) ticket(method, token string) (ticket string, status int) {
+	w.tb.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, w.url+"/graphql/ticket", nil)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := w.http.Do(r)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var told struct{ Ticket string }
+	if err := json.NewDecoder(resp.Body).Decode(&told); err != nil {
+		w.tb.Fatal(err)
+	}
+	if got := resp.Header.Get("Cache-Control"); got != "no-store" {
+		w.tb.Errorf("a ticket may be stored: %q", got)
+	}
+	return told.Ticket, resp.StatusCode
+}
+
+// Ensure a ticket opens one event stream as who asked for it, once, for some seconds, and nothing else; and that what is kept of it cannot be
+// used (rule V1).
+func TestTickets(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
+		anna := w.bearer("anna", a.account)
+		get := func() string {
+			t.Helper()
+			ticket, status := w.ticket(http.MethodPost, anna)
+			if ticket == "" || status != http.StatusCreated {
+				t.Fatalf("%d %q", status, ticket)
+			}
+			return ticket
+		}
+		ticket := get()
+		if n := len(w.holding(ticket)); n != 0 {
+			t.Error("the ticket is kept as it is")
+		}
+		s := w.stream("", streamText, "", "ticket", ticket)
+		a.write("wei", "hello")
+		if text, _ := s.text(); text != "hello" {
+			t.Errorf("got %q", text)
+		}
+		status := func(ticket string) int { return w.stream("", streamText, "", "ticket", ticket).resp.StatusCode }
+		if got := status(ticket); got != http.StatusUnauthorized {
+			t.Errorf("used again: %d", got)
+		}
+		plain := get()
+		resp, err := w.http.Get(w.url + "/graphql?query={viewer{role}}&ticket=" + plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(string(body), "UNAUTHENTICATED") {
+			t.Errorf("a request with one answer: %s %v", body, err)
+		}
+		if got := status(plain); got != http.StatusOK {
+			t.Errorf("a stream with that ticket: %d", got)
+		}
+		late := get()
+		w.clock.Advance(limits.TicketLife)
+		if got := status(late); got != http.StatusUnauthorized {
+			t.Errorf("%s later: %d", limits.TicketLife, got)
+		}
+		for _, bad := range []string{"x", strings.Repeat("A", 43), strings.Repeat("é", 43)} {
+			if got := status(bad); got != http.StatusUnauthorized {
+				t.Errorf("the ticket %q: %d", bad, got)
+			}
+		}
+		for token, want := range map[string]int{"": http.StatusUnauthorized, "x.y.z": http.StatusUnauthorized, w.bearer("nobody-here", a.account): http.StatusUnauthorized} {
+			if ticket, got := w.ticket(http.MethodPost, token); got != want || ticket != "" {
+				t.Errorf("asked for by %q: %d", token, got)
+			}
+		}
+		if _, got := w.ticket(http.MethodGet, anna); got != http.StatusMethodNotAllowed {
+			t.Errorf("asked for by GET: %d", got)
+		}
+		// What the token may no longer, its ticket may not either.
+		revoked := get()
+		a.do("admin", `mutation($at: DateTime!) { revokeTokensIssuedBefore(input: {bearer: {advisor: {openid: "anna"}}, at: $at}) { issuedBefore } }`,
+			map[string]any{"at": w.clock.Now().Add(2 * time.Second).Format(time.RFC3339)})
+		e := w.stream("", streamText, "", "ticket", revoked).next()
+		list, _ := (&answer{Data: e.data}).field("errors").([]any)
+		if len(list) != 1 || (&answer{Data: list[0]}).text("extensions.code") != "UNAUTHENTICATED" {
+			t.Errorf("with a token that was revoked: %+v", e)
+		}
+		_, _ = w.ticket(http.MethodPost, w.bearer("admin", a.account))
+		w.clock.Advance(limits.RetentionInterval + limits.ClockSkew)
+		w.retain()
+		if n := w.count("SELECT COUNT(*) FROM ticket"); n != 0 {
+			t.Errorf("%d tickets are left", n)
+		}
+	})
+}
+
+// Ensure of many who come with one ticket at once, to two nodes, one is let in (rule V1).
+func TestOneTicketForTwoNodes(t *testing.T) {
+	dsn := testkit.MySQL(t)
+	one := start(t, dsn, options{})
+	two := start(t, dsn, options{clock: one.clock})
+	a := one.found(setup{Advisors: []string{"anna"}}, "main")
+	for range 5 {
+		ticket, _ := one.ticket(http.MethodPost, one.bearer("anna", a.account))
+		var all sync.WaitGroup
+		var in atomic.Int64
+		for i := range 16 {
+			w := []*world{one, two}[i%2]
+			all.Go(func() {
+				if _, err := w.Services.RedeemTicket(context.Background(), ticket); err == nil {
+					in.Add(1)
+				} else if models.CodeOf(err) != models.CodeUnauthenticated {
+					t.Errorf("%v", err)
+				}
+			})
+		}
+		all.Wait()
+		if n := in.Load(); n != 1 {
+			t.Errorf("%d were let in", n)
+		}
+	}
 }

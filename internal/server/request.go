@@ -54,6 +54,15 @@ func (s *Server) identify(next http.Handler) http.Handler {
 				req.viewer, req.err = s.verifier.Verify(token)
 			}
 		}
+		if s.events.Supports(r) {
+			if ticket := r.URL.Query().Get("ticket"); ticket != "" && req.viewer == nil && req.err == nil {
+				req.viewer, req.err = s.redeem(r, ticket)
+			}
+			if req.viewer == nil { // by a status, or a browser would come back with what is not good for ever
+				s.unauthorized(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)), req.err)
+				return
+			}
+		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)))
 	})
 }

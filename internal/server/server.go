@@ -99,6 +99,7 @@ func New(o Options) *Server {
 	}
 	s.events = transport.NewEvents(streams)
 	s.mux.Handle("/graphql", s.cors(s.identify(s.graphql())))
+	s.mux.Handle("/graphql/ticket", s.cors(s.identify(http.HandlerFunc(s.tickets))))
 	s.mux.Handle("/wechat/{callback}", named(wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log)))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	s.mux.HandleFunc("GET /readyz", s.readiness)
