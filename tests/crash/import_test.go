@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"clientele/auth"
 	"clientele/internal/testkit"
 	"clientele/limits"
 	"clientele/models"
@@ -267,7 +266,7 @@ func (r *rig) imports(f *importFile, nodes, kills int, tags string, environment 
 	r.opened(func(s *store.Store) {
 		testkit.Advisors(r, s, account, importAdvisors, func(i int, a *models.Advisor) { a.OpenID = models.Ident(fmt.Sprint("member-", i)) })
 	})
-	admin := r.token(auth.RoleAdmin, account.Key, "console")
+	admin := r.admin[account.Key]
 	r.startNodes(binary(r, tags), nodes, environment...)
 	var made struct {
 		Tag    struct{ ID string }

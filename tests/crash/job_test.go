@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"clientele/auth"
 	"clientele/internal/testkit"
 	"clientele/models"
 	"clientele/store"
@@ -74,7 +73,7 @@ func killJob(t *testing.T, dsn string, nodes int) {
 			})
 		}
 	})
-	admin := r.token(auth.RoleAdmin, account.Key, "console")
+	admin := r.admin[account.Key]
 	r.startNodes(binary(t, ""), nodes)
 	const start = `mutation($g: ID!) { assignCustomers(input: {customers: {matching: {isAssigned: false}}, to: {groupId: $g}, idempotencyKey: "once"}) { job { id } } }`
 	var started struct{ Job struct{ ID string } }
@@ -117,16 +116,8 @@ func killJob(t *testing.T, dsn string, nodes int) {
 	if slices.Max(met) >= jobCustomers {
 		t.Errorf("a kill met a job that had ended")
 	}
-	for _, n := range r.nodes {
-		if err := n.process.Stop(patience); err != nil {
-			t.Errorf("%s: %v\n%s", n.name, err, n.output.tail())
-		}
-	}
-	r.opened(func(s *store.Store) {
-		db, err := s.SQL()
-		if err != nil {
-			t.Fatal(err)
-		}
+	r.stop()
+	r.openedSQL(func(db *sql.DB) {
 		for query, want := range map[string]int{
 			"SELECT COUNT(*) FROM customer WHERE advisor_id IS NULL":         0,
 			"SELECT COUNT(*) FROM binding":                                   jobCustomers,

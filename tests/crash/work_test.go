@@ -101,7 +101,7 @@ func (r *rig) facts(db *sql.DB, found map[string]int, query string) {
 	}
 }
 
-// told is what a field answers on the first node; false when no answer came, or one that it is not there.
+// asked reads what a field answers on the first node into a value; false when no answer came, or one that it is not there.
 func (r *rig) asked(token, query string, variables map[string]any, field string, into any) bool {
 	r.Helper()
 	data, err := r.ask(r.nodes[0], token, query, variables)
@@ -120,7 +120,7 @@ func (r *rig) asked(token, query string, variables map[string]any, field string,
 	return true
 }
 
-// must is asked for what has to be answered at once.
+// must is asked of what has to be answered at once.
 func (r *rig) must(token, query string, variables map[string]any, field string, into any) {
 	r.Helper()
 	if !r.asked(token, query, variables, field, into) {
