@@ -108,7 +108,11 @@ func (tx *Tx) EraseSome(e *models.Erasure) error {
 	if e.Step == len(eraseSteps) {
 		e.FinishedAt = tx.Now
 	}
-	return upsert(tx, []*models.Erasure{e}, "step", "place", "messages", "changes", "entries", "finished_at")
+	columns, err := tx.store.sabotage.progress(tx, e.Step == len(eraseSteps), "step", "place", "messages", "changes", "entries", "finished_at")
+	if err != nil {
+		return err
+	}
+	return upsert(tx, []*models.Erasure{e}, columns...)
 }
 
 // EraseNames takes the names of a person who is being erased out of what jobs of the account were asked for,

@@ -89,8 +89,12 @@ func (tx *Tx) LockJob(key models.Key) (*models.Job, error) {
 // UpdateJob writes a locked job.
 func (tx *Tx) UpdateJob(j *models.Job) error {
 	j.UpdatedAt = tx.Now
-	return upsert(tx, []*models.Job{j}, "state", "progress", "total", "done", "changed", "failures", "kept_items", "steps", "due_at",
+	columns, err := tx.store.sabotage.progress(tx, j.IsEnded(), "state", "progress", "total", "done", "changed", "failures", "kept_items", "steps", "due_at",
 		"leased_by", "faults", "error_code", "error_message", "started_at", "finished_at", "updated_at")
+	if err != nil {
+		return err
+	}
+	return upsert(tx, []*models.Job{j}, columns...)
 }
 
 // InsertJobItems keeps failed items of a locked job.

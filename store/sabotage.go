@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"clientele/models"
@@ -20,11 +21,15 @@ import (
 //	number-twice           each fifth event of a stream takes the place of the one before
 //	claim-again            a message that a worker had in hand when it died is claimed again, as if
 //	                       it had been handed over before its claim was committed
+//	progress-early         how far a job or an erasure has come is committed apart from what it did:
+//	                       each second time that is lost, as if the process had died in between
+//	progress-late          how far a job has come is committed after what it did: at its end alone
 type sabotage struct{ count atomic.Int64 }
 
 const (
 	eachPublished = 4
 	eachNumber    = 5
+	eachProgress  = 2
 )
 
 // errSabotaged stands for a crash between the publishing and the COMMIT.
@@ -62,4 +67,25 @@ func (x *sabotage) head(d *models.Delivery) {
 	if os.Getenv("CLIENTELE_SABOTAGE") == "claim-again" && d.State == models.DeliveryClaimed {
 		d.State = models.DeliveryWaiting
 	}
+}
+
+// progress is called before it is written how far a job or an erasure has come, with the columns that are to be
+// written and whether it has come to its end, and answers those that are.
+func (x *sabotage) progress(tx *Tx, ended bool, columns ...string) ([]string, error) {
+	switch os.Getenv("CLIENTELE_SABOTAGE") {
+	case "progress-early":
+		if x.count.Add(1)%eachProgress != 0 {
+			return columns, nil
+		}
+		for _, statement := range []string{"ROLLBACK", "BEGIN"} {
+			if err := tx.db.Exec(statement).Error; err != nil {
+				return nil, fmt.Errorf("sabotage: %w", err)
+			}
+		}
+	case "progress-late":
+		if !ended {
+			return slices.DeleteFunc(columns, func(c string) bool { return c == "progress" || c == "done" || c == "changed" }), nil
+		}
+	}
+	return columns, nil
 }

@@ -31,42 +31,10 @@ func (w *world) erased() {
 	})
 }
 
-// holding is the places, "table.column", of all values of the database that hold a text.
-func (w *world) holding(texts ...string) (places []string) {
+// holding is the places of all values of the database that hold one of these texts.
+func (w *world) holding(texts ...string) []string {
 	w.tb.Helper()
-	for table := range w.tables() {
-		rows, err := w.db.Query("SELECT * FROM `" + table + "`")
-		if err != nil {
-			w.tb.Fatal(err)
-		}
-		columns, err := rows.Columns()
-		if err != nil {
-			w.tb.Fatal(err)
-		}
-		for rows.Next() {
-			values, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			if err := rows.Scan(into...); err != nil {
-				w.tb.Fatal(err)
-			}
-			for i, v := range values {
-				if b, ok := v.([]byte); ok {
-					v = string(b)
-				}
-				for _, text := range texts {
-					if s, ok := v.(string); ok && strings.Contains(strings.ToLower(s), strings.ToLower(text)) {
-						places = append(places, table+"."+columns[i])
-					}
-				}
-			}
-		}
-		if err := rows.Close(); err != nil {
-			w.tb.Fatal(err)
-		}
-	}
-	return places
+	return testkit.Holding(w.tb, w.Store, texts...)
 }
 
 // Ensure of a person who is erased nobody is shown anything from the answer on, nothing of them is left in the

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"clientele/internal/relay"
+	"clientele/internal/testkit"
 	"clientele/models"
 )
 
@@ -62,32 +63,6 @@ func newTwin(w *world, of *setup) *twin {
 	return t
 }
 
-// tables names the tables with an account's rows, and the column that says whose they are.
-func (w *world) tables() map[string]string {
-	w.tb.Helper()
-	query := `SELECT table_name FROM information_schema.columns WHERE table_schema = DATABASE() AND column_name = 'account_id'`
-	if w.Store.IsEmbedded() {
-		query = `SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c ON c.name = 'account_id' WHERE m.type = 'table'`
-	}
-	rows, err := w.db.QueryContext(context.Background(), query)
-	if err != nil {
-		w.tb.Fatal(err)
-	}
-	defer rows.Close()
-	tables := map[string]string{"account": "id"}
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			w.tb.Fatal(err)
-		}
-		tables[name] = "account_id"
-	}
-	if err := rows.Err(); err != nil || len(tables) < 15 {
-		w.tb.Fatalf("%d tables, %v", len(tables), err)
-	}
-	return tables
-}
-
 // each calls fn with every row of an account in one table.
 func (w *world) each(table, column string, account models.Key, fn func(values []any)) {
 	w.tb.Helper()
@@ -120,7 +95,7 @@ func (w *world) checksum(account models.Key) string {
 	w.tb.Helper()
 	// What waits for its number moves by itself.
 	w.await("every event has a number", func() bool { return w.count("SELECT COUNT(*) FROM account_event WHERE account_id = ?", account) == 0 })
-	tables := w.tables()
+	tables := testkit.Tables(w.tb, w.Store)
 	all := sha256.New()
 	for _, table := range slices.Sorted(maps.Keys(tables)) {
 		var lines []string
@@ -147,7 +122,7 @@ func write(h hash.Hash, values ...any) { _, _ = fmt.Fprintln(h, values...) }
 // collect notes every key and scene of the twin.
 func (t *twin) collect() {
 	t.tb.Helper()
-	for table, column := range t.tables() {
+	for table, column := range testkit.Tables(t.tb, t.Store) {
 		t.each(table, column, t.account, func(values []any) {
 			for _, v := range values {
 				if b, ok := v.([]byte); ok && len(b) == len(models.Key{}) {

@@ -1,13 +1,13 @@
 package crash
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"testing"
 
-	"clientele/auth"
 	"clientele/internal/testkit"
 	"clientele/models"
 	"clientele/store"
@@ -73,7 +73,7 @@ func killJob(t *testing.T, dsn string, nodes int) {
 			})
 		}
 	})
-	admin := r.token(auth.RoleAdmin, account.Key, "console")
+	admin := r.admin[account.Key]
 	r.startNodes(binary(t, ""), nodes)
 	const start = `mutation($g: ID!) { assignCustomers(input: {customers: {matching: {isAssigned: false}}, to: {groupId: $g}, idempotencyKey: "once"}) { job { id } } }`
 	var started struct{ Job struct{ ID string } }
@@ -103,27 +103,10 @@ func killJob(t *testing.T, dsn string, nodes int) {
 	for n := range jobKills {
 		goal := (n + 1) * jobCustomers / (jobKills + 2)
 		r.await(fmt.Sprint(goal, " are dealt with"), func() bool { read(); return job.DoneCount >= goal })
-		for _, n := range r.nodes {
-			n.process.Kill()
-		}
-		r.opened(func(s *store.Store) {
-			db, err := s.SQL()
-			if err != nil {
-				t.Fatal(err)
-			}
-			var done int
-			if err := db.QueryRowContext(t.Context(), "SELECT done FROM job").Scan(&done); err != nil {
-				t.Fatal(err)
-			}
-			met = append(met, done)
-			// As if the leases of the dead had ended meanwhile.
-			if _, err := db.ExecContext(t.Context(), "UPDATE job SET due_at = 0"); err != nil {
-				t.Fatal(err)
-			}
+		r.killAll(func(db *sql.DB) {
+			met = append(met, r.count(db, "SELECT done FROM job"))
+			r.exec(db, endJobLeases)
 		})
-		for _, n := range r.nodes {
-			n.start(t)
-		}
 	}
 	if again := ask(); again != id {
 		t.Errorf("the key answers job %s, not %s", again, id)
@@ -133,16 +116,8 @@ func killJob(t *testing.T, dsn string, nodes int) {
 	if slices.Max(met) >= jobCustomers {
 		t.Errorf("a kill met a job that had ended")
 	}
-	for _, n := range r.nodes {
-		if err := n.process.Stop(patience); err != nil {
-			t.Errorf("%s: %v\n%s", n.name, err, n.output.tail())
-		}
-	}
-	r.opened(func(s *store.Store) {
-		db, err := s.SQL()
-		if err != nil {
-			t.Fatal(err)
-		}
+	r.stop()
+	r.openedSQL(func(db *sql.DB) {
 		for query, want := range map[string]int{
 			"SELECT COUNT(*) FROM customer WHERE advisor_id IS NULL":         0,
 			"SELECT COUNT(*) FROM binding":                                   jobCustomers,
@@ -153,15 +128,11 @@ func killJob(t *testing.T, dsn string, nodes int) {
 			"SELECT COUNT(*) FROM job":                                       1,
 			"SELECT COUNT(*) FROM event WHERE kind = 'CONVERSATION_CHANGED'": jobCustomers,
 			"SELECT COUNT(*) FROM event WHERE kind = 'JOB_ENDED'":            1,
-			"SELECT COUNT(*) FROM stream s WHERE s.head <> (SELECT COUNT(*) FROM event e WHERE e.stream_id = s.id)":          0,
-			"SELECT COUNT(*) FROM event e WHERE e.kind = 'JOB_CHANGED' AND e.seq = 1":                                        1,
-			"SELECT COUNT(*) FROM conversation v JOIN customer c ON c.id = v.customer_id WHERE v.advisor_id <> c.advisor_id": 0,
+			"SELECT COUNT(*) FROM stream s WHERE s.head <> (SELECT COUNT(*) FROM event e WHERE e.account_id = s.account_id AND e.stream_id = s.id)":          0,
+			"SELECT COUNT(*) FROM event e WHERE e.kind = 'JOB_CHANGED' AND e.seq = 1":                                                                        1,
+			"SELECT COUNT(*) FROM conversation v JOIN customer c ON c.account_id = v.account_id AND c.id = v.customer_id WHERE v.advisor_id <> c.advisor_id": 0,
 		} {
-			var got int
-			if err := db.QueryRowContext(t.Context(), query).Scan(&got); err != nil {
-				t.Fatalf("%s: %v", query, err)
-			}
-			if got != want {
+			if got := r.count(db, query); got != want {
 				t.Errorf("%s: %d, want %d", query, got, want)
 			}
 		}

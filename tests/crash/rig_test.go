@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -26,6 +27,9 @@ import (
 // patience bounds every wait for something that must come; nothing that works comes near it.
 const patience = time.Minute
 
+// atOnce is how many tests run at the same time, unless the command line says so.
+const atOnce = "4"
+
 // The credentials of every run.
 const (
 	tokenSecret   = "crash=a-secret-of-thirty-two-bytes-or-more"
@@ -46,6 +50,11 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binaries.dir = dir
+	// Much of what a test does is waiting for servers, which are processes of their own.
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	testkit.Main(m, func() error { return os.RemoveAll(dir) })
 }
 
@@ -409,15 +418,7 @@ func (r *rig) history() *History {
 	r.senders.Wait()
 	r.stopClients()
 	r.clients.Wait()
-	for _, n := range r.nodes {
-		if r.spoiled {
-			n.process.Kill()
-			continue
-		}
-		if err := n.process.Stop(patience); err != nil {
-			r.Errorf("%s: %v\n%s", n.name, err, n.output.tail())
-		}
-	}
+	r.stop()
 	h := &History{Heads: map[models.Key]int64{}, Sends: r.sends, Writes: r.writes, Handed: r.handed()}
 	r.opened(func(s *store.Store) { r.read(s, h) })
 	for _, l := range r.listeners {
