@@ -223,6 +223,9 @@ const (
 	OperationTime          = 10 * time.Second // OperationTime is how long one query or mutation may take.
 	SubscriptionsPerSocket = 50               // SubscriptionsPerSocket is the most subscriptions of one WebSocket.
 	QueryFields            = 300              // QueryFields is the most selections in one selection set; checking them grows with their square.
+	QueryRootFields        = 30               // QueryRootFields is the most fields of an operation's root, fragments counted where they are spread.
+	QueryDirectives        = 50               // QueryDirectives is the most directives of a document's operations and fragments.
+	ErrorsShown            = 20               // ErrorsShown is the most errors of an answer; one more says how many there are.
 	QueryRows              = 20_000           // QueryRows is the most rows one operation may ask for, pages inside pages multiplied.
 	NodesPerCall           = 100              // NodesPerCall is the most ids of one nodes() call.
 )

@@ -6,6 +6,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -27,6 +28,7 @@ import (
 	"clientele/internal/graphiql"
 	"clientele/internal/transport"
 	"clientele/limits"
+	"clientele/models"
 	"clientele/resolvers"
 	"clientele/services"
 )
@@ -181,6 +183,9 @@ func (s *Server) operation(ctx context.Context, next graphql.OperationHandler) g
 	}
 	return func(ctx context.Context) *graphql.Response {
 		r := respond(ctx)
+		if op.Operation.Operation != ast.Subscription {
+			withCost(op, r)
+		}
 		s.finished(ctx, op, r, started)
 		return r
 	}
@@ -209,7 +214,20 @@ func (s *Server) response(ctx context.Context, next graphql.ResponseHandler) *gr
 			ctx = services.WithScope(ctx, scope)
 		}
 	}
-	return next(ctx)
+	return cut(next(ctx))
+}
+
+// cut leaves of many errors the first limits.ErrorsShown, and says how many there were: a document of some kilobytes can be wrong in
+// thousands of ways (rule X2).
+func cut(r *graphql.Response) *graphql.Response {
+	if r == nil || len(r.Errors) <= limits.ErrorsShown {
+		return r
+	}
+	all := len(r.Errors)
+	r.Errors = append(r.Errors[:limits.ErrorsShown:limits.ErrorsShown], &gqlerror.Error{
+		Message: fmt.Sprintf("%d errors in all; the first %d are shown", all, limits.ErrorsShown), Extensions: map[string]any{"code": string(models.CodeLimitExceeded), "limit": limits.ErrorsShown},
+	})
+	return r
 }
 
 // finished counts and logs an operation: ids and codes, never documents or variables.
