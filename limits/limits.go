@@ -227,6 +227,10 @@ const (
 	QueryDirectives        = 50               // QueryDirectives is the most directives of a document's operations and fragments.
 	ErrorsShown            = 20               // ErrorsShown is the most errors of an answer; one more says how many there are.
 	QueryRows              = 20_000           // QueryRows is the most rows one operation may ask for, pages inside pages multiplied.
+	RatePerToken           = 1_000            // RatePerToken is what a node gives one token a second, in charges: an operation is one, and one more for each RowsPerCharge rows.
+	RatePerAccount         = 5_000            // RatePerAccount is what it gives all tokens of an account together.
+	RowsPerCharge          = 100              // RowsPerCharge is how many rows cost as much as an operation.
+	RateBurst              = 10 * time.Second // RateBurst is for how long what nobody asked for is saved up.
 	NodesPerCall           = 100              // NodesPerCall is the most ids of one nodes() call.
 )
 

@@ -23,6 +23,8 @@ type request struct {
 	address string
 	viewer  *auth.Viewer
 	err     error
+	// header is that of the answer; nil on a WebSocket.
+	header http.Header
 }
 
 func requestOf(ctx context.Context) *request {
@@ -43,7 +45,7 @@ const (
 // and the viewer of its token.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		req := &request{id: r.Header.Get(requestIDHeader), address: s.addressOf(r.RemoteAddr, r.Header)}
+		req := &request{id: r.Header.Get(requestIDHeader), address: s.addressOf(r.RemoteAddr, r.Header), header: w.Header()}
 		if !sane(req.id) {
 			req.id = uuid.NewString()
 		}

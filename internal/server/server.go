@@ -159,6 +159,7 @@ func (s *Server) graphql() http.Handler {
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
 	h.Use(oneOf{schema: schema.Schema(), present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})
+	h.Use(newRates(s.settings.RatePerToken, s.settings.RatePerAccount, s.viewerOf, s.present))
 	h.Use(extension.Introspection{})
 	h.AroundOperations(s.operation)
 	h.AroundResponses(s.response)
