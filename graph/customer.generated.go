@@ -557,7 +557,7 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"isAssigned", "advisor", "group", "openids", "unionids", "tags", "source", "label", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "search", "hasReplied"}
+	fieldsInOrder := [...]string{"isAssigned", "advisor", "group", "openids", "unionids", "tags", "source", "label", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "search", "hasReplied", "outreachLeft"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -669,6 +669,13 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 				return it, err
 			}
 			it.HasReplied = data
+		case "outreachLeft":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outreachLeft"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.OutreachLeft = data
 		}
 	}
 	return it, nil

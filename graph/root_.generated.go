@@ -1494,6 +1494,11 @@ input CustomerFilter {
   search: String
   "true: only those who wrote after the last message of a human advisor; false: only the others."
   hasReplied: Boolean
+  """
+  Only those to whom at least so many outreaches are left in the present month, 1 or more, whether or not they follow (rule G3); nobody where the
+  account's carrier or policy has none. A job decides by the month in which it was asked for.
+  """
+  outreachLeft: Int
 }
 
 "How a list of customers is ordered."

@@ -221,7 +221,7 @@ func customerFilter(in *graph.CustomerFilter, field string) (f services.Customer
 	if f.Search, err = searchText(in.Search, field+".search"); err != nil {
 		return f, err
 	}
-	f.Interacted48h, f.Replied = in.IsInteractedWithin48h, in.HasReplied
+	f.Interacted48h, f.Replied, f.OutreachLeft = in.IsInteractedWithin48h, in.HasReplied, in.OutreachLeft
 	return f, nil
 }
 

@@ -41,6 +41,40 @@ type CustomerFilter struct {
 	Search models.Folded `json:"search,omitempty"`
 	// Replied: who wrote, or did not, after the last message of a human advisor.
 	Replied *bool `json:"replied,omitempty"`
+	// Outreach: to whom so many outreaches are left.
+	Outreach *OutreachFilter `json:"outreach,omitempty"`
+}
+
+// OutreachFilter selects by what the ledgers have left in a month (rule G3): what models.Contact would answer, once it had caught up with
+// the mass sends.
+type OutreachFilter struct {
+	// Left: at least so many of the PerMonth that a month has, in Month as models.Policy.MonthOf counts; Left is 1 or more.
+	Left     int `json:"left"`
+	PerMonth int `json:"perMonth"`
+	Month    int `json:"month"`
+	// Sends are the mass sends to all of that month, which ledgers may not have taken in.
+	Sends []OutreachSend `json:"sends,omitempty"`
+}
+
+// OutreachSend is a mass send to all, by its number, and when it was sent.
+type OutreachSend struct {
+	No int         `json:"no"`
+	At models.Time `json:"at"`
+}
+
+// where is the filter as a condition on the table customer: how many were used, counted as Contact.CaughtUp counts.
+func (f *OutreachFilter) where() (condition string, args []any) {
+	if f.Left > f.PerMonth {
+		return "1 = 0", nil
+	}
+	used := "CASE WHEN v.outreach_month >= ? THEN v.outreach_used ELSE 0 END"
+	args = append(args, f.Month)
+	for _, send := range f.Sends {
+		used += " + CASE WHEN v.outreach_month <= ? AND v.mass_seen < ? AND customer.followed_at > 0 AND customer.followed_at <= ?" +
+			" AND (customer.follow_state = ? OR customer.unfollowed_at > ?) THEN 1 ELSE 0 END"
+		args = append(args, f.Month, send.No, int64(send.At), string(models.Following), int64(send.At))
+	}
+	return "EXISTS (" + itsConversation + " AND " + used + " <= ?)", append(args, f.PerMonth-f.Left)
 }
 
 // where is the filter as conditions on the table customer, each with AND before it.
@@ -99,6 +133,10 @@ func (f CustomerFilter) narrowing() (where string, args []any) {
 	}
 	if f.Replied != nil { // as Conversation.HasReplied has it
 		and(not(*f.Replied) + "EXISTS (" + itsConversation + " AND v.last_customer_at > v.last_advisor_at)")
+	}
+	if f.Outreach != nil {
+		condition, values := f.Outreach.where()
+		and(condition, values...)
 	}
 	return where, args
 }
