@@ -22,7 +22,7 @@ func TestFilterByOutreachLeft(t *testing.T) {
 		for i, openid := range followerNames(60) {
 			state, followed, left := "FOLLOWING", int64(hour(-r.IntN(200))), int64(0)
 			if i%4 == 0 {
-				state, left = "NOT_FOLLOWING", followed+int64(r.IntN(100))*int64(time.Hour/time.Microsecond)
+				state, left = "UNFOLLOWED", followed+int64(r.IntN(100))*int64(time.Hour/time.Microsecond)
 			}
 			if _, err := w.db.Exec("UPDATE customer SET follow_state = ?, followed_at = ?, unfollowed_at = ? WHERE openid = ?", state, followed, left, []byte(openid)); err != nil {
 				t.Fatal(err)
