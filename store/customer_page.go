@@ -191,6 +191,8 @@ func (f CustomerFilter) IsNarrow() bool {
 type along struct {
 	table, column string
 	value         any
+	// options, where there are some, are several ranges of the tags' index, which anyTag merges.
+	options []models.Key
 }
 
 func (a along) isZero() bool { return a.table == "" }
@@ -231,6 +233,8 @@ func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest Cust
 		rest.Tags.Any = nil
 	case f.Label != "":
 		a, rest.Label = along{table: "customer", column: "bound_label", value: f.Label}, ""
+	case len(f.Tags.Any) > 1:
+		a.options, rest.Tags.Any = f.Tags.Any, nil
 	}
 	return a, rest, nil
 }
@@ -249,6 +253,9 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, order models
 	index, rest, err := r.along(account, f)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(index.options) > 0 {
+		return r.anyTagPage(account, index.options, rest, order, p)
 	}
 	from, where, args := r.selecting(account, index, rest)
 	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
@@ -325,6 +332,9 @@ func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n i
 	index, rest, err := r.along(account, f)
 	if err != nil {
 		return 0, false, err
+	}
+	if len(index.options) > 0 {
+		return r.countAnyTag(account, index.options, rest, most)
 	}
 	if rest.Advisor.IsZero() && !rest.isListed() && rest.IsNarrow() {
 		if end, err := r.pageEnd(account, index, models.OrderNewest, relay.Page{}); err != nil || end != nil {
