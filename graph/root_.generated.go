@@ -96,6 +96,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputDeleteGroupInput,
 		unmarshalInputDeleteImportInput,
 		unmarshalInputEraseCustomerInput,
+		unmarshalInputExportAdvisorsInput,
 		unmarshalInputExportAuditLogInput,
 		unmarshalInputExportCustomerInput,
 		unmarshalInputInboxFilter,
@@ -640,6 +641,13 @@ extend type Mutation {
   """
   inviteAdvisors("Whom." input: InviteAdvisorsInput!): InviteAdvisorsPayload @allow(roles: [ADMIN, INTEGRATION])
 
+  """
+  The advisors as lines of CSV, a page at a time, in the order in which they were first invited, in the form that ` + "`" + `createImport` + "`" + ` takes (rule B7): so an export that is changed
+  and imported changes just that, and one that was not changed changes nothing. Columns: those of ImportKind.ADVISORS. In spreadsheet programs no cell is a formula: one that begins
+  like one, with = + - or @ in any width, has an apostrophe before it, which an import takes off. Each page is in the audit log.
+  """
+  exportAdvisors("What of them." input: ExportAdvisorsInput!): ExportAdvisorsPayload @allow(roles: [ADMIN, INTEGRATION])
+
   "Accepts or refuses the viewer's invitation (rule B3). INVITATION_EXPIRED past the deadline, STATE when there is none, MUST_FOLLOW_ACCOUNT when who accepts does not follow."
   answerInvitation("The answer." input: AnswerInvitationInput!): AnswerInvitationPayload @allow(roles: [ADVISOR])
 
@@ -780,6 +788,28 @@ type InviteAdvisorResult {
   advisor: Advisor
   "Why it failed; null when it did not."
   error: ItemError
+}
+
+"What of the advisors to export."
+input ExportAdvisorsInput {
+  "Only advisors in this state; all when absent."
+  state: AdvisorState
+  "Whether the file begins with a byte order mark, by which Excel knows UTF-8; not when absent."
+  hasByteOrderMark: Boolean
+  "How many advisors, 1 to 1,000; 1,000 when absent."
+  first: Int
+  "What the page before answered as ` + "`" + `endCursor` + "`" + `; absent: from the first."
+  after: String
+}
+
+"Some of the advisors."
+type ExportAdvisorsPayload {
+  "An advisor each, without the line's end; before the first page the header. Lines of all pages together, with line ends (CR LF, or LF), are the file."
+  lines: [String!]!
+  "What to pass as ` + "`" + `after` + "`" + ` to go on; null at the end."
+  endCursor: String
+  "The entry of the audit log that tells of this page."
+  auditId: ID!
 }
 
 "The answer to an invitation."
@@ -2166,12 +2196,9 @@ type GroupAdvisorResult {
 
 extend type Mutation {
   """
-  Begins a file of customers to import (rule E11): upload it with ` + "`" + `uploadImport` + "`" + `, a part at a time, then ` + "`" + `startImport` + "`" + `.
-  The file is CSV: comma-separated, the first record names the columns, in UTF-8, with a byte order mark or without, or GB18030. Columns,
-  in any order, all but the first optional: ` + "`" + `openid` + "`" + `, ` + "`" + `unionid` + "`" + `, ` + "`" + `nickname` + "`" + `, ` + "`" + `info` + "`" + ` (up to 20 lines), ` + "`" + `country` + "`" + `, ` + "`" + `province` + "`" + `, ` + "`" + `city` + "`" + `, ` + "`" + `tags` + "`" + ` (texts of
-  options, separated by ` + "`" + `;` + "`" + `), ` + "`" + `followed_at` + "`" + `, one of ` + "`" + `advisor_id` + "`" + `, ` + "`" + `advisor_openid` + "`" + `, ` + "`" + `advisor_unionid` + "`" + `, ` + "`" + `advisor_wechat_id` + "`" + ` and
-  ` + "`" + `advisor_external_id` + "`" + `, ` + "`" + `source` + "`" + ` (a BindingSource; API when empty), ` + "`" + `label` + "`" + `, ` + "`" + `bound_at` + "`" + `. Times are a DateTime, or a date with or without a time of day in
-  the account's zone (docs/rules.md). At most 10 imports of an account may be uploading or worked at.
+  Begins a file to import, of customers (rule E11) or of advisors (rule B7): upload it with ` + "`" + `uploadImport` + "`" + `, a part at a time, then ` + "`" + `startImport` + "`" + `.
+  The file is CSV: comma-separated, the first record names the columns, in any order, in UTF-8, with a byte order mark or without, or GB18030. Which columns
+  there are stands at ImportKind. At most 10 imports of an account may be uploading or worked at.
   """
   createImport("What to begin." input: CreateImportInput!): CreateImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
@@ -2182,12 +2209,15 @@ extend type Mutation {
   uploadImport("What to add." input: UploadImportInput!): UploadImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
   """
-  Starts the job that reads the file. Customers who are unknown become followers of the account; of known ones, what the file says is
-  written, and what it leaves empty stays; who has no advisor is bound to theirs. Nobody is welcomed, notified or assigned by
-  chance. A record is dealt with wholly or not at all: errors of items name the record and the column (INVALID, NOT_FOUND of an advisor or option, STATE of an
-  advisor, BOUND_TO_ANOTHER_ADVISOR, ADVISOR_FULL, SELF, NOT_FOLLOWING, LIMIT_EXCEEDED). Of records with one openid each is dealt with in turn. An advisor is told
-  by CustomersImported. INVALID when the header cannot be read or names a column that is unknown.
-  An import that was started before answers its job.
+  Starts the job that reads the file. A record is dealt with wholly or not at all: errors of items name the record and the column. What the file leaves empty stays as it is. Of records of one
+  person each is dealt with in turn. INVALID when the header cannot be read or names a column that is unknown. An import that was started before answers its job.
+
+  Customers who are unknown become followers of the account; who has no advisor is bound to theirs. Nobody is welcomed, notified or assigned by
+  chance. Errors of records: INVALID, NOT_FOUND of an advisor or option, STATE of an advisor, BOUND_TO_ANOTHER_ADVISOR, ADVISOR_FULL, SELF, NOT_FOLLOWING, LIMIT_EXCEEDED. An advisor is told
+  by CustomersImported.
+
+  Advisors are invited as by ` + "`" + `inviteAdvisors` + "`" + `, and pushed an ADVISOR_ADDED, unless they are PENDING or ACTIVE: then nickname, avatar and external id become what the file says, and groups are added. Errors of
+  records: INVALID, NOT_FOUND of a group, LIMIT_EXCEEDED of the account's advisors or a group's, MUST_FOLLOW_ACCOUNT, ALREADY_SERVICE_AGENT, CONFLICT.
   """
   startImport("Which." input: StartImportInput!): StartImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
@@ -2195,7 +2225,7 @@ extend type Mutation {
   deleteImport("Which." input: DeleteImportInput!): DeleteImportPayload @allow(roles: [ADMIN, INTEGRATION])
 }
 
-"A file of customers that is being uploaded or worked at (rule E11)."
+"A file that is being uploaded or worked at (rules B7, E11)."
 type Import {
   "The global id."
   id: ID!
@@ -2224,10 +2254,21 @@ input CreateImportInput {
   kind: ImportKind!
 }
 
-"What a file holds."
+"What a file holds, and which columns it has."
 enum ImportKind {
-  "Followers of the account."
+  """
+  Followers of the account: ` + "`" + `openid` + "`" + `; and as one likes ` + "`" + `unionid` + "`" + `, ` + "`" + `nickname` + "`" + `, ` + "`" + `info` + "`" + ` (up to 20 lines), ` + "`" + `country` + "`" + `, ` + "`" + `province` + "`" + `, ` + "`" + `city` + "`" + `, ` + "`" + `tags` + "`" + ` (texts of
+  options, separated by ` + "`" + `;` + "`" + `), ` + "`" + `followed_at` + "`" + `, one of ` + "`" + `advisor_id` + "`" + `, ` + "`" + `advisor_openid` + "`" + `, ` + "`" + `advisor_unionid` + "`" + `, ` + "`" + `advisor_wechat_id` + "`" + ` and
+  ` + "`" + `advisor_external_id` + "`" + `, ` + "`" + `source` + "`" + ` (a BindingSource; API when empty), ` + "`" + `label` + "`" + `, ` + "`" + `bound_at` + "`" + `. Times are a DateTime, or a date with or without a time of day in
+  the account's zone (docs/rules.md).
+  """
   CUSTOMERS
+  """
+  Advisors of the account: at least one of ` + "`" + `openid` + "`" + `, ` + "`" + `unionid` + "`" + ` and ` + "`" + `wechat_id` + "`" + `; ` + "`" + `nickname` + "`" + `, 1 to 16 characters, which somebody new must have; and as one likes ` + "`" + `external_id` + "`" + `, ` + "`" + `avatar_url` + "`" + `,
+  ` + "`" + `groups` + "`" + ` (names of groups, separated by ` + "`" + `;` + "`" + `; in a name ` + "`" + `\;` + "`" + ` is a semicolon and ` + "`" + `\\` + "`" + ` a backslash). ` + "`" + `state` + "`" + ` says nothing, unless it is REFUSED, EXPIRED or REMOVED: such a record is passed over, so
+  empty it to invite them again. ` + "`" + `id` + "`" + `, ` + "`" + `presence` + "`" + `, ` + "`" + `customer_count` + "`" + `, ` + "`" + `invited_at` + "`" + ` and ` + "`" + `answered_at` + "`" + `, which an export has too, say nothing.
+  """
+  ADVISORS
 }
 
 "The import."
@@ -2370,6 +2411,8 @@ enum JobKind {
   HAND_OVER_CUSTOMERS
   "Imports customers from a file (` + "`" + `startImport` + "`" + `). Its items are the file's records, the header apart."
   IMPORT_CUSTOMERS
+  "Imports advisors from a file (` + "`" + `startImport` + "`" + `). Its items are the file's records, the header apart."
+  IMPORT_ADVISORS
 }
 
 "Where a job stands."
@@ -2400,6 +2443,8 @@ type JobItem {
   number: Int!
   "What it is about, of jobs on customers; null when it was not found."
   customer: Customer
+  "Whom it is about, of an import of advisors; null when it names nobody who is known."
+  advisor: Advisor
   "Why it failed."
   error: ItemError!
 }
@@ -4236,6 +4281,18 @@ func childFields_ErasureEdge(ctx context.Context, ec *executionContext, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ErasureEdge", field.Name)
 }
 
+func childFields_ExportAdvisorsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lines":
+		return fieldContext_ExportAdvisorsPayload_lines(ctx, ec, field)
+	case "endCursor":
+		return fieldContext_ExportAdvisorsPayload_endCursor(ctx, ec, field)
+	case "auditId":
+		return fieldContext_ExportAdvisorsPayload_auditId(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExportAdvisorsPayload", field.Name)
+}
+
 func childFields_ExportAuditLogPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "lines":
@@ -4450,6 +4507,8 @@ func childFields_JobItem(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_JobItem_number(ctx, ec, field)
 	case "customer":
 		return fieldContext_JobItem_customer(ctx, ec, field)
+	case "advisor":
+		return fieldContext_JobItem_advisor(ctx, ec, field)
 	case "error":
 		return fieldContext_JobItem_error(ctx, ec, field)
 	}

@@ -443,6 +443,8 @@ const (
 	ImportsOpen = 10
 	// ImportRecords is how many records a chunk of an import deals with.
 	ImportRecords = 2_000
+	// ImportAdvisors is how many records a chunk of an import of advisors deals with, under the account's row lock.
+	ImportAdvisors = 500
 	// ImportWindow is how many bytes of a file a chunk reads: more than ImportRecordBytes.
 	ImportWindow = 512 << 10
 	// ImportLife is how long an import that was not started is kept after its last part.

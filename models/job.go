@@ -21,6 +21,8 @@ const (
 	JobHandOverCustomers JobKind = "HAND_OVER_CUSTOMERS"
 	// JobImportCustomers reads a file of customers (rule E11).
 	JobImportCustomers JobKind = "IMPORT_CUSTOMERS"
+	// JobImportAdvisors reads a file of advisors (rule B7).
+	JobImportAdvisors JobKind = "IMPORT_ADVISORS"
 )
 
 // JobState is where a job stands.

@@ -12,7 +12,7 @@ import (
 	"clientele/store"
 )
 
-// CreateImport begins a file of customers (rule E11): LIMIT_EXCEEDED beyond limits.ImportsOpen.
+// CreateImport begins a file of customers or advisors (rules B7, E11): LIMIT_EXCEEDED beyond limits.ImportsOpen.
 func (s *Services) CreateImport(ctx context.Context, kind models.ImportKind) (i *models.Import, err error) {
 	c, err := s.begin(ctx, mayCreateImport)
 	if err != nil {
@@ -93,8 +93,8 @@ func (s *Services) UploadImport(ctx context.Context, key models.Key, offset int6
 	return counted(i)
 }
 
-// StartImport starts the job that reads a file which is complete (rule E11). Its header is looked at first: INVALID
-// when that names no customers. One that was started before answers its job. Errors: NOT_FOUND, INVALID, LIMIT_EXCEEDED (jobs).
+// StartImport starts the job that reads a file which is complete (rules B7, E11). Its header is looked at first: INVALID
+// when that names nobody. One that was started before answers its job. Errors: NOT_FOUND, INVALID, LIMIT_EXCEEDED (jobs).
 func (s *Services) StartImport(ctx context.Context, key models.Key) (i *models.Import, job *models.Job, err error) {
 	c, err := s.begin(ctx, mayStartImport)
 	if err != nil {
@@ -118,7 +118,8 @@ func (s *Services) StartImport(ctx context.Context, key models.Key) (i *models.I
 		if err != nil {
 			return err
 		}
-		if job, err = startJob(tx, models.JobImportCustomers, c.by(), work); err != nil {
+		work.Actor = c.actor()
+		if job, err = startJob(tx, i.Kind.Job(), c.by(), work); err != nil {
 			return err
 		}
 		i.JobID = job.Key
@@ -127,7 +128,7 @@ func (s *Services) StartImport(ctx context.Context, key models.Key) (i *models.I
 		}
 		return tx.Audit(store.Change{
 			Action: "startImport", TargetKind: "Job", Target: job.Key,
-			After: map[string]any{"bytes": i.Size, "records": work.Records, "encoding": work.Encoding},
+			After: map[string]any{"kind": i.Kind, "bytes": i.Size, "records": work.Records, "encoding": work.Encoding},
 		})
 	})
 	if err != nil {
