@@ -439,6 +439,59 @@ func fieldContext_AnswerInvitationPayload_advisor(_ context.Context, ec *executi
 	return fc, nil
 }
 
+func _ExportAdvisorsPayload_lines(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ExportAdvisorsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ExportAdvisorsPayload_lines(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lines, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return marshalNString2ᚕstringᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ExportAdvisorsPayload_lines(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExportAdvisorsPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _ExportAdvisorsPayload_endCursor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ExportAdvisorsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ExportAdvisorsPayload_endCursor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndCursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_ExportAdvisorsPayload_endCursor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExportAdvisorsPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func _ExportAdvisorsPayload_auditId(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ExportAdvisorsPayload) graphql.Marshaler {
+	return marshalNID2clienteleᚋinternalᚋrelayᚐID(ctx, ec, field.Selections, obj.AuditID)
+}
+func fieldContext_ExportAdvisorsPayload_auditId(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExportAdvisorsPayload", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
 func _InviteAdvisorResult_advisor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *InviteAdvisorResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -871,6 +924,57 @@ func unmarshalInputAnswerInvitationInput(ctx context.Context, ec *executionConte
 	return it, nil
 }
 
+func unmarshalInputExportAdvisorsInput(ctx context.Context, ec *executionContext, obj any) (ExportAdvisorsInput, error) {
+	var it ExportAdvisorsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"state", "hasByteOrderMark", "first", "after"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "state":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("state"))
+			data, err := unmarshalOAdvisorState2ᚖclienteleᚋmodelsᚐAdvisorState(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.State = data
+		case "hasByteOrderMark":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hasByteOrderMark"))
+			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.HasByteOrderMark = data
+		case "first":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("first"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.First = data
+		case "after":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("after"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.After = data
+		}
+	}
+	return it, nil
+}
+
 func unmarshalInputInviteAdvisorsInput(ctx context.Context, ec *executionContext, obj any) (InviteAdvisorsInput, error) {
 	var it InviteAdvisorsInput
 	if obj == nil {
@@ -1284,6 +1388,42 @@ func _AnswerInvitationPayload(ctx context.Context, ec *executionContext, sel ast
 	return out
 }
 
+var exportAdvisorsPayloadImplementors = []string{"ExportAdvisorsPayload"}
+
+func _ExportAdvisorsPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *ExportAdvisorsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, exportAdvisorsPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExportAdvisorsPayload")
+		case "lines":
+			out.Values[i] = _ExportAdvisorsPayload_lines(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endCursor":
+			out.Values[i] = _ExportAdvisorsPayload_endCursor(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "auditId":
+			out.Values[i] = _ExportAdvisorsPayload_auditId(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 var inviteAdvisorResultImplementors = []string{"InviteAdvisorResult"}
 
 func _InviteAdvisorResult(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *InviteAdvisorResult) graphql.Marshaler {
@@ -1580,6 +1720,11 @@ func unmarshalNAnswerInvitationInput2clienteleᚋgraphᚐAnswerInvitationInput(c
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalNExportAdvisorsInput2clienteleᚋgraphᚐExportAdvisorsInput(ctx context.Context, ec *executionContext, v any) (ExportAdvisorsInput, error) {
+	res, err := unmarshalInputExportAdvisorsInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func marshalNInviteAdvisorResult2ᚕᚖclienteleᚋgraphᚐInviteAdvisorResultᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*InviteAdvisorResult) graphql.Marshaler {
 	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -1701,6 +1846,13 @@ func marshalOAnswerInvitationPayload2ᚖclienteleᚋgraphᚐAnswerInvitationPayl
 		return graphql.Null
 	}
 	return _AnswerInvitationPayload(ctx, ec, sel, v)
+}
+
+func marshalOExportAdvisorsPayload2ᚖclienteleᚋgraphᚐExportAdvisorsPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *ExportAdvisorsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _ExportAdvisorsPayload(ctx, ec, sel, v)
 }
 
 func marshalOInviteAdvisorsPayload2ᚖclienteleᚋgraphᚐInviteAdvisorsPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *InviteAdvisorsPayload) graphql.Marshaler {

@@ -25,6 +25,7 @@ type JobResolver interface {
 }
 type JobItemResolver interface {
 	Customer(ctx context.Context, obj *models.JobItem) (*models.Customer, error)
+	Advisor(ctx context.Context, obj *models.JobItem) (*models.Advisor, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -565,6 +566,38 @@ func fieldContext_JobItem_customer(_ context.Context, ec *executionContext, fiel
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return childFields_Customer(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _JobItem_advisor(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.JobItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_JobItem_advisor(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.JobItem().Advisor(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Advisor) graphql.Marshaler {
+			return marshalOAdvisor2ᚖclienteleᚋmodelsᚐAdvisor(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_JobItem_advisor(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "JobItem",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Advisor(ctx, ec, field)
 		},
 	}
 	return fc, nil
@@ -1121,6 +1154,11 @@ func _JobItem(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			}
 		case "customer":
 			out.Values[i] = _JobItem_customer(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "advisor":
+			out.Values[i] = _JobItem_advisor(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -420,6 +420,28 @@ type EraseCustomerPayload struct {
 	Erasure *models.Erasure `json:"erasure"`
 }
 
+// What of the advisors to export.
+type ExportAdvisorsInput struct {
+	// Only advisors in this state; all when absent.
+	State *models.AdvisorState `json:"state,omitempty"`
+	// Whether the file begins with a byte order mark, by which Excel knows UTF-8; not when absent.
+	HasByteOrderMark *bool `json:"hasByteOrderMark,omitempty"`
+	// How many advisors, 1 to 1,000; 1,000 when absent.
+	First *int `json:"first,omitempty"`
+	// What the page before answered as `endCursor`; absent: from the first.
+	After *string `json:"after,omitempty"`
+}
+
+// Some of the advisors.
+type ExportAdvisorsPayload struct {
+	// An advisor each, without the line's end; before the first page the header. Lines of all pages together, with line ends (CR LF, or LF), are the file.
+	Lines []string `json:"lines"`
+	// What to pass as `after` to go on; null at the end.
+	EndCursor *string `json:"endCursor,omitempty"`
+	// The entry of the audit log that tells of this page.
+	AuditID relay.ID `json:"auditId"`
+}
+
 // What of the audit log to export.
 type ExportAuditLogInput struct {
 	// Which entries; all without it.

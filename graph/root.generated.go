@@ -28,6 +28,7 @@ type MutationResolver interface {
 	UpdateAdvisor(ctx context.Context, input UpdateAdvisorInput) (*UpdateAdvisorPayload, error)
 	RemoveAdvisor(ctx context.Context, input RemoveAdvisorInput) (*RemoveAdvisorPayload, error)
 	InviteAdvisors(ctx context.Context, input InviteAdvisorsInput) (*InviteAdvisorsPayload, error)
+	ExportAdvisors(ctx context.Context, input ExportAdvisorsInput) (*ExportAdvisorsPayload, error)
 	AnswerInvitation(ctx context.Context, input AnswerInvitationInput) (*AnswerInvitationPayload, error)
 	AcceptServiceRules(ctx context.Context, input AcceptServiceRulesInput) (*AcceptServiceRulesPayload, error)
 	SetPresence(ctx context.Context, input SetPresenceInput) (*SetPresencePayload, error)
@@ -346,6 +347,20 @@ func field_Mutation_eraseCustomer_args(ctx context.Context, ec *executionContext
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (EraseCustomerInput, error) {
 			return unmarshalNEraseCustomerInput2clienteleᚋgraphᚐEraseCustomerInput(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func field_Mutation_exportAdvisors_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ExportAdvisorsInput, error) {
+			return unmarshalNExportAdvisorsInput2clienteleᚋgraphᚐExportAdvisorsInput(ctx, ec, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1918,6 +1933,50 @@ func fieldContext_Mutation_inviteAdvisors(ctx context.Context, ec *executionCont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = field_Mutation_inviteAdvisors_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func _Mutation_exportAdvisors(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Mutation_exportAdvisors(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ExportAdvisors(ctx, fc.Args["input"].(ExportAdvisorsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ExportAdvisorsPayload) graphql.Marshaler {
+			return marshalOExportAdvisorsPayload2ᚖclienteleᚋgraphᚐExportAdvisorsPayload(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Mutation_exportAdvisors(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_ExportAdvisorsPayload(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Mutation_exportAdvisors_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -5675,6 +5734,13 @@ func _Mutation(ctx context.Context, ec *executionContext, sel ast.SelectionSet) 
 		case "inviteAdvisors":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return _Mutation_inviteAdvisors(ctx, ec, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "exportAdvisors":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return _Mutation_exportAdvisors(ctx, ec, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++

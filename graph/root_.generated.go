@@ -96,6 +96,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputDeleteGroupInput,
 		unmarshalInputDeleteImportInput,
 		unmarshalInputEraseCustomerInput,
+		unmarshalInputExportAdvisorsInput,
 		unmarshalInputExportAuditLogInput,
 		unmarshalInputExportCustomerInput,
 		unmarshalInputInboxFilter,
@@ -646,6 +647,13 @@ extend type Mutation {
   """
   inviteAdvisors("Whom." input: InviteAdvisorsInput!): InviteAdvisorsPayload @allow(roles: [ADMIN, INTEGRATION])
 
+  """
+  The advisors as lines of CSV, a page at a time, in the order in which they were first invited, in the form that ` + "`" + `createImport` + "`" + ` takes (rule B7): so an export that is changed
+  and imported changes just that, and one that was not changed changes nothing. Columns: those of ImportKind.ADVISORS. In spreadsheet programs no cell is a formula: one that begins
+  like one, with = + - or @ in any width, has an apostrophe before it, which an import takes off. Each page is in the audit log.
+  """
+  exportAdvisors("What of them." input: ExportAdvisorsInput!): ExportAdvisorsPayload @allow(roles: [ADMIN, INTEGRATION])
+
   "Accepts or refuses the viewer's invitation (rule B3). INVITATION_EXPIRED past the deadline, STATE when there is none, MUST_FOLLOW_ACCOUNT when who accepts does not follow."
   answerInvitation("The answer." input: AnswerInvitationInput!): AnswerInvitationPayload @allow(roles: [ADVISOR])
 
@@ -786,6 +794,28 @@ type InviteAdvisorResult {
   advisor: Advisor
   "Why it failed; null when it did not."
   error: ItemError
+}
+
+"What of the advisors to export."
+input ExportAdvisorsInput {
+  "Only advisors in this state; all when absent."
+  state: AdvisorState
+  "Whether the file begins with a byte order mark, by which Excel knows UTF-8; not when absent."
+  hasByteOrderMark: Boolean
+  "How many advisors, 1 to 1,000; 1,000 when absent."
+  first: Int
+  "What the page before answered as ` + "`" + `endCursor` + "`" + `; absent: from the first."
+  after: String
+}
+
+"Some of the advisors."
+type ExportAdvisorsPayload {
+  "An advisor each, without the line's end; before the first page the header. Lines of all pages together, with line ends (CR LF, or LF), are the file."
+  lines: [String!]!
+  "What to pass as ` + "`" + `after` + "`" + ` to go on; null at the end."
+  endCursor: String
+  "The entry of the audit log that tells of this page."
+  auditId: ID!
 }
 
 "The answer to an invitation."
@@ -2205,14 +2235,9 @@ type GroupAdvisorResult {
 
 extend type Mutation {
   """
-  Begins a file to import (rule E11): upload it with ` + "`" + `uploadImport` + "`" + `, a part at a time, then ` + "`" + `startImport` + "`" + `.
-  A file of CUSTOMERS is CSV: comma-separated, the first record names the columns, in UTF-8, with a byte order mark or without, or GB18030. Columns,
-  in any order, all but the first optional: ` + "`" + `openid` + "`" + `, ` + "`" + `unionid` + "`" + `, ` + "`" + `nickname` + "`" + `, ` + "`" + `info` + "`" + ` (up to 20 lines), ` + "`" + `country` + "`" + `, ` + "`" + `province` + "`" + `, ` + "`" + `city` + "`" + `, ` + "`" + `tags` + "`" + ` (texts of
-  options, separated by ` + "`" + `;` + "`" + `), ` + "`" + `followed_at` + "`" + `, one of ` + "`" + `advisor_id` + "`" + `, ` + "`" + `advisor_openid` + "`" + `, ` + "`" + `advisor_unionid` + "`" + `, ` + "`" + `advisor_wechat_id` + "`" + ` and
-  ` + "`" + `advisor_external_id` + "`" + `, ` + "`" + `source` + "`" + ` (a BindingSource; API when empty), ` + "`" + `label` + "`" + `, ` + "`" + `bound_at` + "`" + `. Times are a DateTime, or a date with or without a time of day in
-  the account's zone (docs/rules.md). A file of MESSAGES has a JSON object a line (NDJSON), in UTF-8: ` + "`" + `id` + "`" + `, the merchant's own name of the message, 1 to
-  128 bytes; ` + "`" + `openid` + "`" + ` or ` + "`" + `unionid` + "`" + ` of the customer; ` + "`" + `direction` + "`" + `, FROM_CUSTOMER or FROM_ADVISOR; ` + "`" + `at` + "`" + `; ` + "`" + `text` + "`" + ` of at most 16,384 bytes; of what is no text ` + "`" + `kind` + "`" + ` (a
-  ContentKind) with ` + "`" + `media_ref` + "`" + `, ` + "`" + `url` + "`" + `, ` + "`" + `description` + "`" + `, ` + "`" + `latitude` + "`" + `, ` + "`" + `longitude` + "`" + `; and the advisor as above. At most 10 imports of an account may be uploading or worked at.
+  Begins a file to import, of customers or their past messages (rule E11), or of advisors (rule B7): upload it with ` + "`" + `uploadImport` + "`" + `, a part at a time, then ` + "`" + `startImport` + "`" + `.
+  A file of people is CSV: comma-separated, the first record names the columns, in any order, in UTF-8, with a byte order mark or without, or GB18030. Which columns
+  there are stands at ImportKind. At most 10 imports of an account may be uploading or worked at.
   """
   createImport("What to begin." input: CreateImportInput!): CreateImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
@@ -2223,14 +2248,18 @@ extend type Mutation {
   uploadImport("What to add." input: UploadImportInput!): UploadImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
   """
-  Starts the job that reads the file. Of MESSAGES each is stored as IMPORTED, where it belongs by its time: a record alone, that opens no reply
-  window, counts as nothing unread and notifies nobody; one whose ` + "`" + `id` + "`" + ` was imported before is a success that changes nothing; NOT_FOUND of a customer or
-  advisor. Of CUSTOMERS, those who are unknown become followers of the account; of known ones, what the file says is
-  written, and what it leaves empty stays; who has no advisor is bound to theirs. Nobody is welcomed, notified or assigned by
-  chance. A record is dealt with wholly or not at all: errors of items name the record and the column (INVALID, NOT_FOUND of an advisor or option, STATE of an
-  advisor, BOUND_TO_ANOTHER_ADVISOR, ADVISOR_FULL, SELF, NOT_FOLLOWING, LIMIT_EXCEEDED). Of records with one openid each is dealt with in turn. An advisor is told
-  by CustomersImported. INVALID when the header cannot be read or names a column that is unknown.
-  An import that was started before answers its job.
+  Starts the job that reads the file. A record is dealt with wholly or not at all: errors of items name the record and the column. What the file leaves empty stays as it is. Of records of one
+  person each is dealt with in turn. INVALID when the header cannot be read or names a column that is unknown. An import that was started before answers its job.
+
+  Customers who are unknown become followers of the account; who has no advisor is bound to theirs. Nobody is welcomed, notified or assigned by
+  chance. Errors of records: INVALID, NOT_FOUND of an advisor or option, STATE of an advisor, BOUND_TO_ANOTHER_ADVISOR, ADVISOR_FULL, SELF, NOT_FOLLOWING, LIMIT_EXCEEDED. An advisor is told
+  by CustomersImported.
+
+  Messages are stored as IMPORTED, where they belong by their time: a record alone, that opens no reply window, counts as nothing unread and notifies nobody. One whose ` + "`" + `id` + "`" + ` was imported before is a success that
+  changes nothing. Errors of records: INVALID, NOT_FOUND of a customer or advisor. The advisor is told by CustomersImported.
+
+  Advisors are invited as by ` + "`" + `inviteAdvisors` + "`" + `, and pushed an ADVISOR_ADDED, unless they are PENDING or ACTIVE: then nickname, avatar and external id become what the file says, and groups are added. Errors of
+  records: INVALID, NOT_FOUND of a group, LIMIT_EXCEEDED of the account's advisors or a group's, MUST_FOLLOW_ACCOUNT, ALREADY_SERVICE_AGENT, CONFLICT.
   """
   startImport("Which." input: StartImportInput!): StartImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
@@ -2238,7 +2267,7 @@ extend type Mutation {
   deleteImport("Which." input: DeleteImportInput!): DeleteImportPayload @allow(roles: [ADMIN, INTEGRATION])
 }
 
-"A file that is being uploaded or worked at (rule E11)."
+"A file that is being uploaded or worked at (rules B7, E11)."
 type Import {
   "The global id."
   id: ID!
@@ -2246,7 +2275,7 @@ type Import {
   kind: ImportKind!
   "How many bytes it has."
   size: Int!
-  "How many records it has so far, the header of a file of CUSTOMERS apart."
+  "How many records it has so far, the header apart."
   recordCount: Int!
   "Role and subject of the token it was begun with, e.g. ` + "`" + `ADMIN:console` + "`" + `."
   madeBy: String!
@@ -2267,11 +2296,26 @@ input CreateImportInput {
   kind: ImportKind!
 }
 
-"What a file holds."
+"What a file holds, and which columns it has."
 enum ImportKind {
-  "Followers of the account."
+  """
+  Followers of the account: ` + "`" + `openid` + "`" + `; and as one likes ` + "`" + `unionid` + "`" + `, ` + "`" + `nickname` + "`" + `, ` + "`" + `info` + "`" + ` (up to 20 lines), ` + "`" + `country` + "`" + `, ` + "`" + `province` + "`" + `, ` + "`" + `city` + "`" + `, ` + "`" + `tags` + "`" + ` (texts of
+  options, separated by ` + "`" + `;` + "`" + `), ` + "`" + `followed_at` + "`" + `, one of ` + "`" + `advisor_id` + "`" + `, ` + "`" + `advisor_openid` + "`" + `, ` + "`" + `advisor_unionid` + "`" + `, ` + "`" + `advisor_wechat_id` + "`" + ` and
+  ` + "`" + `advisor_external_id` + "`" + `, ` + "`" + `source` + "`" + ` (a BindingSource; API when empty), ` + "`" + `label` + "`" + `, ` + "`" + `bound_at` + "`" + `. Times are a DateTime, or a date with or without a time of day in
+  the account's zone (docs/rules.md).
+  """
   CUSTOMERS
-  "Past messages with its customers."
+  """
+  Advisors of the account: at least one of ` + "`" + `openid` + "`" + `, ` + "`" + `unionid` + "`" + ` and ` + "`" + `wechat_id` + "`" + `; ` + "`" + `nickname` + "`" + `, 1 to 16 characters, which somebody new must have; and as one likes ` + "`" + `external_id` + "`" + `, ` + "`" + `avatar_url` + "`" + `,
+  ` + "`" + `groups` + "`" + ` (names of groups, separated by ` + "`" + `;` + "`" + `; in a name ` + "`" + `\;` + "`" + ` is a semicolon and ` + "`" + `\\` + "`" + ` a backslash). ` + "`" + `state` + "`" + ` says nothing, unless it is REFUSED, EXPIRED or REMOVED: such a record is passed over, so
+  empty it to invite them again. ` + "`" + `id` + "`" + `, ` + "`" + `presence` + "`" + `, ` + "`" + `customer_count` + "`" + `, ` + "`" + `invited_at` + "`" + ` and ` + "`" + `answered_at` + "`" + `, which an export has too, say nothing.
+  """
+  ADVISORS
+  """
+  Past messages with customers of the account: a JSON object a line (NDJSON), in UTF-8, of ` + "`" + `id` + "`" + `, the merchant's own name of the message, 1 to 128 bytes; ` + "`" + `openid` + "`" + ` or ` + "`" + `unionid` + "`" + ` of the customer; ` + "`" + `direction` + "`" + `,
+  FROM_CUSTOMER or FROM_ADVISOR; ` + "`" + `at` + "`" + `; ` + "`" + `text` + "`" + ` of at most 16,384 bytes; of what is no text ` + "`" + `kind` + "`" + ` (a ContentKind) with ` + "`" + `media_ref` + "`" + `, ` + "`" + `url` + "`" + `, ` + "`" + `description` + "`" + `, ` + "`" + `latitude` + "`" + `, ` + "`" + `longitude` + "`" + `; and as one likes the advisor as
+  customers name theirs.
+  """
   MESSAGES
 }
 
@@ -2417,6 +2461,8 @@ enum JobKind {
   IMPORT_CUSTOMERS
   "Imports past messages from a file (` + "`" + `startImport` + "`" + `). Its items are the file's records."
   IMPORT_MESSAGES
+  "Imports advisors from a file (` + "`" + `startImport` + "`" + `). Its items are the file's records, the header apart."
+  IMPORT_ADVISORS
 }
 
 "Where a job stands."
@@ -2447,6 +2493,8 @@ type JobItem {
   number: Int!
   "What it is about, of jobs on customers; null when it was not found."
   customer: Customer
+  "Whom it is about, of an import of advisors; null when it names nobody who is known."
+  advisor: Advisor
   "Why it failed."
   error: ItemError!
 }
@@ -4305,6 +4353,18 @@ func childFields_ErasureEdge(ctx context.Context, ec *executionContext, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ErasureEdge", field.Name)
 }
 
+func childFields_ExportAdvisorsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lines":
+		return fieldContext_ExportAdvisorsPayload_lines(ctx, ec, field)
+	case "endCursor":
+		return fieldContext_ExportAdvisorsPayload_endCursor(ctx, ec, field)
+	case "auditId":
+		return fieldContext_ExportAdvisorsPayload_auditId(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExportAdvisorsPayload", field.Name)
+}
+
 func childFields_ExportAuditLogPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "lines":
@@ -4519,6 +4579,8 @@ func childFields_JobItem(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_JobItem_number(ctx, ec, field)
 	case "customer":
 		return fieldContext_JobItem_customer(ctx, ec, field)
+	case "advisor":
+		return fieldContext_JobItem_advisor(ctx, ec, field)
 	case "error":
 		return fieldContext_JobItem_error(ctx, ec, field)
 	}

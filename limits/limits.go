@@ -455,6 +455,8 @@ const (
 	ImportsOpen = 10
 	// ImportRecords is how many records a chunk of an import deals with.
 	ImportRecords = 2_000
+	// ImportAdvisors is how many records a chunk of an import of advisors deals with, under the account's row lock.
+	ImportAdvisors = 500
 	// ImportWindow is how many bytes of a file a chunk reads: more than ImportRecordBytes.
 	ImportWindow = 512 << 10
 	// ImportMessageIDBytes is the longest name that a merchant gives a past message, in bytes.

@@ -15,11 +15,24 @@ type ImportKind string
 
 // The kinds of files.
 const (
-	ImportCustomers ImportKind = "CUSTOMERS"
-	ImportMessages  ImportKind = "MESSAGES"
+	ImportCustomers ImportKind = "CUSTOMERS" // rule E11
+	ImportAdvisors  ImportKind = "ADVISORS"  // rule B7
+	ImportMessages  ImportKind = "MESSAGES"  // rule E11
 )
 
-// Import is a file that is being uploaded or worked at (rule E11). It is forgotten with its job,
+// Job is the kind of the jobs that read such files.
+func (k ImportKind) Job() JobKind {
+	switch k {
+	case ImportAdvisors:
+		return JobImportAdvisors
+	case ImportMessages:
+		return JobImportMessages
+	case ImportCustomers:
+	}
+	return JobImportCustomers
+}
+
+// Import is a file that is being uploaded or worked at (rules B7, E11). It is forgotten with its job,
 // or limits.ImportLife after its last part when none was started.
 type Import struct {
 	AccountID Key        `gorm:"column:account_id;primaryKey"`
@@ -93,24 +106,44 @@ var importColumns = []string{
 // ImportHeader is which column of a file holds what.
 type ImportHeader map[string]int
 
-// NewImportHeader reads a file's first record: names of columns in any order and case. INVALID, at field,
-// for one that is unknown or stands twice, or when `openid` is missing.
-func NewImportHeader(fields []string, field string) (ImportHeader, *Error) {
+// NewImportHeader reads the first record of a file of a kind: names of columns in any order and case. INVALID, at field,
+// for one that is unknown or stands twice, or when none of those is there that say who somebody is.
+func NewImportHeader(kind ImportKind, fields []string, field string) (ImportHeader, *Error) {
+	columns, who := importColumns, []string{columnOpenID}
+	if kind == ImportAdvisors {
+		columns, who = advisorColumns, []string{columnOpenID, columnUnionID, columnWechatID}
+	}
 	h := ImportHeader{}
 	for i, f := range fields {
 		name := strings.ToLower(strings.TrimSpace(f))
-		if !slices.Contains(importColumns, name) {
-			return nil, Invalid(field, "column %d of the header is none of: %s", i+1, strings.Join(importColumns, ", "))
+		if !slices.Contains(columns, name) {
+			return nil, Invalid(field, "column %d of the header is none of: %s", i+1, strings.Join(columns, ", "))
 		}
 		if _, twice := h[name]; twice {
 			return nil, Invalid(field, "the column %s stands twice in the header", name)
 		}
 		h[name] = i
 	}
-	if _, has := h[columnOpenID]; !has {
-		return nil, Invalid(field, "the header has no column openid")
+	for _, name := range who {
+		if _, has := h[name]; has {
+			return h, nil
+		}
 	}
-	return h, nil
+	return nil, Invalid(field, "the header has no column %s", strings.Join(who, ", and none of "))
+}
+
+// cells is a record by the names of its columns; empty for one that the file has not. INVALID unless it has as many fields as
+// the header.
+func (h ImportHeader) cells(fields []string) (func(column string) string, *Error) {
+	if len(fields) != len(h) {
+		return nil, Invalid("", "has %d fields, the header %d", len(fields), len(h))
+	}
+	return func(column string) string {
+		if i, has := h[column]; has {
+			return strings.TrimSpace(fields[i])
+		}
+		return ""
+	}, nil
 }
 
 // ImportAdvisor names an advisor by at most one of its fields.
@@ -139,14 +172,9 @@ type ImportRow struct {
 // Row reads a record. Times without an offset are of zone; none may lie after now. Errors are INVALID and
 // name the column.
 func (h ImportHeader) Row(fields []string, zone *time.Location, now Time) (row ImportRow, err *Error) {
-	if len(fields) != len(h) {
-		return row, Invalid("", "has %d fields, the header %d", len(fields), len(h))
-	}
-	get := func(column string) string {
-		if i, has := h[column]; has {
-			return strings.TrimSpace(fields[i])
-		}
-		return ""
+	get, err := h.cells(fields)
+	if err != nil {
+		return row, err
 	}
 	row = ImportRow{
 		OpenID: Ident(get(columnOpenID)), UnionID: Ident(get(columnUnionID)), Nickname: get(columnNickname),

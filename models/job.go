@@ -23,6 +23,8 @@ const (
 	JobImportCustomers JobKind = "IMPORT_CUSTOMERS"
 	// JobImportMessages reads a file of past messages (rule E11).
 	JobImportMessages JobKind = "IMPORT_MESSAGES"
+	// JobImportAdvisors reads a file of advisors (rule B7).
+	JobImportAdvisors JobKind = "IMPORT_ADVISORS"
 )
 
 // JobState is where a job stands.

@@ -80,6 +80,23 @@ func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.Invit
 	return p, r.r.ofAdvisors(ctx, invited)
 }
 
+func (r *mutationResolver) ExportAdvisors(ctx context.Context, input graph.ExportAdvisorsInput) (*graph.ExportAdvisorsPayload, error) {
+	p, err := exportPage(input.First, input.After)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.r.Services.ExportAdvisors(ctx, value(input.State), value(input.HasByteOrderMark), p)
+	if err != nil {
+		return nil, err
+	}
+	payload := &graph.ExportAdvisorsPayload{Lines: out.Lines, AuditID: (&models.Audit{Key: out.Audit}).ID()}
+	if out.End != nil {
+		end := out.End.Encode()
+		payload.EndCursor = &end
+	}
+	return payload, nil
+}
+
 func (r *mutationResolver) AnswerInvitation(ctx context.Context, input graph.AnswerInvitationInput) (*graph.AnswerInvitationPayload, error) {
 	a, err := r.r.Services.Answer(ctx, input.Accept, value(input.Openid))
 	if err != nil {

@@ -18,8 +18,12 @@ func (r *jobResolver) FailedItems(ctx context.Context, obj *models.Job, first *i
 		return nil, err
 	}
 	rows, err := r.r.Services.JobItemPage(ctx, obj, p)
+	about := keysOf(rows, func(i *models.JobItem) models.Key { return i.TargetID })
 	if err == nil && below(ctx)["customer"] {
-		err = r.r.customersOf(ctx, below(ctx), keysOf(rows, func(i *models.JobItem) models.Key { return i.TargetID }))
+		err = r.r.customersOf(ctx, below(ctx), about)
+	}
+	if err == nil && below(ctx)["advisor"] {
+		err = loaders(ctx).PreloadAdvisors(ctx, r.r.Services, about)
 	}
 	if err != nil {
 		return nil, err
@@ -39,6 +43,10 @@ func (r *jobResolver) EventCursor(ctx context.Context, obj *models.Job) (*string
 
 func (r *jobItemResolver) Customer(ctx context.Context, obj *models.JobItem) (*models.Customer, error) {
 	return loaders(ctx).Customer(ctx, obj.TargetID)
+}
+
+func (r *jobItemResolver) Advisor(ctx context.Context, obj *models.JobItem) (*models.Advisor, error) {
+	return loaders(ctx).Advisor(ctx, obj.TargetID)
 }
 
 func (r *mutationResolver) CancelJob(ctx context.Context, input graph.CancelJobInput) (*graph.CancelJobPayload, error) {

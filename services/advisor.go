@@ -118,7 +118,7 @@ func (s *Services) Invite(ctx context.Context, in []Invitation) ([]AdvisorResult
 	}
 	var results []AdvisorResult
 	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
-		b := &inviteBatch{tx: tx, in: in, agents: agents, results: append([]AdvisorResult(nil), checked...)}
+		b := &inviteBatch{inviting: inviting{tx: tx, agents: agents}, in: in, results: append([]AdvisorResult(nil), checked...)}
 		if err := b.write(); err != nil {
 			return err
 		}
@@ -150,12 +150,20 @@ func (i *Invitation) check(field string) (err error) {
 	if i.Nickname, err = models.CheckName(i.Nickname, field+".nickname", limits.AdvisorNicknameRunes); err != nil {
 		return err
 	}
+	return i.checkRest(field)
+}
+
+// checkRest is check of everything but the nickname.
+func (i *Invitation) checkRest(field string) error {
 	if i.OpenID == "" && i.UnionID == "" && i.WechatID == "" {
 		return models.Invalid(field, "names nobody: openid, unionid or wechatId is required")
 	}
-	for name, id := range map[string]models.Ident{".openid": i.OpenID, ".unionid": i.UnionID, ".wechatId": i.WechatID, ".externalId": i.ExternalID} {
-		if id != "" {
-			if err := models.CheckIdent(string(id), field+name, limits.OpenIDBytes); err != nil {
+	for _, of := range []struct {
+		name string
+		id   models.Ident
+	}{{".openid", i.OpenID}, {".unionid", i.UnionID}, {".wechatId", i.WechatID}, {".externalId", i.ExternalID}} {
+		if of.id != "" {
+			if err := models.CheckIdent(string(of.id), field+of.name, limits.OpenIDBytes); err != nil {
 				return err
 			}
 		}

@@ -1,69 +1,37 @@
 package services
 
 import (
+	"slices"
+
 	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
 )
 
-// inviteBatch is one call's worth of invitations in its transaction.
-type inviteBatch struct {
+// inviting is what a transaction that invites knows, and whom it invited: by one call, or by a part of a file. The account
+// is locked before it is loaded (rule B1 is counted under that lock).
+type inviting struct {
 	tx      *store.Tx
-	in      []Invitation
 	agents  map[models.Ident]bool
-	results []AdvisorResult
 	byIdent map[store.AdvisorIdent]map[models.Ident]*models.Advisor
 	follows map[models.Ident]bool // by openid
-	inCall  map[models.Key]bool   // advisors invited earlier in this call
+	invited map[models.Key]bool   // advisors invited earlier in this transaction
 	room    int
-}
-
-func (b *inviteBatch) write() error {
-	tx := b.tx
-	if _, err := tx.LockAccount(); err != nil { // rule B1 is counted under it
-		return err
-	}
-	if err := b.load(); err != nil {
-		return err
-	}
-	var fresh, again []*models.Advisor
-	for i := range b.in {
-		if b.results[i].Err != nil {
-			continue
-		}
-		a, err := b.invite(i)
-		if err != nil {
-			if models.CodeOf(err) == models.CodeInternal {
-				return err // not the item's fault
-			}
-			b.results[i].Err = err
-			continue
-		}
-		b.results[i].Advisor = a
-		if a.CreatedAt == tx.Now && a.UpdatedAt == 0 {
-			a.UpdatedAt = tx.Now
-			fresh = append(fresh, a)
-		} else {
-			again = append(again, a)
-		}
-	}
-	return b.save(fresh, again)
+	fresh   []*models.Advisor // of invited, those who were nobody before
+	again   []*models.Advisor // of invited, the others
 }
 
 // load locks the people who are known already, and reads who follows.
-func (b *inviteBatch) load() error {
+func (b *inviting) load(in []*Invitation) error {
 	tx := b.tx
 	idents := map[store.AdvisorIdent][]models.Ident{}
 	var openids []models.Ident
-	for i, in := range b.in {
-		if b.results[i].Err != nil {
-			continue
-		}
-		for column, id := range in.idents() {
+	for _, i := range in {
+		for column, id := range i.idents() {
 			idents[column] = append(idents[column], id)
 		}
-		if in.OpenID != "" {
-			openids = append(openids, in.OpenID)
+		if i.OpenID != "" {
+			openids = append(openids, i.OpenID)
 		}
 	}
 	found, err := tx.AdvisorsByIdents(tx.Account, idents)
@@ -87,7 +55,7 @@ func (b *inviteBatch) load() error {
 		return err
 	}
 	b.byIdent = map[store.AdvisorIdent]map[models.Ident]*models.Advisor{}
-	b.inCall = map[models.Key]bool{}
+	b.invited = map[models.Key]bool{}
 	for _, a := range rows {
 		b.index(a)
 	}
@@ -109,7 +77,7 @@ func (i Invitation) idents() map[store.AdvisorIdent]models.Ident {
 	return all
 }
 
-func (b *inviteBatch) index(a *models.Advisor) {
+func (b *inviting) index(a *models.Advisor) {
 	of := Invitation{OpenID: a.OpenID, UnionID: a.UnionID, WechatID: a.WechatID, ExternalID: a.ExternalID}
 	for column, id := range of.idents() {
 		if b.byIdent[column] == nil {
@@ -119,10 +87,8 @@ func (b *inviteBatch) index(a *models.Advisor) {
 	}
 }
 
-// invite decides one item: the same person is the same advisor again (rule B3).
-func (b *inviteBatch) invite(i int) (*models.Advisor, error) {
-	in, now := b.in[i], b.tx.Now
-	var a *models.Advisor
+// find is the advisor whom an invitation names; nil: nobody yet. CONFLICT when it names several.
+func (b *inviting) find(in *Invitation) (a *models.Advisor, err error) {
 	for column, id := range in.idents() {
 		found := b.byIdent[column][id]
 		if found == nil {
@@ -133,21 +99,28 @@ func (b *inviteBatch) invite(i int) (*models.Advisor, error) {
 		}
 		a = found
 	}
+	return a, nil
+}
+
+// invite decides one invitation of who was found: the same person is the same advisor again (rule B3).
+func (b *inviting) invite(in *Invitation, a *models.Advisor) (*models.Advisor, error) {
+	now := b.tx.Now
 	switch {
-	case a != nil && b.inCall[a.Key]:
-		return nil, models.Errorf(models.CodeDuplicate, "stands earlier in the same call")
 	case a != nil && !a.MayBeInvited(now):
 		return nil, models.Errorf(models.CodeAlreadyAdvisor, "is an advisor or has an open invitation")
-	case b.agents[in.OpenID] || a != nil && b.agents[a.OpenID]:
-		return nil, models.Errorf(models.CodeAlreadyServiceAgent, "is a customer-service agent of the account")
+	case b.agents[in.OpenID], a != nil && b.agents[a.OpenID]:
+		return nil, errServiceAgent()
 	case b.room <= 0:
 		return nil, models.TooMany("", limits.AdvisorsPerAccount, "the account has %d advisors", limits.AdvisorsPerAccount)
 	}
-	if in.OpenID != "" && !b.follows[in.OpenID] { // named otherwise: checked when they answer
-		return nil, models.Errorf(models.CodeMustFollowAccount, "the person must follow the account first")
+	if err := b.mustFollow(in.OpenID); err != nil {
+		return nil, err
 	}
 	if a == nil {
-		a = &models.Advisor{AccountID: b.tx.Account, Key: models.NewKey(), CreatedAt: now, Presence: models.PresenceOffline}
+		a = &models.Advisor{AccountID: b.tx.Account, Key: models.NewKey(), CreatedAt: now, UpdatedAt: now, Presence: models.PresenceOffline}
+		b.fresh = append(b.fresh, a)
+	} else {
+		b.again = append(b.again, a)
 	}
 	for to, id := range map[*models.Ident]models.Ident{&a.OpenID: in.OpenID, &a.UnionID: in.UnionID, &a.WechatID: in.WechatID, &a.ExternalID: in.ExternalID} {
 		if id != "" {
@@ -157,31 +130,44 @@ func (b *inviteBatch) invite(i int) (*models.Advisor, error) {
 	a.Nickname, a.AvatarURL, a.Stored, a.Presence = in.Nickname, in.AvatarURL, models.AdvisorPending, models.PresenceOffline
 	a.InvitedAt, a.Deadline, a.AnsweredAt, a.RemovedAt = now, now.Add(limits.InvitationLife), 0, 0
 	b.index(a)
-	b.inCall[a.Key] = true
+	b.invited[a.Key] = true
 	b.room--
 	return a, nil
 }
 
-// save writes the advisors with their codes (rule C1), and notifies them (rule N1).
-func (b *inviteBatch) save(fresh, again []*models.Advisor) error {
+func errServiceAgent() *models.Error {
+	return models.Errorf(models.CodeAlreadyServiceAgent, "is a customer-service agent of the account")
+}
+
+// mustFollow reports MUST_FOLLOW_ACCOUNT of an openid that does not follow; who is named otherwise is checked when they
+// answer.
+func (b *inviting) mustFollow(openid models.Ident) error {
+	if openid == "" || b.follows[openid] {
+		return nil
+	}
+	return models.Errorf(models.CodeMustFollowAccount, "the person must follow the account first")
+}
+
+// save writes the advisors with their codes (rule C1), and notifies them (rule N1). It answers what the audit log is to hold.
+func (b *inviting) save() ([]store.Change, error) {
 	tx := b.tx
-	if err := tx.UpdateAdvisors(again, "openid", "unionid", "wechat_id", "external_id", "nickname", "avatar_url",
+	if err := tx.UpdateAdvisors(b.again, "openid", "unionid", "wechat_id", "external_id", "nickname", "avatar_url",
 		"state", "presence", "invited_at", "deadline", "answered_at", "removed_at"); err != nil {
-		return err
+		return nil, err
 	}
-	if err := tx.InsertAdvisors(fresh); err != nil {
-		return err
+	if err := tx.InsertAdvisors(b.fresh); err != nil {
+		return nil, err
 	}
-	codes := make([]*models.QRCode, len(fresh))
-	for i, a := range fresh {
+	codes := make([]*models.QRCode, len(b.fresh))
+	for i, a := range b.fresh {
 		codes[i] = newQRCode(tx, models.QRCodeAdvisor, a.Key, "")
 	}
 	if err := tx.InsertQRCodes(codes); err != nil {
-		return err
+		return nil, err
 	}
 	var notices []*models.Notification
 	var changes []store.Change
-	for _, a := range append(fresh, again...) {
+	for _, a := range slices.Concat(b.fresh, b.again) {
 		tx.OpenStream(a.Key) // it is the same one, whatever became of the advisor before (rule B3)
 		n := &models.Notification{
 			AccountID: tx.Account, Key: models.NewKey(), AdvisorID: a.Key, Kind: models.NotifyAdvisorAdded,
@@ -189,13 +175,55 @@ func (b *inviteBatch) save(fresh, again []*models.Advisor) error {
 		}
 		notices = append(notices, n)
 		tx.Emit(models.Event{Stream: a.Key, Kind: models.EventNotificationMade, Notification: n.Key, Primed: &models.Primed{Notification: n}})
-		changes = append(changes, store.Change{Action: "inviteAdvisors", TargetKind: "Advisor", Target: a.Key})
+		changes = append(changes, store.Change{Action: mayInvite.Field, TargetKind: "Advisor", Target: a.Key})
 	}
-	if err := tx.InsertNotifications(notices); err != nil {
+	return changes, tx.InsertNotifications(notices)
+}
+
+// inviteBatch is one call's worth of invitations in its transaction.
+type inviteBatch struct {
+	inviting
+	in      []Invitation
+	results []AdvisorResult
+}
+
+func (b *inviteBatch) write() error {
+	if _, err := b.tx.LockAccount(); err != nil {
+		return err
+	}
+	var whom []*Invitation
+	for i := range b.in {
+		if b.results[i].Err == nil {
+			whom = append(whom, &b.in[i])
+		}
+	}
+	if err := b.load(whom); err != nil {
+		return err
+	}
+	for i := range b.in {
+		if b.results[i].Err != nil {
+			continue
+		}
+		a, err := b.find(&b.in[i])
+		switch {
+		case err != nil:
+		case a != nil && b.invited[a.Key]:
+			err = models.Errorf(models.CodeDuplicate, "stands earlier in the same call")
+		default:
+			a, err = b.invite(&b.in[i], a)
+		}
+		if err != nil {
+			b.results[i].Err = err
+			continue
+		}
+		b.results[i].Advisor = a
+	}
+	changes, err := b.save()
+	if err != nil {
 		return err
 	}
 	if len(changes) == 0 {
-		changes = []store.Change{{Action: "inviteAdvisors", TargetKind: "Account", Target: tx.Account, After: "nobody"}}
+		changes = []store.Change{{Action: mayInvite.Field, TargetKind: "Account", Target: b.tx.Account, After: "nobody"}}
 	}
-	return tx.Audit(changes...)
+	return b.tx.Audit(changes...)
 }

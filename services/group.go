@@ -125,7 +125,7 @@ func nameTaken(err error) error {
 func (s *Services) AddToGroup(ctx context.Context, key models.Key, refs []AdvisorRef) (*models.Group, []AdvisorResult, error) {
 	return s.changeMembers(ctx, mayAddToGroup, key, refs, func(tx *store.Tx, g *models.Group, members []*models.GroupMember, found []AdvisorResult) ([]AdvisorResult, error) {
 		results, fresh := addMembers(tx, g, members, found)
-		if err := tx.InsertMembers(g, fresh); err != nil {
+		if err := tx.InsertMembers([]*models.Group{g}, fresh); err != nil {
 			return nil, err
 		}
 		return results, tx.Audit(store.Change{Action: "addGroupAdvisors", TargetKind: "Group", Target: key, After: map[string]any{"added": len(fresh)}})

@@ -13,7 +13,7 @@ import (
 	"clientele/store"
 )
 
-// CreateImport begins a file (rule E11): LIMIT_EXCEEDED beyond limits.ImportsOpen.
+// CreateImport begins a file (rules B7, E11): LIMIT_EXCEEDED beyond limits.ImportsOpen.
 func (s *Services) CreateImport(ctx context.Context, kind models.ImportKind) (i *models.Import, err error) {
 	c, err := s.begin(ctx, mayCreateImport)
 	if err != nil {
@@ -94,8 +94,8 @@ func (s *Services) UploadImport(ctx context.Context, key models.Key, offset int6
 	return counted(i)
 }
 
-// StartImport starts the job that reads a file which is complete (rule E11). The header of a file of customers is looked at
-// first: INVALID when that names none. One that was started before answers its job. Errors: NOT_FOUND, INVALID, LIMIT_EXCEEDED (jobs).
+// StartImport starts the job that reads a file which is complete (rules B7, E11). The header of a CSV file is looked at first: INVALID
+// when that names nobody. One that was started before answers its job. Errors: NOT_FOUND, INVALID, LIMIT_EXCEEDED (jobs).
 func (s *Services) StartImport(ctx context.Context, key models.Key) (i *models.Import, job *models.Job, err error) {
 	c, err := s.begin(ctx, mayStartImport)
 	if err != nil {
@@ -115,11 +115,11 @@ func (s *Services) StartImport(ctx context.Context, key models.Key) (i *models.I
 			}
 			return err
 		}
-		kind, work, told, err := importWorkOf(&tx.Reader, i)
+		work, told, err := importWorkOf(&tx.Reader, i, c.actor())
 		if err != nil {
 			return err
 		}
-		if job, err = startJob(tx, kind, c.by(), work); err != nil {
+		if job, err = startJob(tx, i.Kind.Job(), c.by(), work); err != nil {
 			return err
 		}
 		i.JobID = job.Key
@@ -192,20 +192,24 @@ func censusOf(i *models.Import) (c census, err error) {
 	return c, json.Unmarshal([]byte(i.Census), c)
 }
 
-// importWorkOf is the job that reads a file, what it is asked for, and what of that the audit log is told. Errors: INVALID.
-func importWorkOf(r *store.Reader, i *models.Import) (kind models.JobKind, work any, told map[string]any, err error) {
+// importWorkOf is what the job that reads a file is asked for, and what of that the audit log is told. Errors: INVALID.
+func importWorkOf(r *store.Reader, i *models.Import, by store.Actor) (work any, told map[string]any, err error) {
+	told = map[string]any{"kind": i.Kind, "bytes": i.Size}
 	if i.Kind == models.ImportMessages {
-		work, err := newImportMessagesWork(i)
+		messages, err := newImportMessagesWork(i)
 		if err != nil {
-			return "", nil, nil, err
+			return nil, nil, err
 		}
-		return models.JobImportMessages, work, map[string]any{"bytes": i.Size, "records": work.Records}, nil
+		told["records"] = messages.Records
+		return messages, told, nil
 	}
-	customers, err := newImportWork(r, i)
+	people, err := newImportWork(r, i)
 	if err != nil {
-		return "", nil, nil, err
+		return nil, nil, err
 	}
-	return models.JobImportCustomers, customers, map[string]any{"bytes": i.Size, "records": customers.Records, "encoding": customers.Encoding}, nil
+	people.Actor = by
+	told["records"], told["encoding"] = people.Records, people.Encoding
+	return people, told, nil
 }
 
 // counted gives an import the number of its records, the header apart.

@@ -8,21 +8,17 @@ import (
 	"clientele/store"
 )
 
-// importChunk reads an account that is open, and the next bytes of a file that a job of it reads. Errors: CAPABILITY_NOT_ENABLED;
-// STATE when the file is gone.
-func importChunk(tx *store.Tx, key models.Key, at, size int64) (*models.Account, []byte, error) {
-	account, err := tx.Reader.Account(tx.Account)
-	if err != nil {
-		return nil, nil, err
-	}
+// nextBytes reads the next bytes of a file that a job of the account reads. Errors: CAPABILITY_NOT_ENABLED while that is not open; STATE when
+// the file is gone.
+func nextBytes(tx *store.Tx, account *models.Account, key models.Key, at, size int64) ([]byte, error) {
 	if !account.IsOpen() {
-		return nil, nil, models.Errorf(models.CodeCapabilityNotEnabled, "the account's capability is not open")
+		return nil, models.Errorf(models.CodeCapabilityNotEnabled, "the account's capability is not open")
 	}
 	data, err := tx.ImportBytes(tx.Account, key, at, limits.ImportWindow)
 	if err == nil && len(data) == 0 && at < size {
 		err = models.Errorf(models.CodeState, "the file is gone")
 	}
-	return account, data, err
+	return data, err
 }
 
 // passed deletes the parts of a file that a job has read, and answers its place as the job keeps it.

@@ -2,135 +2,31 @@ package services
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
-	"clientele/internal/csvfile"
-	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
 )
 
-// importJob reads a file of customers (rule E11), a chunk of limits.ImportRecords a transaction.
-type importJob struct{}
-
-// importWork is what such a job is asked for.
-type importWork struct {
-	Import   models.Key          `json:"import"`
-	Records  int64               `json:"records"`
-	Encoding csvfile.Encoding    `json:"encoding"`
-	Header   models.ImportHeader `json:"header"`
-	// Begins is where the first record behind the header does, Size where the file ends.
-	Begins int64 `json:"begins"`
-	Size   int64 `json:"size"`
-}
-
-// importPlace is how far such a job has come: the byte that the next record begins with, and how many
-// records stand before it, the header apart.
-type importPlace struct {
-	At      int64 `json:"at"`
-	Records int64 `json:"records"`
-}
-
-// newImportWork looks at the header of a file.
-func newImportWork(r *store.Reader, i *models.Import) (*importWork, error) {
-	var census csvfile.Census
-	if err := json.Unmarshal([]byte(i.Census), &census); err != nil {
-		return nil, err
-	}
-	work := &importWork{Import: i.Key, Size: i.Size}
-	work.Records, work.Encoding = census.End()
-	data, err := r.ImportBytes(i.AccountID, i.Key, 0, limits.ImportWindow)
-	if err != nil {
-		return nil, err
-	}
-	in := work.reader()
-	for {
-		fields, size, err := in.Read(data[work.Begins:], work.Begins == 0, int64(len(data)) == work.Size)
-		if err != nil {
-			return nil, models.Invalid("input.importId", "the header cannot be read: %s", err)
-		}
-		if size == 0 {
-			return nil, models.Invalid("input.importId", "the file has no header")
-		}
-		work.Begins += int64(size)
-		if fields == nil {
-			continue // a blank line
-		}
-		var bad *models.Error
-		if work.Header, bad = models.NewImportHeader(fields, "input.importId"); bad != nil {
-			return nil, bad
-		}
-		work.Records--
-		return work, nil
-	}
-}
-
-func (w *importWork) reader() *csvfile.Reader {
-	return &csvfile.Reader{Encoding: w.Encoding, Longest: limits.ImportRecordBytes}
-}
-
-// Total implements jobKind.
-func (importJob) Total(_ *store.Reader, job *models.Job) (int64, error) {
-	var work importWork
-	err := json.Unmarshal([]byte(job.Parameters), &work)
-	return work.Records, err
-}
-
-// Step implements jobKind.
-func (importJob) Step(tx *store.Tx, job *models.Job) (items []models.ItemResult, last bool, err error) {
-	var work importWork
-	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
-		return nil, false, err
-	}
-	at := importPlace{At: work.Begins}
-	if job.Cursor != "" {
-		if err := json.Unmarshal([]byte(job.Cursor), &at); err != nil {
-			return nil, false, err
-		}
-	}
-	account, data, err := importChunk(tx, work.Import, at.At, work.Size)
-	if err != nil {
-		return nil, false, err
-	}
-	b := &importBatch{tx: tx, by: job.By, account: account}
-	items, size := b.read(&work, data, at)
-	at.At += int64(size)
-	at.Records += int64(len(items))
-	if err := b.write(); err != nil {
-		return nil, false, err
-	}
-	for i, r := range b.records {
-		items[b.places[i]] = r.result
-	}
-	for i := range items {
-		if bad := items[i].Err; bad != nil {
-			items[i].Err = bad.OfRecord(at.Records - int64(len(items)) + int64(i) + 1)
-		}
-	}
-	job.Cursor, err = passed(tx, work.Import, at.At, at)
-	return items, at.At == work.Size, err
-}
-
-// importRecord is a record of a file with what came of it.
+// importRecord is a customer of a file, with what it changes of them.
 type importRecord struct {
 	models.ImportRow
 	update CustomerUpdate
-	result models.ItemResult
 }
 
-// importBatch is one transaction's worth of a file: the rows it locked, and what is to be written. Its
-// statements are as many for one record as for limits.ImportRecords. It lives for one attempt.
+// importBatch is a chunk of a file of customers (rule E11): the rows it locked, and what is to be written. Its
+// statements are as many for one record as for limits.ImportRecords.
 type importBatch struct {
-	tx      *store.Tx
-	by      string
-	account *models.Account
+	tx     *store.Tx
+	by     string
+	header models.ImportHeader
+	zone   *time.Location
 
 	records []*importRecord
-	places  []int // of records among the items
 
 	customers     map[models.Ident]*models.Customer
 	conversations map[models.Key]*models.Conversation
@@ -148,33 +44,27 @@ type importBatch struct {
 	log      customerLog
 }
 
-// read takes records off the data, and answers an item for each, with what is wrong with it if that can be
-// told already, and how many bytes they take.
-func (b *importBatch) read(work *importWork, data []byte, at importPlace) (items []models.ItemResult, size int) {
-	in, zone := work.reader(), b.account.Location()
-	last := at.At+int64(len(data)) == work.Size
-	for len(items) < limits.ImportRecords {
-		fields, n, err := in.Read(data[size:], false, last)
-		if n == 0 {
-			return items, size
-		}
-		size += n
-		if fields == nil && err == nil {
-			continue // a blank line
-		}
-		record := &importRecord{}
-		var bad *models.Error
-		if err != nil {
-			bad = models.Invalid("", "%s", err)
-		} else if record.ImportRow, bad = work.Header.Row(fields, zone, b.tx.Now); bad == nil {
-			bad = record.check()
-		}
-		items = append(items, models.ItemResult{Err: bad})
-		if bad == nil {
-			b.records, b.places = append(b.records, record), append(b.places, len(items)-1)
-		}
+// openCustomers begins a chunk of a file of customers.
+func openCustomers(tx *store.Tx, job *models.Job, work *importWork) (importChunk, *models.Account, error) {
+	account, err := tx.Reader.Account(tx.Account)
+	if err != nil {
+		return nil, nil, err
 	}
-	return items, size
+	return &importBatch{tx: tx, by: job.By, header: work.Header, zone: account.Location()}, account, nil
+}
+
+// take implements importChunk.
+func (b *importBatch) take(fields []string) *models.Error {
+	row, bad := b.header.Row(fields, b.zone, b.tx.Now)
+	if bad != nil {
+		return bad
+	}
+	record := &importRecord{ImportRow: row}
+	if bad := record.check(); bad != nil {
+		return bad
+	}
+	b.records = append(b.records, record)
+	return nil
 }
 
 // check makes the update of what the record says of a customer.
@@ -198,21 +88,22 @@ func (r *importRecord) check() *models.Error {
 	return nil
 }
 
-// write deals with the records, in the order of the lock phases.
-func (b *importBatch) write() error {
+// write implements importChunk, in the order of the lock phases.
+func (b *importBatch) write() ([]models.ItemResult, error) {
 	if len(b.records) == 0 {
-		return nil
+		return nil, nil
 	}
 	for _, step := range []func() error{b.lockCustomers, b.lockAdvisors, b.shareTags} {
 		if err := step(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	b.log.by = b.by
-	for _, r := range b.records {
-		r.result = b.apply(r)
+	results := make([]models.ItemResult, len(b.records))
+	for i, r := range b.records {
+		results[i] = b.apply(r)
 	}
-	return b.save()
+	return results, b.save()
 }
 
 // lockCustomers locks those of the records who are known.

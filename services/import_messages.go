@@ -58,7 +58,11 @@ func (importMessagesJob) Step(tx *store.Tx, job *models.Job) (items []models.Ite
 			return nil, false, err
 		}
 	}
-	account, data, err := importChunk(tx, work.Import, at.At, work.Size)
+	account, err := tx.Reader.Account(tx.Account)
+	if err != nil {
+		return nil, false, err
+	}
+	data, err := nextBytes(tx, account, work.Import, at.At, work.Size)
 	if err != nil {
 		return nil, false, err
 	}

@@ -33,11 +33,28 @@ func (s *Services) jobKind(kind models.JobKind) jobKind {
 	case models.JobHandOverCustomers:
 		return handOverJob{}
 	case models.JobImportCustomers:
-		return importJob{}
+		return importJob{records: limits.ImportRecords, open: openCustomers}
 	case models.JobImportMessages:
 		return importMessagesJob{}
+	case models.JobImportAdvisors:
+		return importJob{records: limits.ImportAdvisors, ask: s.openAdvisors}
 	}
 	return nil
+}
+
+// askingKind is a kind of jobs of which a chunk depends on what the channel says.
+type askingKind interface {
+	// Ask asks before a chunk's transaction begins, and answers the kind that does this chunk. Its errors are as Step's.
+	Ask(ctx context.Context, job *models.Job) (jobKind, error)
+}
+
+// asked is the kind that does the next chunk of a job.
+func (s *Services) asked(ctx context.Context, job *models.Job) (jobKind, error) {
+	kind := s.jobKind(job.Kind)
+	if asking, is := kind.(askingKind); is {
+		return asking.Ask(ctx, job)
+	}
+	return kind, nil
 }
 
 // What ends a worker's turn at a job; neither is a fault.
@@ -163,9 +180,12 @@ func (s *Services) StepJob(ctx context.Context, job *models.Job) (*models.Job, e
 	// What was begun is finished even while the process stops.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.OperationTime)
 	defer cancel()
-	kind := s.jobKind(job.Kind)
+	kind, err := s.asked(ctx, job)
+	if err != nil {
+		return s.jobFault(ctx, job, err)
+	}
 	var next models.Job
-	err := s.store.Write(ctx, store.System(), job.AccountID, func(tx *store.Tx) error {
+	err = s.store.Write(ctx, store.System(), job.AccountID, func(tx *store.Tx) error {
 		next = *job
 		items, last, err := kind.Step(tx, &next)
 		if err != nil {

@@ -110,7 +110,8 @@ var (
 
 	mayCustomerChangeFeed = Permission{Field: "customerChangeFeed", Roles: staff}
 
-	mayExportAudit = Permission{Field: "exportAuditLog", Roles: staff}
+	mayExportAudit    = Permission{Field: "exportAuditLog", Roles: staff}
+	mayExportAdvisors = Permission{Field: "exportAdvisors", Roles: staff}
 
 	mayErase    = Permission{Field: "eraseCustomer", Roles: staff}
 	mayExport   = Permission{Field: "exportCustomer", Roles: staff}
@@ -141,7 +142,7 @@ func Permissions() []Permission {
 		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayQRCodes, mayQRCodePicture, mayCreateQRCodes, mayScans, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
 		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges, mayCustomerChangeFeed,
-		mayExportAudit, mayErase, mayExport, mayErasure, mayErasures,
+		mayExportAudit, mayExportAdvisors, mayErase, mayExport, mayErasure, mayErasures,
 		mayImport, mayCreateImport, mayUploadImport, mayStartImport, mayDeleteImport,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,

@@ -51,7 +51,7 @@ func (tx *Tx) Relay(most int) (int, error) {
 	})
 	if errors.Is(err, ErrNotFound) {
 		stream = &models.Stream{AccountID: tx.Account, Key: tx.Account}
-		err = ifMeanwhile(insert(tx, []*models.Stream{stream}))
+		err = IfMeanwhile(insert(tx, []*models.Stream{stream}))
 	}
 	if err != nil {
 		return 0, err

@@ -58,18 +58,33 @@ func (r *Reader) AdvisorsByIdents(account models.Key, idents map[AdvisorIdent][]
 // AdvisorPage reads a page of advisors, newest invitation first, in a state at now if one is given.
 func (r *Reader) AdvisorPage(account models.Key, state models.AdvisorState, now models.Time, p relay.Page) ([]*models.Advisor, error) {
 	return find[models.Advisor](r, func(db *gorm.DB) *gorm.DB {
-		db = db.Where("account_id = ?", account)
-		switch state {
-		case "":
-		case models.AdvisorPending:
-			db = db.Where("state = ? AND deadline > ?", state, now)
-		case models.AdvisorExpired:
-			db = db.Where("(state = ? OR state = ? AND deadline <= ?)", state, models.AdvisorPending, now)
-		case models.AdvisorActive, models.AdvisorRefused, models.AdvisorRemoved:
-			db = db.Where("state = ?", state)
-		}
-		return keyset(db, p, "invited_at", "id")
+		return keyset(inState(db.Where("account_id = ?", account), state, now), p, "invited_at", "id")
 	})
+}
+
+// AdvisorsBehind reads up to most advisors by key upwards, behind one (zero: from the first), in a state at now if one is given. Whoever is there all the while
+// stands in one of the pages, whatever becomes of them.
+func (r *Reader) AdvisorsBehind(account models.Key, state models.AdvisorState, now models.Time, after models.Key, most int) ([]*models.Advisor, error) {
+	return find[models.Advisor](r, func(db *gorm.DB) *gorm.DB {
+		if db = db.Where("account_id = ?", account); !after.IsZero() {
+			db = db.Where("id > ?", after)
+		}
+		return inState(db, state, now).Order("id").Limit(most)
+	})
+}
+
+// inState narrows advisors to those in a state at now; all if it is empty.
+func inState(db *gorm.DB, state models.AdvisorState, now models.Time) *gorm.DB {
+	switch state {
+	case "":
+	case models.AdvisorPending:
+		return db.Where("state = ? AND deadline > ?", state, now)
+	case models.AdvisorExpired:
+		return db.Where("(state = ? OR state = ? AND deadline <= ?)", state, models.AdvisorPending, now)
+	case models.AdvisorActive, models.AdvisorRefused, models.AdvisorRemoved:
+		return db.Where("state = ?", state)
+	}
+	return db
 }
 
 // CountAdvisors counts PENDING and ACTIVE advisors (rule B1).
@@ -161,4 +176,13 @@ func (tx *Tx) UpdateAdvisors(rows []*models.Advisor, columns ...string) error {
 		a.UpdatedAt = tx.Now
 	}
 	return upsert(tx, rows, append(columns, "updated_at")...)
+}
+
+// FreeExternalIDs takes the external ids of locked advisors away, so that the rows that this transaction writes next may have
+// them in any order.
+func (tx *Tx) FreeExternalIDs(keys []models.Key) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	return translate(tx.db.Model(&models.Advisor{}).Where("account_id = ? AND id IN ?", tx.Account, keys).UpdateColumn("external_id", nil).Error)
 }

@@ -68,9 +68,9 @@ func translate(err error) error {
 	return err
 }
 
-// ifMeanwhile is the error of writing what was not there a moment ago: a key that is taken makes the
+// IfMeanwhile is the error of writing what was not there a moment ago: a key that is taken makes the
 // transaction run again.
-func ifMeanwhile(err error) error {
+func IfMeanwhile(err error) error {
 	if errors.Is(err, ErrDuplicate) {
 		return errors.Join(errMeanwhile, err)
 	}

@@ -22,6 +22,11 @@ func (r *Reader) GroupPage(account models.Key, p relay.Page) ([]*models.Group, e
 	})
 }
 
+// AllGroups reads the account's groups, at most limits.GroupsPerAccount.
+func (r *Reader) AllGroups(account models.Key) ([]*models.Group, error) {
+	return ask[models.Group](r, "SELECT * FROM advisor_group WHERE account_id = ?", account[:])
+}
+
 // CountGroups counts the account's groups (rule D1).
 func (r *Reader) CountGroups(account models.Key) (int64, error) {
 	defer r.lock()()
@@ -33,6 +38,11 @@ func (r *Reader) CountGroups(account models.Key) (int64, error) {
 // Members reads the members of groups.
 func (r *Reader) Members(account models.Key, groups []models.Key) ([]*models.GroupMember, error) {
 	return byKeys[models.GroupMember](r, account, "group_id", groups)
+}
+
+// Memberships reads the memberships of advisors.
+func (r *Reader) Memberships(account models.Key, advisors []models.Key) ([]*models.GroupMember, error) {
+	return byKeys[models.GroupMember](r, account, "advisor_id", advisors)
 }
 
 // GroupAdvisorPage reads a page of a group's members, by key downwards.
@@ -50,7 +60,7 @@ func (r *Reader) GroupAdvisorPage(account, group models.Key, p relay.Page) ([]*m
 // GroupsByAdvisors reads the groups that advisors belong to, by name, in two statements.
 func (r *Reader) GroupsByAdvisors(account models.Key, advisors []models.Key) (map[models.Key]*models.GroupList, error) {
 	lists := make(map[models.Key]*models.GroupList, len(advisors))
-	members, err := byKeys[models.GroupMember](r, account, "advisor_id", advisors)
+	members, err := r.Memberships(account, advisors)
 	if err != nil || len(members) == 0 {
 		return lists, err
 	}
@@ -88,7 +98,7 @@ func (tx *Tx) LockGroups(keys []models.Key) ([]*models.Group, error) {
 
 // LockGroupsOf reads and locks the groups that an advisor belongs to.
 func (tx *Tx) LockGroupsOf(advisor models.Key) ([]*models.Group, error) {
-	members, err := byKeys[models.GroupMember](&tx.Reader, tx.Account, "advisor_id", []models.Key{advisor})
+	members, err := tx.Memberships(tx.Account, []models.Key{advisor})
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +112,15 @@ func (tx *Tx) LockGroupsOf(advisor models.Key) ([]*models.Group, error) {
 // InsertGroup writes a new group; ErrDuplicate when the name is taken.
 func (tx *Tx) InsertGroup(g *models.Group) error { return insert(tx, []*models.Group{g}) }
 
-// InsertMembers adds members to a locked group and writes its count.
-func (tx *Tx) InsertMembers(g *models.Group, members []*models.GroupMember) error {
+// InsertMembers adds members to locked groups and writes the groups' counts.
+func (tx *Tx) InsertMembers(groups []*models.Group, members []*models.GroupMember) error {
 	if err := insert(tx, members); err != nil {
 		return err
 	}
-	g.UpdatedAt = tx.Now
-	return upsert(tx, []*models.Group{g}, "member_count", "updated_at")
+	for _, g := range groups {
+		g.UpdatedAt = tx.Now
+	}
+	return upsert(tx, groups, "member_count", "updated_at")
 }
 
 // DeleteMembers takes members out of a locked group and writes its count.

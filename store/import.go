@@ -127,7 +127,7 @@ func (tx *Tx) InsertCustomers(customers []*models.Customer, conversations []*mod
 	err := insertUsed(tx, customers, []string{"openid", "follow_state", "followed_at", "created_at", "updated_at"},
 		"unionid", "nickname", "info", "folded", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by")
 	if err != nil {
-		return ifMeanwhile(err)
+		return IfMeanwhile(err)
 	}
 	return insertUsed(tx, conversations, []string{"created_at", "updated_at"}, "advisor_id", "active_at")
 }

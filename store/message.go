@@ -71,7 +71,7 @@ func (tx *Tx) InsertMessages(rows []*models.Message) error {
 // InsertPastMessages is InsertMessages for messages of an import. When another transaction stored one of them since this one
 // looked, this one runs again.
 func (tx *Tx) InsertPastMessages(rows []*models.Message) error {
-	return ifMeanwhile(tx.InsertMessages(rows))
+	return IfMeanwhile(tx.InsertMessages(rows))
 }
 
 // isPlainText reports whether a message has nothing outside of textColumns.

@@ -60,6 +60,9 @@ type Change struct {
 	Items []models.ItemResult
 }
 
+// ActFor makes the audit entries of a job's transaction those of who started the job.
+func (tx *Tx) ActFor(a Actor) { tx.actor = a }
+
 // Audit writes entries of the transaction's actor, with their items (rule R5).
 func (tx *Tx) Audit(changes ...Change) error {
 	rows := make([]*models.Audit, len(changes))

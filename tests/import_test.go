@@ -25,10 +25,17 @@ const (
 	failedText = `query($id: ID!, $after: String) { job(jobId: $id) { failedItems(first: 200, after: $after) { nodes { number customer { openid } error { code message field } } } } }`
 )
 
-// uploading begins an import and uploads a file in parts of some size.
+// uploading begins an import of customers and uploads a file in parts of some size.
 func (t *tenant) uploading(file string, part int) (id string) {
 	t.tb.Helper()
-	id = t.do("admin", `mutation { createImport(input: {kind: CUSTOMERS}) { import { id size recordCount madeBy job { id } expiresAt } } }`, nil).text("createImport.import.id")
+	return t.uploadingOf("CUSTOMERS", file, part)
+}
+
+// uploadingOf is uploading of a kind of file.
+func (t *tenant) uploadingOf(kind, file string, part int) (id string) {
+	t.tb.Helper()
+	id = t.do("admin", `mutation($k: ImportKind!) { createImport(input: {kind: $k}) { import { id kind size recordCount madeBy job { id } expiresAt } } }`,
+		map[string]any{"k": kind}).text("createImport.import.id")
 	for at := 0; at < len(file); at += part {
 		t.do("admin", appendText, map[string]any{"i": id, "at": at, "data": []byte(file[at:min(at+part, len(file))])})
 	}

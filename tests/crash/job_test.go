@@ -50,7 +50,7 @@ func killJob(t *testing.T, dsn string, nodes int) {
 			for i, a := range advisors {
 				members[i] = &models.GroupMember{AccountID: account.Key, GroupID: g.Key, AdvisorID: a.Key, CreatedAt: tx.Now}
 			}
-			return tx.InsertMembers(g, members)
+			return tx.InsertMembers([]*models.Group{g}, members)
 		})
 		openids := make([]models.Ident, jobCustomers)
 		for i := range openids {
