@@ -13,6 +13,7 @@ type inviteBatch struct {
 	agents  map[models.Ident]bool
 	results []AdvisorResult
 	byIdent map[store.AdvisorIdent]map[models.Ident]*models.Advisor
+	was     map[models.Key]any    // what the audit log tells of who is known already
 	follows map[models.Ident]bool // by openid
 	inCall  map[models.Key]bool   // advisors invited earlier in this call
 	room    int
@@ -87,9 +88,10 @@ func (b *inviteBatch) load() error {
 		return err
 	}
 	b.byIdent = map[store.AdvisorIdent]map[models.Ident]*models.Advisor{}
-	b.inCall = map[models.Key]bool{}
+	b.inCall, b.was = map[models.Key]bool{}, make(map[models.Key]any, len(rows))
 	for _, a := range rows {
 		b.index(a)
+		b.was[a.Key] = b.told(a)
 	}
 	n, err := tx.CountAdvisors(tx.Account, tx.Now)
 	b.room = limits.AdvisorsPerAccount - n
@@ -162,6 +164,11 @@ func (b *inviteBatch) invite(i int) (*models.Advisor, error) {
 	return a, nil
 }
 
+// told is what the audit log tells of an advisor who is invited.
+func (b *inviteBatch) told(a *models.Advisor) map[string]any {
+	return map[string]any{"state": a.StateAt(b.tx.Now), "nickname": a.Nickname, "avatarUrl": a.AvatarURL}
+}
+
 // save writes the advisors with their codes (rule C1), and notifies them (rule N1).
 func (b *inviteBatch) save(fresh, again []*models.Advisor) error {
 	tx := b.tx
@@ -189,7 +196,7 @@ func (b *inviteBatch) save(fresh, again []*models.Advisor) error {
 		}
 		notices = append(notices, n)
 		tx.Emit(models.Event{Stream: a.Key, Kind: models.EventNotificationMade, Notification: n.Key, Primed: &models.Primed{Notification: n}})
-		changes = append(changes, store.Change{Action: "inviteAdvisors", TargetKind: "Advisor", Target: a.Key})
+		changes = append(changes, store.Change{Action: "inviteAdvisors", TargetKind: "Advisor", Target: a.Key, Before: b.was[a.Key], After: b.told(a)})
 	}
 	if err := tx.InsertNotifications(notices); err != nil {
 		return err
