@@ -19,6 +19,8 @@ type CustomerResolver interface {
 	Tags(ctx context.Context, obj *models.Customer) ([]*models.TagOption, error)
 
 	Advisor(ctx context.Context, obj *models.Customer) (*models.Advisor, error)
+
+	Contactability(ctx context.Context, obj *models.Customer) (*models.Contactability, error)
 }
 type CustomerConnectionResolver interface {
 	TotalCount(ctx context.Context, obj *models.CustomerConnection) (*int, error)
@@ -274,6 +276,38 @@ func _Customer_lastInteractionAt(ctx context.Context, ec *executionContext, fiel
 }
 func fieldContext_Customer_lastInteractionAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func _Customer_contactability(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Customer_contactability(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Customer().Contactability(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Contactability) graphql.Marshaler {
+			return marshalOContactability2ᚖclienteleᚋmodelsᚐContactability(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Customer_contactability(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Customer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Contactability(ctx, ec, field)
+		},
+	}
+	return fc, nil
 }
 
 func _CustomerConnection_edges(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.CustomerConnection) (ret graphql.Marshaler) {
@@ -557,7 +591,7 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"isAssigned", "advisor", "group", "openids", "unionids", "tags", "source", "label", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "search", "hasReplied"}
+	fieldsInOrder := [...]string{"isAssigned", "advisor", "group", "openids", "unionids", "tags", "source", "label", "boundFrom", "boundUntil", "region", "followState", "isInteractedWithin48h", "search", "hasReplied", "outreachLeft"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -669,6 +703,13 @@ func unmarshalInputCustomerFilter(ctx context.Context, ec *executionContext, obj
 				return it, err
 			}
 			it.HasReplied = data
+		case "outreachLeft":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outreachLeft"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.OutreachLeft = data
 		}
 	}
 	return it, nil
@@ -984,6 +1025,11 @@ func _Customer(ctx context.Context, ec *executionContext, sel ast.SelectionSet, 
 			}
 		case "lastInteractionAt":
 			out.Values[i] = _Customer_lastInteractionAt(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "contactability":
+			out.Values[i] = _Customer_contactability(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

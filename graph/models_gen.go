@@ -326,6 +326,9 @@ type CustomerFilter struct {
 	Search *string `json:"search,omitempty"`
 	// true: only those who wrote after the last message of a human advisor; false: only the others.
 	HasReplied *bool `json:"hasReplied,omitempty"`
+	// Only those to whom at least so many outreaches are left in the present month, 1 or more, whether or not they follow (rule G3); nobody where the
+	// account's carrier or policy has none. A job decides by the month in which it was asked for.
+	OutreachLeft *int `json:"outreachLeft,omitempty"`
 }
 
 // Names one customer, by exactly one of its fields (rule E14).

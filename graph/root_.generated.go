@@ -1433,6 +1433,11 @@ type Customer implements Node {
   label: String
   "Their last message, menu click, follow, scan or payment."
   lastInteractionAt: DateTime
+  """
+  Whether, and how, their advisor may write now: the reply window, and the outreaches left of the month (rules E8, G4); for a customer without an
+  advisor NO, NOT_BOUND. null for an ANALYST without leave to read free text.
+  """
+  contactability: Contactability
 }
 
 "Whether a customer follows the account."
@@ -1494,6 +1499,11 @@ input CustomerFilter {
   search: String
   "true: only those who wrote after the last message of a human advisor; false: only the others."
   hasReplied: Boolean
+  """
+  Only those to whom at least so many outreaches are left in the present month, 1 or more, whether or not they follow (rule G3); nobody where the
+  account's carrier or policy has none. A job decides by the month in which it was asked for.
+  """
+  outreachLeft: Int
 }
 
 "How a list of customers is ordered."
@@ -4125,6 +4135,8 @@ func childFields_Customer(ctx context.Context, ec *executionContext, field graph
 		return fieldContext_Customer_label(ctx, ec, field)
 	case "lastInteractionAt":
 		return fieldContext_Customer_lastInteractionAt(ctx, ec, field)
+	case "contactability":
+		return fieldContext_Customer_contactability(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Customer", field.Name)
 }

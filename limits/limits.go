@@ -203,6 +203,9 @@ const (
 	MessagesPage = 1_000
 	// InteractedWithin is what the inbox calls a recent interaction. Source: rule G9.
 	InteractedWithin = 48 * time.Hour
+	// TicketLife is how long a ticket for an event stream is good, TicketBytes how many random bytes it is of. Source: rule V1.
+	TicketLife  = 30 * time.Second
+	TicketBytes = 32
 	// Advisorships is the most accounts that a person is told they are an advisor of. Source: rule V1.
 	Advisorships = 100
 	// TokenLife is the longest life of a token made by issueAdvisorToken. Source: rule V1.
@@ -220,7 +223,14 @@ const (
 	OperationTime          = 10 * time.Second // OperationTime is how long one query or mutation may take.
 	SubscriptionsPerSocket = 50               // SubscriptionsPerSocket is the most subscriptions of one WebSocket.
 	QueryFields            = 300              // QueryFields is the most selections in one selection set; checking them grows with their square.
+	QueryRootFields        = 30               // QueryRootFields is the most fields of an operation's root, fragments counted where they are spread.
+	QueryDirectives        = 50               // QueryDirectives is the most directives of a document's operations and fragments.
+	ErrorsShown            = 20               // ErrorsShown is the most errors of an answer; one more says how many there are.
 	QueryRows              = 20_000           // QueryRows is the most rows one operation may ask for, pages inside pages multiplied.
+	RatePerToken           = 1_000            // RatePerToken is what a node gives one token a second, in charges: an operation is one, and one more for each RowsPerCharge rows.
+	RatePerAccount         = 5_000            // RatePerAccount is what it gives all tokens of an account together.
+	RowsPerCharge          = 100              // RowsPerCharge is how many rows cost as much as an operation.
+	RateBurst              = 10 * time.Second // RateBurst is for how long what nobody asked for is saved up.
 	NodesPerCall           = 100              // NodesPerCall is the most ids of one nodes() call.
 )
 

@@ -15,6 +15,15 @@ func (r *customerResolver) Advisor(ctx context.Context, obj *models.Customer) (*
 	return loaders(ctx).Advisor(ctx, obj.AdvisorID)
 }
 
+func (r *customerResolver) Contactability(ctx context.Context, obj *models.Customer) (*models.Contactability, error) {
+	conv, err := loaders(ctx).Conversation(ctx, obj.Key)
+	if err != nil || conv == nil {
+		return nil, err
+	}
+	answer, err := r.r.Services.Contactability(ctx, obj, conv)
+	return &answer, err
+}
+
 func (r *customerConnectionResolver) TotalCount(ctx context.Context, obj *models.CustomerConnection) (*int, error) {
 	return obj.Count(ctx)
 }

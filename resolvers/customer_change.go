@@ -56,7 +56,7 @@ func (r *queryResolver) CustomerChangeFeed(ctx context.Context, first *int, afte
 }
 
 func (r *subscriptionResolver) CustomerChangeFeed(ctx context.Context, after *string) (<-chan models.CustomerChangeEvent, error) {
-	return stream[models.CustomerChangeEvent](ctx, func(ctx context.Context) (*services.Watch, error) {
+	return stream[models.CustomerChangeEvent](ctx, after, func(ctx context.Context, after *string) (*services.Watch, error) {
 		return r.r.Services.WatchCustomerChanges(ctx, after)
 	})
 }

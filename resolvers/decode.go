@@ -221,7 +221,7 @@ func customerFilter(in *graph.CustomerFilter, field string) (f services.Customer
 	if f.Search, err = searchText(in.Search, field+".search"); err != nil {
 		return f, err
 	}
-	f.Interacted48h, f.Replied = in.IsInteractedWithin48h, in.HasReplied
+	f.Interacted48h, f.Replied, f.OutreachLeft = in.IsInteractedWithin48h, in.HasReplied, in.OutreachLeft
 	return f, nil
 }
 
@@ -439,18 +439,22 @@ func (s source) Take(ctx context.Context, most int) ([]transport.Event, error) {
 
 // watch is the body of a subscription of an advisor's.
 func watch[T any](ctx context.Context, s *services.Services, what services.Watched, after *string) (<-chan T, error) {
-	return stream[T](ctx, func(ctx context.Context) (*services.Watch, error) { return s.Watch(ctx, what, after) })
+	return stream[T](ctx, after, func(ctx context.Context, after *string) (*services.Watch, error) { return s.Watch(ctx, what, after) })
 }
 
-// stream is the body of a subscription.
-func stream[T any](ctx context.Context, open func(context.Context) (*services.Watch, error)) (<-chan T, error) {
+// stream is the body of a subscription. A client that comes back to an event stream goes on behind the last event it got, whatever its
+// document says (rule N4).
+func stream[T any](ctx context.Context, after *string, open func(ctx context.Context, after *string) (*services.Watch, error)) (<-chan T, error) {
 	return transport.Stream[T](ctx, func(ctx context.Context) (transport.Source, error) {
-		w, err := open(ctx)
+		if id, ok := transport.LastEventID(ctx); ok {
+			after = &id
+		}
+		w, err := open(ctx, after)
 		if err != nil {
 			return nil, err
 		}
-		if conn, ok := transport.ConnFromContext(ctx); ok {
-			w.OnEnd(func(why error) { conn.Close(closeForbidden, why.Error()) })
+		if c, ok := transport.CloserFromContext(ctx); ok {
+			w.OnEnd(func(why error) { c.Close(closeForbidden, why.Error()) })
 		}
 		return source{w}, nil
 	})

@@ -80,7 +80,7 @@ func (r *queryResolver) Jobs(ctx context.Context, first *int, after *string, fil
 }
 
 func (r *subscriptionResolver) JobChanges(ctx context.Context, jobID relay.ID, after *string) (<-chan models.JobEvent, error) {
-	return stream[models.JobEvent](ctx, func(ctx context.Context) (*services.Watch, error) {
+	return stream[models.JobEvent](ctx, after, func(ctx context.Context, after *string) (*services.Watch, error) {
 		id, err := key(jobID, models.KindJob, "jobId")
 		if err != nil {
 			return nil, err

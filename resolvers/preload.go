@@ -62,8 +62,13 @@ func (r *Resolver) ofNotifications(ctx context.Context, rows []*models.Notificat
 	return r.customersOf(ctx, asked, keysOf(rows, func(n *models.Notification) models.Key { return n.CustomerID }))
 }
 
-// ofCustomers reads what customers show of their tags and advisors.
+// ofCustomers reads what customers show of their tags, advisors and ledgers.
 func (r *Resolver) ofCustomers(ctx context.Context, rows []*models.Customer) error {
+	if below(ctx)["contactability"] {
+		if _, err := loaders(ctx).PreloadConversations(ctx, r.Services, keysOf(rows, func(c *models.Customer) models.Key { return c.Key })); err != nil {
+			return err
+		}
+	}
 	return r.belowCustomers(ctx, below(ctx), rows)
 }
 

@@ -30,6 +30,8 @@ type CustomerFilter struct {
 	FollowState           models.FollowState
 	Interacted48h         *bool
 	Replied               *bool
+	// OutreachLeft: so many of the month at least, 1 or more; nil says nothing.
+	OutreachLeft *int
 	// Search is a text that the nickname or a line of the info has in it, without regard to case, width and
 	// compatibility forms; empty says nothing.
 	Search string
@@ -124,6 +126,11 @@ func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, f
 	if f.Interacted48h != nil {
 		q.InteractedSince = s.Now().Add(-limits.InteractedWithin)
 	}
+	if f.OutreachLeft != nil {
+		if q.Outreach, err = s.outreachFilter(r, c, *f.OutreachLeft, field+".outreachLeft"); err != nil {
+			return q, err
+		}
+	}
 	if f.Advisor != nil {
 		a, err := s.advisorRef(r, c, *f.Advisor, field+".advisor")
 		if err != nil {
@@ -146,6 +153,29 @@ func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, f
 	q.Group, q.OpenIDs, q.UnionIDs = f.Group, f.OpenIDs, f.UnionIDs
 	q.Tags, err = tagFilter(r, c, f.Tags, field+".tags")
 	return q, err
+}
+
+// outreachFilter is a filter for who has at least so many outreaches left in the present month (rules E9, G3): nobody where the account has
+// none that carries a message (rule G15). INVALID below 1.
+func (s *Services) outreachFilter(r *store.Reader, c *Scope, left int, field string) (*store.OutreachFilter, error) {
+	if left < 1 {
+		return nil, models.Invalid(field, "is less than 1")
+	}
+	now, policy := s.Now(), c.contactPolicy()
+	f := &store.OutreachFilter{Left: left, Month: policy.MonthOf(now)}
+	if policy.Reaches(1) {
+		f.PerMonth = policy.OutreachPerMonth
+	}
+	if c.Account.MassHead == 0 {
+		return f, nil
+	}
+	all, err := massSends(r, c.Account, now)
+	for _, m := range all.Sends {
+		if m.Month == f.Month {
+			f.Sends = append(f.Sends, store.OutreachSend{No: m.No, At: m.At})
+		}
+	}
+	return f, err
 }
 
 // searched is a text to search for as it is compared. Errors: FORBIDDEN for an ANALYST without leave, INVALID, LIMIT_EXCEEDED.

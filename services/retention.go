@@ -12,7 +12,7 @@ import (
 
 // Retained counts what one pass of Retain deleted.
 type Retained struct {
-	Events, Idempotency, Inbound, Revocations, Jobs, Imports, QRCodes int
+	Events, Idempotency, Inbound, Revocations, Jobs, Imports, QRCodes, Tickets int
 }
 
 // IsZero reports whether nothing was deleted.
@@ -23,7 +23,7 @@ const retention = "retention"
 
 // Retain deletes what is too old to be asked for again: events (rule N4), idempotency keys (rule
 // E15), records that recognise a repeated callback (rule K1), revocations no token can meet any
-// more (rule V1), jobs that ended long ago, rows of nodes that are gone. It does nothing unless a pass is due, which is
+// more, tickets that nobody used (rule V1), jobs that ended long ago, rows of nodes that are gone. It does nothing unless a pass is due, which is
 // each limits.RetentionInterval for all nodes together; a pass of two nodes at once would be
 // right as well. rest is called between any two transactions that delete and ends the pass with
 // its error.
@@ -37,7 +37,7 @@ func (s *Services) Retain(ctx context.Context, rest func(context.Context) error)
 		return Retained{}, err
 	}
 	p := &pass{s: s, rest: rest, now: began}
-	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.revocations, p.jobs, p.imports, p.codes, p.nodes} {
+	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.revocations, p.jobs, p.imports, p.codes, p.tickets, p.nodes} {
 		// One that fails does not keep the others from their turn.
 		err = errors.Join(err, step(ctx))
 		if errors.Is(err, errLeaseLost) || ctx.Err() != nil {

@@ -41,6 +41,40 @@ type CustomerFilter struct {
 	Search models.Folded `json:"search,omitempty"`
 	// Replied: who wrote, or did not, after the last message of a human advisor.
 	Replied *bool `json:"replied,omitempty"`
+	// Outreach: to whom so many outreaches are left.
+	Outreach *OutreachFilter `json:"outreach,omitempty"`
+}
+
+// OutreachFilter selects by what the ledgers have left in a month (rule G3): what models.Contact would answer, once it had caught up with
+// the mass sends.
+type OutreachFilter struct {
+	// Left: at least so many of the PerMonth that a month has, in Month as models.Policy.MonthOf counts; Left is 1 or more.
+	Left     int `json:"left"`
+	PerMonth int `json:"perMonth"`
+	Month    int `json:"month"`
+	// Sends are the mass sends to all of that month, which ledgers may not have taken in.
+	Sends []OutreachSend `json:"sends,omitempty"`
+}
+
+// OutreachSend is a mass send to all, by its number, and when it was sent.
+type OutreachSend struct {
+	No int         `json:"no"`
+	At models.Time `json:"at"`
+}
+
+// where is the filter as a condition on the table customer: how many were used, counted as Contact.CaughtUp counts.
+func (f *OutreachFilter) where() (condition string, args []any) {
+	if f.Left > f.PerMonth {
+		return "1 = 0", nil
+	}
+	used := "CASE WHEN v.outreach_month >= ? THEN v.outreach_used ELSE 0 END"
+	args = append(args, f.Month)
+	for _, send := range f.Sends {
+		used += " + CASE WHEN v.outreach_month <= ? AND v.mass_seen < ? AND customer.followed_at > 0 AND customer.followed_at <= ?" +
+			" AND (customer.follow_state = ? OR customer.unfollowed_at > ?) THEN 1 ELSE 0 END"
+		args = append(args, f.Month, send.No, int64(send.At), string(models.Following), int64(send.At))
+	}
+	return "EXISTS (" + itsConversation + " AND " + used + " <= ?)", append(args, f.PerMonth-f.Left)
 }
 
 // where is the filter as conditions on the table customer, each with AND before it.
@@ -100,6 +134,10 @@ func (f CustomerFilter) narrowing() (where string, args []any) {
 	if f.Replied != nil { // as Conversation.HasReplied has it
 		and(not(*f.Replied) + "EXISTS (" + itsConversation + " AND v.last_customer_at > v.last_advisor_at)")
 	}
+	if f.Outreach != nil {
+		condition, values := f.Outreach.where()
+		and(condition, values...)
+	}
 	return where, args
 }
 
@@ -153,6 +191,8 @@ func (f CustomerFilter) IsNarrow() bool {
 type along struct {
 	table, column string
 	value         any
+	// options, where there are some, are several ranges of the tags' index, which anyTag merges.
+	options []models.Key
 }
 
 func (a along) isZero() bool { return a.table == "" }
@@ -193,6 +233,8 @@ func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest Cust
 		rest.Tags.Any = nil
 	case f.Label != "":
 		a, rest.Label = along{table: "customer", column: "bound_label", value: f.Label}, ""
+	case len(f.Tags.Any) > 1:
+		a.options, rest.Tags.Any = f.Tags.Any, nil
 	}
 	return a, rest, nil
 }
@@ -211,6 +253,9 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, order models
 	index, rest, err := r.along(account, f)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(index.options) > 0 {
+		return r.anyTagPage(account, index.options, rest, order, p)
 	}
 	from, where, args := r.selecting(account, index, rest)
 	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
@@ -287,6 +332,9 @@ func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n i
 	index, rest, err := r.along(account, f)
 	if err != nil {
 		return 0, false, err
+	}
+	if len(index.options) > 0 {
+		return r.countAnyTag(account, index.options, rest, most)
 	}
 	if rest.Advisor.IsZero() && !rest.isListed() && rest.IsNarrow() {
 		if end, err := r.pageEnd(account, index, models.OrderNewest, relay.Page{}); err != nil || end != nil {

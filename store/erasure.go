@@ -49,6 +49,7 @@ var ErasureMap = map[string]map[string]string{
 	"import":          {"made_by": isStaff, "census": isPublic},
 	"import_part":     {"data": isShort},
 	"mass_send":       {},
+	"ticket":          {"viewer": isShort}, // of an advisor or of staff
 	"account": {
 		"name": isStaff, "app_id": isPublic, "original_id": isPublic, "terms_version": isStaff, "terms_by": isStaff, "rules_version": isStaff, "time_zone": isStaff,
 		"conversation_link": isStaff, "callback_id": isPublic, "sealed_token": isStaff, "sealed_token_old": isStaff,

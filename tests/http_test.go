@@ -186,6 +186,11 @@ func TestDocumentLimits(t *testing.T) {
 		{"31 aliases", aliases(31), "LIMIT_EXCEEDED", 30.0},
 		{"2000 tokens", tokens(2000), "", nil},
 		{"2001 tokens", tokens(2001), "LIMIT_EXCEEDED", 2000.0},
+		{"30 root fields", "{" + strings.Repeat(" viewer{role}", 30) + "}", "", nil},
+		{"31 root fields", "{" + strings.Repeat(" viewer{role}", 31) + "}", "LIMIT_EXCEEDED", 30.0},
+		{"31 root fields in fragments", "{ __typename ...A ...A ...A } fragment A on Query {" + strings.Repeat(" viewer{role}", 10) + "}", "LIMIT_EXCEEDED", 30.0},
+		{"50 directives", "{" + strings.Repeat(" viewer @skip(if:false) {role @include(if:true)}", 25) + "}", "", nil},
+		{"51 directives", "{ ...@skip(if:true){role}" + strings.Repeat(" viewer @skip(if:false) {role @include(if:true)}", 25) + "}", "LIMIT_EXCEEDED", 50.0},
 		{"syntax", "{ viewer", "INVALID", nil},
 		{"unknown field", "{ nothing }", "INVALID", nil},
 		{"empty", "", "INVALID", nil},
@@ -204,6 +209,29 @@ func TestDocumentLimits(t *testing.T) {
 			}
 		})
 	}
+	t.Run("errors", func(t *testing.T) {
+		for n, want := range map[int]int{20: 20, 21: 21, 200: 21} {
+			document := "{ viewer {"
+			for i := range n {
+				document += fmt.Sprintf(" x%d", i)
+			}
+			answer := w.ask(admin, document+" } }", nil)
+			if len(answer.Errors) != want || n > 20 && answer.Errors[20].Extensions["limit"] != 20.0 {
+				t.Errorf("of %d errors %d are shown: %.200s", n, len(answer.Errors), answer.body)
+			}
+		}
+	})
+	t.Run("cost", func(t *testing.T) {
+		for document, want := range map[string]string{
+			`{ viewer { role } }`: `"extensions":{"cost":{"limit":20000,"rows":0}}`,
+			`{ groups(first: 3) { nodes { advisors(first: 5) { nodes { id } } } } }`: `"extensions":{"cost":{"limit":20000,"rows":18}}`,
+			`mutation { simulateSending(input: {sending: ACCEPT}) { sending } }`:     `"extensions":{"cost":{"limit":20000,"rows":0}}`,
+		} {
+			if answer := w.ask(admin, document, nil); !strings.Contains(string(answer.body), want) {
+				t.Errorf("%s answers %s", document, answer.body)
+			}
+		}
+	})
 	t.Run("nodes", func(t *testing.T) {
 		ids := slices.Repeat([]string{a.names["id wei"]}, 101)
 		const query = `query($ids: [ID!]!) { nodes(ids: $ids) { id } }`

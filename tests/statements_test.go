@@ -57,7 +57,8 @@ func TestStatementsOfPages(t *testing.T) {
 				customer { advisor { nickname qrCode { scene } } } } } } } } }`, 10, 50, 7},
 			"notifications, deep": {"anna", `query($n: Int) { notifications(first: $n) { nodes { ...n } } }
 				fragment n on Notification { customer { advisor { qrCode { scene } } } }`, 10, 50, 6},
-			"customers of admin": {"admin", `query($n: Int) { customers(first: $n) { nodes { openid advisor { nickname qrCode { scene } } } } }`, 10, 50, 5},
+			"customers of admin":           {"admin", `query($n: Int) { customers(first: $n) { nodes { openid advisor { nickname qrCode { scene } } } } }`, 10, 50, 5},
+			"customers with their ledgers": {"admin", `query($n: Int) { customers(first: $n) { nodes { contactability { answer left } } } }`, 10, 50, 4},
 			"bindings": {"admin", `query($n: Int) { bindings(first: $n) { nodes { change customer { openid advisor { nickname } } advisor { nickname qrCode { scene } }
 				formerAdvisor { nickname } } } }`, 10, 50, 7},
 			"bindings of an advisor": {"admin", `query($n: Int) { bindings(first: $n, filter: {advisor: {openid: "anna"}}) { nodes { customer { openid } advisor { nickname } } } }`, 10, 50, 6},

@@ -83,6 +83,9 @@ type Server struct {
 	OperationTime          time.Duration `name:"operation-time" group:"API limits" env:"CLIENTELE_OPERATION_TIME" default:"${operation_time}" placeholder:"TIME" help:"How long one query or mutation may take."`
 	SubscriptionsPerSocket int           `name:"subscriptions-per-socket" group:"API limits" env:"CLIENTELE_SUBSCRIPTIONS_PER_SOCKET" default:"${subscriptions_per_socket}" placeholder:"N" help:"Most subscriptions of one WebSocket."`
 
+	RatePerToken   int `name:"rate-per-token" group:"API limits" env:"CLIENTELE_RATE_PER_TOKEN" default:"${rate_per_token}" placeholder:"N" help:"Queries and mutations a second that this node gives one token; large ones count as several. 0: no limit."`
+	RatePerAccount int `name:"rate-per-account" group:"API limits" env:"CLIENTELE_RATE_PER_ACCOUNT" default:"${rate_per_account}" placeholder:"N" help:"The same for all tokens of an account together."`
+
 	Lanes           int `name:"lanes" group:"Work" env:"CLIENTELE_LANES" default:"${lanes}" placeholder:"N" help:"Most transactions at a time in which what comes in is written; 1 to 64."`
 	DeliveryWorkers int `name:"delivery-workers" group:"Work" env:"CLIENTELE_DELIVERY_WORKERS" default:"${delivery_workers}" placeholder:"N" help:"Outbound queues that this node empties at the same time; 1 to 1024."`
 
@@ -149,6 +152,7 @@ const (
 
 	mostLanes     = 64
 	mostWorkers   = 1_024
+	mostRate      = 1_000_000
 	mostCustomers = 100_000
 )
 
@@ -172,6 +176,8 @@ func Default() Server {
 		BodyBytes:              limits.BodyBytes,
 		OperationTime:          limits.OperationTime,
 		SubscriptionsPerSocket: limits.SubscriptionsPerSocket,
+		RatePerToken:           limits.RatePerToken,
+		RatePerAccount:         limits.RatePerAccount,
 
 		Lanes:           limits.Lanes,
 		DeliveryWorkers: limits.DeliveryWorkers,

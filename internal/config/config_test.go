@@ -269,14 +269,14 @@ func TestAllFaultsAtOnce(t *testing.T) {
 			Issuer: "a\nb", TokenSecrets: []config.Secret{"short=x", "noequals"}, TokenPublicKeys: []string{"k=@/absent"},
 		},
 		Sealing:      config.Sealing{MasterKeys: []config.Secret{"m=zz"}},
-		QueryAliases: -1,
-		Log:          config.Log{LogLevel: "loud", LogFormat: "xml"},
+		QueryAliases: -1, RatePerToken: -1, RatePerAccount: -1,
+		Log: config.Log{LogLevel: "loud", LogFormat: "xml"},
 	}
 	want := []string{
 		"addr", "allowed-origins", "audience", "body-bytes", "data", "db", "db-conn-life", "db-max-idle", "db-max-open",
 		"delivery-workers", "issuer", "lanes", "log-format", "log-level", "master-keys", "max-connections",
 		"messages-page-max", "nodes-per-call", "operation-time", "page-default", "page-max", "query-aliases",
-		"query-depth", "query-tokens", "shutdown-grace", "subscriptions-per-socket", "token-public-keys", "token-secrets",
+		"query-depth", "query-tokens", "rate-per-account", "rate-per-token", "shutdown-grace", "subscriptions-per-socket", "token-public-keys", "token-secrets",
 		"token-secrets",
 	}
 	err := s.Validate()

@@ -56,6 +56,8 @@ func (s *Server) Validate() error {
 		f.add("operation-time", "%s is not positive", s.OperationTime)
 	}
 	atLeast(&f, "subscriptions-per-socket", s.SubscriptionsPerSocket, 1)
+	between(&f, "rate-per-token", s.RatePerToken, 0, mostRate)
+	between(&f, "rate-per-account", s.RatePerAccount, 0, mostRate)
 	between(&f, "lanes", s.Lanes, 1, mostLanes)
 	between(&f, "delivery-workers", s.DeliveryWorkers, 1, mostWorkers)
 	if s.SandboxURL != "" && !isWebAddress(s.SandboxURL) {

@@ -60,7 +60,7 @@ func (a access) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 		root = a.schema.Subscription
 	case ast.Query:
 	}
-	for _, name := range rootFields(op.Operation.SelectionSet, nil) {
+	for _, name := range rootFields(op.Operation.SelectionSet) {
 		if !allowed(root.Fields.ForName(name), v.Role) {
 			return a.present(ctx, models.Errorf(models.CodeForbidden, "%s is not for %s", name, v.Role))
 		}
@@ -69,22 +69,29 @@ func (a access) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 }
 
 // rootFields names the fields of a root selection, fragments included, whatever their @skip
-// says. Introspection is everybody's who has a token.
-func rootFields(set ast.SelectionSet, names []string) []string {
-	for _, sel := range set {
-		switch sel := sel.(type) {
-		case *ast.Field:
-			if sel.Name != "__typename" && sel.Name != "__schema" && sel.Name != "__type" {
-				names = append(names, sel.Name)
-			}
-		case *ast.InlineFragment:
-			names = rootFields(sel.SelectionSet, names)
-		case *ast.FragmentSpread:
-			if sel.Definition != nil {
-				names = rootFields(sel.Definition.SelectionSet, names)
+// says. Introspection is everybody's who has a token. A fragment is looked at once, however often it is
+// spread: fragments that spread one another twice would take twice as long with each.
+func rootFields(set ast.SelectionSet) (names []string) {
+	spread := map[string]bool{}
+	var in func(ast.SelectionSet)
+	in = func(set ast.SelectionSet) {
+		for _, sel := range set {
+			switch sel := sel.(type) {
+			case *ast.Field:
+				if sel.Name != "__typename" && sel.Name != "__schema" && sel.Name != "__type" {
+					names = append(names, sel.Name)
+				}
+			case *ast.InlineFragment:
+				in(sel.SelectionSet)
+			case *ast.FragmentSpread:
+				if again := spread[sel.Name]; !again && sel.Definition != nil {
+					spread[sel.Name] = true
+					in(sel.Definition.SelectionSet)
+				}
 			}
 		}
 	}
+	in(set)
 	return names
 }
 

@@ -14,7 +14,7 @@ import (
 	"clientele/models"
 )
 
-// documents refuses documents that are too deep, too long or too full of aliases before they
+// documents refuses documents that are too deep, too long or too full of aliases, root fields or directives before they
 // are validated, since validation itself can be made to take seconds (rule X2). Its own work is
 // linear in the document: a fragment is measured once, however often it is spread.
 type documents struct {
@@ -57,6 +57,13 @@ func (d *documents) MutateOperationParameters(ctx context.Context, p *graphql.Ra
 	m := measure{fragments: map[string]*size{}, doc: doc}
 	for _, op := range doc.Operations {
 		s := m.of(op.SelectionSet)
+		m.directives += len(op.Directives)
+		if s.roots > limits.QueryRootFields {
+			return d.present(ctx, models.TooMany("query", limits.QueryRootFields, "has more than %d root fields", limits.QueryRootFields))
+		}
+		if m.directives > limits.QueryDirectives {
+			return d.present(ctx, models.TooMany("query", limits.QueryDirectives, "has more than %d directives", limits.QueryDirectives))
+		}
 		if s.depth > d.depth {
 			return d.present(ctx, models.TooMany("query", d.depth, "is nested deeper than %d", d.depth))
 		}
@@ -85,16 +92,17 @@ func (c shortTexts) Add(ctx context.Context, key string, doc *ast.QueryDocument)
 	}
 }
 
-// size is what a selection amounts to, its fragments included wherever they are spread.
-type size struct{ depth, aliases int }
+// size is what a selection amounts to, its fragments included wherever they are spread. roots are its own fields, not those below them.
+type size struct{ depth, aliases, roots int }
 
 // most bounds the sums: a fragment that doubles at each level must not overflow.
 const most = 1 << 20
 
 type measure struct {
-	doc       *ast.QueryDocument
-	fields    int              // the most of one selection set
-	fragments map[string]*size // nil while one is being measured: a circle, which validation refuses
+	doc        *ast.QueryDocument
+	fields     int              // the most of one selection set
+	directives int              // of all selections, each counted once
+	fragments  map[string]*size // nil while one is being measured: a circle, which validation refuses
 }
 
 func (m *measure) of(set ast.SelectionSet) size {
@@ -104,21 +112,27 @@ func (m *measure) of(set ast.SelectionSet) size {
 		var inner size
 		switch sel := sel.(type) {
 		case *ast.Field:
+			m.directives += len(sel.Directives)
 			if strings.HasPrefix(sel.Name, "__") {
+				s.roots = min(s.roots+1, most)
 				continue // introspection is deep by itself and bounded by a validation rule
 			}
 			inner = m.of(sel.SelectionSet)
 			inner.depth++
+			inner.roots = 1
 			if sel.Alias != "" && sel.Alias != sel.Name {
 				inner.aliases++
 			}
 		case *ast.InlineFragment:
+			m.directives += len(sel.Directives)
 			inner = m.of(sel.SelectionSet)
 		case *ast.FragmentSpread:
+			m.directives += len(sel.Directives)
 			inner = m.fragment(sel.Name)
 		}
 		s.depth = max(s.depth, inner.depth)
 		s.aliases = min(s.aliases+inner.aliases, most)
+		s.roots = min(s.roots+inner.roots, most)
 	}
 	return s
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"clientele/auth"
+	"clientele/internal/transport"
 	"clientele/models"
 	"clientele/store"
 )
@@ -83,7 +84,7 @@ func protocol(e *gqlerror.Error) bool {
 	case errcode.ParseFailed, errcode.ValidationFailed:
 		e.Extensions["code"] = string(models.CodeInvalid)
 		return true
-	case string(models.CodeInvalid), string(models.CodeLimitExceeded), string(models.CodeUnavailable):
+	case string(models.CodeInvalid), string(models.CodeLimitExceeded), string(models.CodeUnavailable), transport.CodeUnauthenticated:
 		return true
 	}
 	// Coercion of arguments fails in generated code, without a code and with nothing wrapped.

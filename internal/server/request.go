@@ -23,6 +23,8 @@ type request struct {
 	address string
 	viewer  *auth.Viewer
 	err     error
+	// header is that of the answer; nil on a WebSocket.
+	header http.Header
 }
 
 func requestOf(ctx context.Context) *request {
@@ -43,7 +45,7 @@ const (
 // and the viewer of its token.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		req := &request{id: r.Header.Get(requestIDHeader), address: s.addressOf(r.RemoteAddr, r.Header)}
+		req := &request{id: r.Header.Get(requestIDHeader), address: s.addressOf(r.RemoteAddr, r.Header), header: w.Header()}
 		if !sane(req.id) {
 			req.id = uuid.NewString()
 		}
@@ -52,6 +54,15 @@ func (s *Server) identify(next http.Handler) http.Handler {
 			var token string
 			if token, req.err = auth.FromHeader(header); req.err == nil {
 				req.viewer, req.err = s.verifier.Verify(token)
+			}
+		}
+		if s.events.Supports(r) {
+			if ticket := r.URL.Query().Get("ticket"); ticket != "" && req.viewer == nil && req.err == nil {
+				req.viewer, req.err = s.redeem(r, ticket)
+			}
+			if req.viewer == nil { // by a status, or a browser would come back with what is not good for ever
+				s.unauthorized(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)), req.err)
+				return
 			}
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)))
@@ -128,6 +139,14 @@ func (s *Server) initialise(ctx context.Context, conn *transport.Conn, payload m
 		return nil, time.Time{}, err
 	}
 	return context.WithValue(ctx, requestKey{}, req), req.viewer.Expires, nil
+}
+
+// begin says until when an event stream is good: for as long as its token is (rule V6).
+func (s *Server) begin(ctx context.Context) (context.Context, time.Time) {
+	if v := requestOf(ctx).viewer; v != nil {
+		return ctx, v.Expires
+	}
+	return ctx, time.Time{}
 }
 
 // viewerOf is the viewer of a request's context, or why there is none: a token that was revoked

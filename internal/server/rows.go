@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"maps"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -28,11 +29,28 @@ func (rows) Validate(graphql.ExecutableSchema) error { return nil }
 // MutateOperationContext implements graphql.OperationContextMutator.
 func (r rows) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	c := reckoning{pageDefault: r.pageDefault, variables: op.Variables, fragments: map[string]int{}}
-	if c.of(op.Operation.SelectionSet) > limits.QueryRows {
+	n := c.of(op.Operation.SelectionSet)
+	op.Stats.SetExtension(costName, n)
+	if n > limits.QueryRows {
 		return r.present(ctx, models.TooMany("query", limits.QueryRows,
 			"asks for more than %d rows, counting pages inside pages; ask for smaller ones", limits.QueryRows))
 	}
 	return nil
+}
+
+// costName is what the rows of an operation are called in the answer's extensions.
+const costName = "cost"
+
+// withCost tells in an answer how many rows its operation might have read, and how many one may (rule X2).
+func withCost(op *graphql.OperationContext, r *graphql.Response) {
+	n, ok := op.Stats.GetExtension(costName).(int)
+	if r == nil || !ok {
+		return
+	}
+	extensions := make(map[string]any, len(r.Extensions)+1)
+	maps.Copy(extensions, r.Extensions)
+	extensions[costName] = map[string]any{"rows": n, "limit": limits.QueryRows}
+	r.Extensions = extensions
 }
 
 type reckoning struct {

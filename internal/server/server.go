@@ -6,6 +6,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -27,6 +28,7 @@ import (
 	"clientele/internal/graphiql"
 	"clientele/internal/transport"
 	"clientele/limits"
+	"clientele/models"
 	"clientele/resolvers"
 	"clientele/services"
 )
@@ -52,6 +54,8 @@ type Options struct {
 	Ballast func() uint64
 	// Sockets changes how WebSockets are served; tests shorten its times. nil: as it is.
 	Sockets func(*transport.WebSocketOptions)
+	// Streams changes how event streams are served, as Sockets does.
+	Streams func(*transport.EventsOptions)
 }
 
 // Server answers HTTP. It is safe for concurrent use.
@@ -63,6 +67,7 @@ type Server struct {
 	settings config.Server
 	metrics  *metrics
 	ws       *transport.WebSocket
+	events   *transport.Events
 	mux      *http.ServeMux
 }
 
@@ -87,7 +92,16 @@ func New(o Options) *Server {
 		o.Sockets(&sockets)
 	}
 	s.ws = transport.NewWebSocket(sockets)
+	streams := transport.EventsOptions{
+		Begin: s.begin, Timeout: set.OperationTime, WriteTimeout: limits.WriteDeadline, KeepAlive: limits.AppPing,
+		MaxBody: set.BodyBytes, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(),
+	}
+	if o.Streams != nil {
+		o.Streams(&streams)
+	}
+	s.events = transport.NewEvents(streams)
 	s.mux.Handle("/graphql", s.cors(s.identify(s.graphql())))
+	s.mux.Handle("/graphql/ticket", s.cors(s.identify(http.HandlerFunc(s.tickets))))
 	s.mux.Handle("/wechat/{callback}", named(wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log)))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	s.mux.HandleFunc("GET /readyz", s.readiness)
@@ -120,8 +134,12 @@ func (s *Server) Delivered(done services.Handover, err error) {
 	}
 }
 
-// Close ends the WebSocket connections, which http.Server.Shutdown does not know.
-func (s *Server) Close(ctx context.Context) error { return s.ws.Close(ctx) }
+// Close ends the WebSocket connections, which http.Server.Shutdown does not know, and the event streams, for which it would wait.
+func (s *Server) Close(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.events.Close(ctx) }()
+	return errors.Join(s.ws.Close(ctx), <-ended)
+}
 
 func (s *Server) graphql() http.Handler {
 	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &resolvers.Resolver{
@@ -130,6 +148,7 @@ func (s *Server) graphql() http.Handler {
 	}})
 	h := handler.New(schema)
 	h.AddTransport(s.ws)
+	h.AddTransport(s.events)
 	h.AddTransport(transport.HTTP{Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes})
 	h.SetQueryCache(shortTexts{lru.New[*ast.QueryDocument](queriesKept)})
 	h.SetParserTokenLimit(s.settings.QueryTokens)
@@ -140,6 +159,7 @@ func (s *Server) graphql() http.Handler {
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
 	h.Use(oneOf{schema: schema.Schema(), present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})
+	h.Use(newRates(s.settings.RatePerToken, s.settings.RatePerAccount, s.viewerOf, s.present))
 	h.Use(extension.Introspection{})
 	h.AroundOperations(s.operation)
 	h.AroundResponses(s.response)
@@ -164,6 +184,9 @@ func (s *Server) operation(ctx context.Context, next graphql.OperationHandler) g
 	}
 	return func(ctx context.Context) *graphql.Response {
 		r := respond(ctx)
+		if op.Operation.Operation != ast.Subscription {
+			withCost(op, r)
+		}
 		s.finished(ctx, op, r, started)
 		return r
 	}
@@ -192,7 +215,20 @@ func (s *Server) response(ctx context.Context, next graphql.ResponseHandler) *gr
 			ctx = services.WithScope(ctx, scope)
 		}
 	}
-	return next(ctx)
+	return cut(next(ctx))
+}
+
+// cut leaves of many errors the first limits.ErrorsShown, and says how many there were: a document of some kilobytes can be wrong in
+// thousands of ways (rule X2).
+func cut(r *graphql.Response) *graphql.Response {
+	if r == nil || len(r.Errors) <= limits.ErrorsShown {
+		return r
+	}
+	all := len(r.Errors)
+	r.Errors = append(r.Errors[:limits.ErrorsShown:limits.ErrorsShown], &gqlerror.Error{
+		Message: fmt.Sprintf("%d errors in all; the first %d are shown", all, limits.ErrorsShown), Extensions: map[string]any{"code": string(models.CodeLimitExceeded), "limit": limits.ErrorsShown},
+	})
+	return r
 }
 
 // finished counts and logs an operation: ids and codes, never documents or variables.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/gobwas/ws"
@@ -43,6 +44,12 @@ func serve(tb testing.TB, options transport.WebSocketOptions) *server {
 
 func serveHTTP(tb testing.TB, options transport.WebSocketOptions, plain transport.HTTP) *server {
 	tb.Helper()
+	return serveFirst(tb, options, plain)
+}
+
+// serveFirst serves with transports that are asked before the plain one.
+func serveFirst(tb testing.TB, options transport.WebSocketOptions, plain transport.HTTP, first ...graphql.Transport) *server {
+	tb.Helper()
 	s := &server{fixture: newFixture(tb), closes: make(chan uint16, 20_000)}
 	closed := options.Hooks.Closed
 	options.Hooks.Closed = func(code uint16) {
@@ -56,6 +63,9 @@ func serveHTTP(tb testing.TB, options transport.WebSocketOptions, plain transpor
 	s.gql.SetRecoverFunc(func(context.Context, any) error { return errors.New("recovered") })
 	s.gql.Use(extension.Introspection{})
 	s.gql.AddTransport(s.ws)
+	for _, t := range first {
+		s.gql.AddTransport(t)
+	}
 	s.gql.AddTransport(plain)
 	listener := httptest.NewServer(s.gql)
 	s.url = listener.URL

@@ -97,6 +97,21 @@ func ConnFromContext(ctx context.Context) (conn *Conn, ok bool) {
 	return conn, ok
 }
 
+// Closer ends what an operation is carried by: all of a WebSocket connection, or an event stream. code is a close code; the client is told
+// code and reason. It returns at once.
+type Closer interface {
+	Close(code uint16, reason string)
+}
+
+// CloserFromContext returns what the subscription of ctx is carried by. ok is false where that is no connection which stays open.
+func CloserFromContext(ctx context.Context) (c Closer, ok bool) {
+	if conn, ok := ConnFromContext(ctx); ok {
+		return conn, true
+	}
+	c, ok = ctx.Value(streamKey{}).(*eventStream)
+	return c, ok
+}
+
 // RemoteAddr is the network address of who connected: the client, or a proxy before it.
 func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
 

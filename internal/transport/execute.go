@@ -100,15 +100,10 @@ func isRequestError(resp *graphql.Response) bool {
 // it again costs more than everything else here.
 func appendResponse(b []byte, resp *graphql.Response) []byte {
 	const rest = 128 // for cursor and names
-	start := len(b)
 	b = append(slices.Grow(b, len(resp.Data)+rest), '{')
 	if len(resp.Errors) > 0 {
-		errs, err := json.Marshal(resp.Errors)
-		if err != nil {
-			return append(b[:start], `{"errors":[{"message":"internal system error"}]}`...)
-		}
 		b = append(b, `"errors":`...)
-		b = append(b, errs...)
+		b = append(b, marshalErrors(resp.Errors)...)
 	}
 	if !isRequestError(resp) {
 		b = appendMember(b, "data", resp.Data)
@@ -120,6 +115,15 @@ func appendResponse(b []byte, resp *graphql.Response) []byte {
 		}
 	}
 	return append(b, '}')
+}
+
+// marshalErrors is a list of errors as JSON.
+func marshalErrors(errs gqlerror.List) []byte {
+	list, err := json.Marshal(errs)
+	if err != nil {
+		return []byte(`[{"message":"internal system error"}]`)
+	}
+	return list
 }
 
 func appendMember(b []byte, name string, value []byte) []byte {

@@ -68,7 +68,7 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 		answer.refuse(ctx, http.StatusNotAcceptable, newError(CodeInvalid, "answers are %s or %s, in utf-8", mediaJSON, mediaResponse))
 		return
 	}
-	members, status, refusal := t.members(w, r)
+	members, status, refusal := readMembers(w, r, t.MaxBody)
 	if refusal != nil {
 		answer.refuse(ctx, status, refusal)
 		return
@@ -83,8 +83,8 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	answer.execute(ctx, r.Method, params)
 }
 
-// members reads the parameters of a request as members of a JSON object; they are nil where the request is refused.
-func (t HTTP) members(w http.ResponseWriter, r *http.Request) (map[string]json.RawMessage, int, *gqlerror.Error) {
+// readMembers reads the parameters of a request as members of a JSON object; they are nil where the request is refused.
+func readMembers(w http.ResponseWriter, r *http.Request, maxBody int64) (map[string]json.RawMessage, int, *gqlerror.Error) {
 	if r.Method == http.MethodGet {
 		members, err := queryMembers(r.URL.RawQuery)
 		if err != nil {
@@ -96,7 +96,7 @@ func (t HTTP) members(w http.ResponseWriter, r *http.Request) (map[string]json.R
 		return nil, http.StatusUnsupportedMediaType, newError(CodeInvalid, "the body must be %s in utf-8, not compressed", mediaJSON)
 	}
 	body := r.Body
-	if limit := orDefault(t.MaxBody, DefaultMaxBody); limit > 0 {
+	if limit := orDefault(maxBody, DefaultMaxBody); limit > 0 {
 		body = http.MaxBytesReader(w, r.Body, limit)
 	}
 	text, err := io.ReadAll(body)
@@ -171,7 +171,7 @@ func (a answerer) execute(ctx context.Context, method string, params *graphql.Ra
 		}
 	case ast.Subscription:
 		a.result(requestError(ctx, a.exec, opCtx, gqlerror.List{
-			newError(CodeInvalid, "a subscription needs a connection that stays open: use graphql-transport-ws over WebSocket"),
+			newError(CodeInvalid, "a subscription needs a connection that stays open: use graphql-transport-ws over WebSocket, or Accept: %s", mediaEvents),
 		}))
 		return
 	}

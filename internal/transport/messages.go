@@ -228,15 +228,11 @@ func (c *Conn) sendError(o *operation, id string, opCtx *graphql.OperationContex
 }
 
 func (c *Conn) sendResponseError(o *operation, id string, resp *graphql.Response) {
-	list, err := json.Marshal(resp.Errors)
-	if err != nil {
-		list = []byte(`[{"message":"internal system error"}]`)
-	}
 	out := takeBuffer()
 	defer out.free()
 	out.begin()
 	out.bytes = appendHead(out.bytes, id, "error")
-	out.bytes = append(appendMember(out.bytes, "payload", list), '}')
+	out.bytes = append(appendMember(out.bytes, "payload", marshalErrors(resp.Errors)), '}')
 	out.end(ws.OpText)
 	c.send(o, o != nil, out.bytes)
 }

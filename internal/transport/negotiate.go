@@ -10,7 +10,24 @@ import (
 const (
 	mediaJSON     = "application/json"
 	mediaResponse = "application/graphql-response+json"
+	mediaEvents   = "text/event-stream"
 )
+
+// prefersEvents reports whether a client would rather have an event stream than one response: it names text/event-stream, and nothing that we
+// answer with before it or with a higher quality.
+func prefersEvents(accept []string) bool {
+	ranges := strings.Join(accept, ",")
+	events := matchRanges(mediaEvents, ranges)
+	if events.specificity < 3 || events.quality == 0 {
+		return false
+	}
+	for _, offer := range []string{mediaJSON, mediaResponse} {
+		if m := matchRanges(offer, ranges); m.quality > 0 && !events.beats(m) {
+			return false
+		}
+	}
+	return true
+}
 
 // negotiate chooses the media type of the response from the Accept fields of a request (RFC 9110, 12.5.1). ok is false where the client
 // accepts neither. Among types of equal quality one that is named wins over one that a wildcard covers, then the one named first; what

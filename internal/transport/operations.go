@@ -220,41 +220,60 @@ func (c *Conn) runStream(o *operation, opCtx *graphql.OperationContext) {
 		c.end(o)
 		return
 	}
-	place := &place{}
-	ctx = context.WithValue(ctx, parkKey{}, place)
-	inTime := func() bool { return true }
-	if timeout := c.transport.options.Timeout; timeout > 0 {
-		inTime = time.AfterFunc(timeout, cancel).Stop
-	}
-	var handler graphql.ResponseHandler
-	var handlerCtx context.Context
-	resp, _ := guard(ctx, c.exec, opCtx, func() *graphql.Response {
-		handler, handlerCtx = c.exec.DispatchOperation(ctx, opCtx)
-		return nil
-	})
-	source := place.seal()
+	opened := openSubscription(ctx, cancel, c.exec, opCtx, c.transport.options.Timeout)
 	c.transport.leave()
 	switch {
-	case resp != nil:
-		c.sendResponseError(o, o.id, resp)
-	case !inTime():
-		c.sendError(o, o.id, opCtx, gqlerror.List{newError(CodeUnavailable, "the subscription took too long to open")})
-	case source == nil:
-		c.announce(o)
-		c.relay(handlerCtx, o, opCtx, handler)
-	default:
-		// A resolver that parked has left a closed channel behind: this does not wait. What it returns is why the opening failed after all.
-		if resp, _ = guard(ctx, c.exec, opCtx, func() *graphql.Response { return handler(handlerCtx) }); resp != nil && len(resp.Errors) > 0 {
-			c.sendResponseError(o, o.id, resp)
-			break
-		}
-		c.park(o, opCtx, source)
+	case opened.refusal != nil:
+		c.sendResponseError(o, o.id, opened.refusal)
+	case opened.source != nil:
+		c.park(o, opCtx, opened.source)
 		return
-	}
-	if source != nil {
-		(&template{opCtx: opCtx}).safely(c.ctx, source.Close)
+	default:
+		c.announce(o)
+		c.relay(opened.ctx, o, opCtx, opened.handler)
 	}
 	c.end(o)
+}
+
+// opening is what came of a subscription's resolver: a refusal, a source that it parked, or a handler whose responses follow.
+type opening struct {
+	refusal *graphql.Response
+	source  Source
+	handler graphql.ResponseHandler
+	ctx     context.Context
+}
+
+// openSubscription calls a subscription's resolver. cancel ends ctx, which it does once the time is over.
+func openSubscription(
+	ctx context.Context, cancel context.CancelFunc, exec graphql.GraphExecutor, opCtx *graphql.OperationContext, timeout time.Duration,
+) (opened opening) {
+	place := &place{}
+	inTime := func() bool { return true }
+	if timeout > 0 {
+		inTime = time.AfterFunc(timeout, cancel).Stop
+	}
+	parking := context.WithValue(ctx, parkKey{}, place)
+	opened.refusal, _ = guard(parking, exec, opCtx, func() *graphql.Response {
+		opened.handler, opened.ctx = exec.DispatchOperation(parking, opCtx)
+		return nil
+	})
+	opened.source = place.seal()
+	switch {
+	case opened.refusal != nil:
+	case !inTime():
+		opened.refusal = requestError(parking, exec, opCtx, gqlerror.List{newError(CodeUnavailable, "the subscription took too long to open")})
+	case opened.source != nil:
+		// A resolver that parked has left a closed channel behind: this does not wait. What it returns is why the opening failed after all.
+		resp, _ := guard(parking, exec, opCtx, func() *graphql.Response { return opened.handler(opened.ctx) })
+		if resp != nil && len(resp.Errors) > 0 {
+			opened.refusal = resp
+		}
+	}
+	if opened.refusal != nil && opened.source != nil {
+		(&template{opCtx: opCtx}).safely(ctx, opened.source.Close)
+		opened.source = nil
+	}
+	return opened
 }
 
 func (c *Conn) announce(o *operation) {

@@ -257,38 +257,54 @@ func (c *Conn) take(ctx context.Context, o *operation) (events []Event, err erro
 // execute executes the subscription once, for the first event and as many behind it as the resolver takes with it, and answers for how
 // many. It reports whether to go on.
 func (c *Conn) execute(ctx context.Context, o *operation, events []Event, out *outbox) (done int, ok bool) {
+	ok = true
+	done, late := executeTurn(ctx, c.exec, o.operationContext(), events, func(event Event, resp *graphql.Response) bool {
+		payload := appendResponse(nil, resp)
+		if len(resp.Errors) == 0 {
+			c.transport.shares.offer(o, event, payload)
+		}
+		ok = out.add(payload)
+		return ok
+	})
+	if late {
+		// Going on would be a gap that the client cannot see. It has the cursor before this event.
+		out.flush()
+		c.shut(CloseTryAgain, reasonLate)
+		return done, false
+	}
+	return done, ok
+}
+
+// reasonLate is why a client is sent back to its last cursor.
+const reasonLate = "an event took too long: resume from the last cursor"
+
+// executeTurn executes a subscription once, for the first event and as many behind it as the resolver takes with it, and answers for how
+// many. send takes each result, with its cursor, and reports whether to go on. late: an event's time was over, and it has no result.
+func executeTurn(
+	ctx context.Context, exec graphql.GraphExecutor, opCtx *graphql.OperationContext, events []Event, send func(Event, *graphql.Response) bool,
+) (done int, late bool) {
 	t := &turn{events: events}
-	opCtx := o.operationContext()
 	var handler graphql.ResponseHandler
 	var handlerCtx context.Context
 	for {
-		resp, panicked := guard(ctx, c.exec, opCtx, func() *graphql.Response {
+		resp, panicked := guard(ctx, exec, opCtx, func() *graphql.Response {
 			if done == 0 {
-				handler, handlerCtx = c.exec.DispatchOperation(&turnContext{ctx, t, &events[0]}, opCtx)
+				handler, handlerCtx = exec.DispatchOperation(&turnContext{ctx, t, &events[0]}, opCtx)
 				return handler(handlerCtx)
 			}
 			return handler(&turnContext{handlerCtx, t, &events[done]})
 		})
 		if resp == nil && ctx.Err() != nil {
-			// Going on would be a gap that the client cannot see. It has the cursor before this event.
-			out.flush()
-			c.shut(CloseTryAgain, "an event took too long: resume from the last cursor")
-			return done, false
+			return done, true
 		}
 		// A nil response: the resolver has nothing to say about this event.
-		if resp != nil {
-			payload := appendResponse(nil, withCursor(resp, events[done].Cursor))
-			if len(resp.Errors) == 0 {
-				c.transport.shares.offer(o, events[done], payload)
-			}
-			if !out.add(payload) {
-				return done, false
-			}
+		if resp != nil && !send(events[done], withCursor(resp, events[done].Cursor)) {
+			return done, false
 		}
 		done++
 		// Only as long as what is in the channel are the events that follow: an interceptor may have answered without looking into it.
 		if resp == nil || panicked || done >= t.given || t.left() != t.given-done {
-			return done, true
+			return done, false
 		}
 	}
 }

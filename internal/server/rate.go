@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"golang.org/x/time/rate"
+
+	"clientele/auth"
+	"clientele/limits"
+	"clientele/models"
+)
+
+// rates refuses queries and mutations of who asks for more than a node gives one token, or one account, a second (rule X2): RATE_LIMITED with
+// retryAt, and over HTTP the header Retry-After. An operation is charged 1, and 1 more for each limits.RowsPerCharge rows that it may
+// read. What was saved up for limits.RateBurst may be spent at once. Opening a subscription is free: when a thousand apps come back together
+// nobody did anything wrong, and how many open at once is bounded elsewhere.
+//
+// It keeps to the node: two nodes give twice as much. It comes behind rows, which reckons the cost.
+type rates struct {
+	perToken, perAccount int // charges a second; 0: no limit
+	now                  func() time.Time
+	viewer               func(context.Context) (*auth.Viewer, error)
+	present              func(context.Context, error) *gqlerror.Error
+	tokens, accounts     *lru.LRU[*rate.Limiter]
+}
+
+// limitersKept is how many tokens, and how many accounts, are remembered; who is forgotten begins with everything saved up.
+const limitersKept = 10_000
+
+func newRates(perToken, perAccount int, viewer func(context.Context) (*auth.Viewer, error), present func(context.Context, error) *gqlerror.Error) *rates {
+	return &rates{
+		perToken: perToken, perAccount: perAccount, now: time.Now, viewer: viewer, present: present,
+		tokens: lru.New[*rate.Limiter](limitersKept), accounts: lru.New[*rate.Limiter](limitersKept),
+	}
+}
+
+// ExtensionName implements graphql.HandlerExtension.
+func (*rates) ExtensionName() string { return "Rates" }
+
+// Validate implements graphql.HandlerExtension.
+func (*rates) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext implements graphql.OperationContextMutator.
+func (r *rates) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	if op.Operation.Operation == ast.Subscription {
+		return nil
+	}
+	v, err := r.viewer(ctx)
+	if err != nil || v == nil {
+		return nil // refused elsewhere
+	}
+	rows, _ := op.Stats.GetExtension(costName).(int)
+	charge := 1 + rows/limits.RowsPerCharge
+	now := r.now()
+	token, wait := take(ctx, r.tokens, v.Account+" "+string(v.Role)+" "+v.Subject+" "+v.TokenID, r.perToken, charge, now)
+	if wait == 0 && v.Account != "" {
+		if _, wait = take(ctx, r.accounts, v.Account, r.perAccount, charge, now); wait > 0 && token != nil {
+			token.CancelAt(now)
+		}
+	}
+	if wait == 0 {
+		return nil
+	}
+	seconds := int(math.Ceil(wait.Seconds()))
+	if header := requestOf(ctx).header; header != nil {
+		header.Set("Retry-After", strconv.Itoa(seconds))
+	}
+	return r.present(ctx, &models.Error{
+		Code: models.CodeRateLimited, Message: "more is asked for than a token or an account is given a second; try again later",
+		RetryAt: models.At(now.Add(time.Duration(seconds) * time.Second)),
+	})
+}
+
+// take takes a charge from a key's limiter, or answers how long it would have to wait.
+func take(ctx context.Context, kept *lru.LRU[*rate.Limiter], key string, perSecond, charge int, now time.Time) (*rate.Reservation, time.Duration) {
+	if perSecond == 0 {
+		return nil, 0
+	}
+	limiter, ok := kept.Get(ctx, key)
+	if !ok {
+		limiter = rate.NewLimiter(rate.Limit(perSecond), perSecond*int(limits.RateBurst/time.Second))
+		kept.Add(ctx, key, limiter)
+	}
+	taken := limiter.ReserveN(now, min(charge, limiter.Burst()))
+	if wait := taken.DelayFrom(now); wait > 0 {
+		taken.CancelAt(now)
+		return nil, wait
+	}
+	return taken, 0
+}

@@ -1,0 +1,209 @@
+package tests
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"clientele/internal/testkit"
+)
+
+// hostileBytes is how long a request of these tests may be, hostileTime how much of a processor it may take before it is refused or
+// executed (rule X2).
+const (
+	hostileBytes = 16 << 10
+	hostileTime  = 50 * time.Millisecond
+)
+
+// repeated is a text in the middle of a document, as often as fits.
+func repeated(before, text, after string) string {
+	n := (hostileBytes - 200 - len(before) - len(after)) / len(text)
+	return before + strings.Repeat(text, n) + after
+}
+
+// counted is repeated with a number in each text.
+func counted(before, format, after string) string {
+	var b strings.Builder
+	b.WriteString(before)
+	for i := 0; b.Len() < hostileBytes-250-len(after); i++ {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String() + after
+}
+
+// doubling is fragments each of which spreads the next one twice.
+func doubling(levels int, leaf string) string {
+	var b strings.Builder
+	b.WriteString("{ ...f0 }")
+	for i := range levels {
+		fmt.Fprintf(&b, " fragment f%d on Query { ...f%d ...f%d }", i, i+1, i+1)
+	}
+	fmt.Fprintf(&b, " fragment f%d on Query { %s }", levels, leaf)
+	return b.String()
+}
+
+// hostile are documents that cost some server or other more than their sender.
+var hostile = map[string]string{
+	"one field again and again":         repeated("{ viewer {", " role", "} }"),
+	"fields under aliases":              counted("{", " a%d: viewer { role }", "}"),
+	"root fields":                       repeated("{", " viewer{role}", "}"),
+	"fields that are none":              counted("{", " x%d", "}"),
+	"names close to real ones":          counted("{", " viewe%d", "}"),
+	"fragments that double":             doubling(120, "viewer { role }"),
+	"fragments that double, few":        doubling(24, "viewer { role account { name } }"),
+	"fragments in a circle":             "{ ...a } fragment a on Query { ...b ...b } fragment b on Query { ...a ...a }",
+	"one fragment spread often":         repeated("{", " ...f", "} fragment f on Query { viewer { role } }"),
+	"many fragments":                    counted("{ viewer { role } }", " fragment f%d on Query { viewer { role } }", ""),
+	"many fragments, all spread":        counted("{"+numberedSpreads(220)+"}", " fragment f%d on Query{viewer{role account{id}}}", ""),
+	"inline fragments beside another":   repeated("{", " ...{viewer{role}}", "}"),
+	"inline fragments inside another":   repeated("{", "...{", "viewer{role}"),
+	"directives":                        repeated("{ viewer", " @skip(if: false)", "{ role } }"),
+	"directives that are none":          counted("{ viewer", " @x%d", "{ role } }"),
+	"lists in lists":                    repeated(`{ nodes(ids: `, "[", ""),
+	"lists in lists, closed":            "{ nodes(ids: " + strings.Repeat("[", 900) + strings.Repeat("]", 900) + ") { id } }",
+	"objects in objects":                repeated(`{ customers(filter: `, "{a:", ""),
+	"a long list":                       repeated(`{ nodes(ids: [`, `"",`, `]) { id } }`),
+	"arguments":                         counted("{ nodes(", "a%d:1 ", "){ id } }"),
+	"variables":                         counted("query (", "$v%d: Int ", ") { viewer { role } }"),
+	"variables of types that are none":  counted("query (", "$v%d:T%[1]d ", ") { viewer { role } }"),
+	"operations":                        counted("", "query q%d{viewer{role}}", ""),
+	"operations without a name":         repeated("", "{viewer{role}}", ""),
+	"commas":                            repeated("{ viewer { role", ",", "} }"),
+	"a comment":                         repeated("{ viewer { role } } #", "x", ""),
+	"a string":                          repeated(`{ nodes(ids: ["`, "x", `"]) { id } }`),
+	"a string of escapes":               repeated(`{ nodes(ids: ["`, `\u4e00`, `"]) { id } }`),
+	"a block string":                    repeated(`{ nodes(ids: ["""`, "\n \\\"\"\"", `"""]) { id } }`),
+	"a number":                          repeated(`{ customers(first: 1`, "0", `) { nodes { id } } }`),
+	"braces":                            repeated("", "{", ""),
+	"spreads without a name":            repeated("{", "... ", ""),
+	"introspection, deep":               "{ __schema { types { " + strings.Repeat("fields { type { ", 60) + "name" + strings.Repeat(" } }", 60) + " } } }",
+	"introspection, wide":               counted("{", " a%d: __schema { types { fields { args { name } } } }", "}"),
+	"introspection again and again":     repeated("{", " __schema{types{name}}", "}"),
+	"pages in pages":                    "{ groups(first: 200) { nodes { advisors(first: 200) { nodes { groups { advisors(first: 200) { nodes { id } } } } } } } }",
+	"overlapping fields with arguments": counted("{", " customers(first:%d){nodes{id}}", "}"),
+	"overlapping fields, deep":          "{" + strings.Repeat(" viewer { account { advertisementGroupId policy { actions { action } } } advisor { groups { id name } } }", 90) + "}",
+}
+
+func numberedSpreads(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, " ...f%d", i)
+	}
+	return b.String()
+}
+
+// processor is how much of a processor this thread took.
+func processor() time.Duration {
+	const thread = 1 // RUSAGE_THREAD
+	var u syscall.Rusage
+	_ = syscall.Getrusage(thread, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// costs is how much of a processor the server takes for a request, the least of some: what other tests' garbage costs is not its.
+func (t *tenant) costs(who, query string) (took time.Duration, answer *httptest.ResponseRecorder) {
+	t.tb.Helper()
+	took = time.Hour
+	for i := range 4 {
+		// Another text each time, which no cache has.
+		body := string(marshal(map[string]any{"query": fmt.Sprintf("%s #%d", query, i)}))
+		r := httptest.NewRequestWithContext(t.tb.Context(), http.MethodPost, "/graphql", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+t.bearer(who, t.account))
+		answer = httptest.NewRecorder()
+		before := processor()
+		t.Server.ServeHTTP(answer, r)
+		took = min(took, processor()-before)
+	}
+	return took, answer
+}
+
+// Ensure no document of 16 KB, of the worst that are known and of random ones, takes more of a processor than hostileTime before it is
+// refused or answered, and that no answer is much longer than what was asked (rule X2).
+func TestHostileDocuments(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{})
+	a := w.found(setup{Advisors: []string{"anna"}, Groups: []string{"tea of anna"}}, "main")
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	check := func(t *testing.T, query string) {
+		t.Helper()
+		if len(query) > hostileBytes {
+			t.Fatalf("it has %d bytes", len(query))
+		}
+		took, answer := a.costs("admin", query)
+		t.Logf("%v, %d bytes answered to %d, %.100s", took, answer.Body.Len(), len(query), answer.Body)
+		if took > hostileTime {
+			t.Errorf("%v of a processor, answered %.200s", took, answer.Body)
+		}
+		if n := answer.Body.Len(); n > 4*hostileBytes && strings.Contains(answer.Body.String(), `"errors"`) {
+			t.Errorf("%d bytes of errors", n)
+		}
+	}
+	for name, query := range hostile {
+		t.Run(name, func(t *testing.T) { check(t, query) })
+	}
+	t.Run("random", func(t *testing.T) {
+		for seed := range uint64(200) {
+			check(t, randomDocument(rand.New(rand.NewPCG(seed, 1))))
+		}
+	})
+}
+
+// randomDocument is a document of random pieces of the grammar with names of the schema.
+func randomDocument(r *rand.Rand) string {
+	var b strings.Builder
+	names := []string{"viewer", "account", "advisor", "groups", "nodes", "customers", "id", "role", "name", "edges", "node", "__typename", "policy", "advisors", "tags", "options"}
+	name := func() string { return names[r.IntN(len(names))] }
+	limit := 200 + r.IntN(hostileBytes-1000)
+	fragments := 1 + r.IntN(40)
+	var set func(depth int)
+	set = func(depth int) {
+		b.WriteString("{")
+		for range 1 + r.IntN(12) {
+			if b.Len() > limit {
+				break
+			}
+			switch r.IntN(8) {
+			case 0:
+				fmt.Fprintf(&b, " ...f%d", r.IntN(fragments))
+			case 1:
+				b.WriteString(" ... on Query ")
+				if depth < 14 {
+					set(depth + 1)
+				} else {
+					b.WriteString("{id}")
+				}
+			case 2:
+				fmt.Fprintf(&b, " a%d: %s(first: %d)", r.IntN(3), name(), r.IntN(300))
+			case 3:
+				fmt.Fprintf(&b, " %s @include(if: true)", name())
+			default:
+				b.WriteString(" " + name())
+				if depth < 14 && r.IntN(2) == 0 {
+					set(depth + 1)
+				}
+			}
+		}
+		b.WriteString(" id}")
+	}
+	set(0)
+	for i := range fragments {
+		types := []string{"Query", "Account", "Advisor", "Customer", "Viewer"}
+		fmt.Fprintf(&b, " fragment f%d on %s ", i, types[r.IntN(len(types))])
+		if b.Len() > limit {
+			b.WriteString("{id}")
+		} else {
+			set(8)
+		}
+		if b.Len() > hostileBytes-600 {
+			break
+		}
+	}
+	return b.String()
+}
