@@ -454,7 +454,7 @@ type ExportAuditLogInput struct {
 
 // Some of the audit log.
 type ExportAuditLogPayload struct {
-	// Entries, each a line of JSON with the fields of AuditEntry, `before` and `after` as what they hold, and `items`: `targetId` and `outcome` of each item of a call for many, in its order.
+	// Entries, each a line of JSON with the fields of AuditEntry, `before` and `after` as what they hold, and `items`: `targetId` and `outcome` of each item of a call for many, in its order, and `before` and `after` where it changed something: of a customer those of advisorId, nickname, info, region and tags that changed. All that is told of a customer who was erased is the text ERASED.
 	Lines []string `json:"lines"`
 	// What to pass as `after` to go on; null at the end.
 	EndCursor *string `json:"endCursor,omitempty"`

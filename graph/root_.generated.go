@@ -934,8 +934,8 @@ type Advisorship {
 	{Name: "../schema/audit.graphql", Input: `extend type Query {
   """
   The account's audit log (rule R5), newest first: every change that a viewer made, and every privileged
-  reading (a conversation read by ADMIN or INTEGRATION). A call for many is an entry for the call and one
-  for each thing it changed. What is its own record is not among it: sends, read marks, presence.
+  reading (a conversation read by ADMIN or INTEGRATION). A call for many customers is one entry; what it changed of
+  each of them is in ` + "`" + `exportAuditLog` + "`" + `. What is its own record is not among it: sends, read marks, presence.
   """
   auditLog(
     "How many, 1 to 200; the default is 50."
@@ -967,7 +967,7 @@ input ExportAuditLogInput {
 
 "Some of the audit log."
 type ExportAuditLogPayload {
-  "Entries, each a line of JSON with the fields of AuditEntry, ` + "`" + `before` + "`" + ` and ` + "`" + `after` + "`" + ` as what they hold, and ` + "`" + `items` + "`" + `: ` + "`" + `targetId` + "`" + ` and ` + "`" + `outcome` + "`" + ` of each item of a call for many, in its order."
+  "Entries, each a line of JSON with the fields of AuditEntry, ` + "`" + `before` + "`" + ` and ` + "`" + `after` + "`" + ` as what they hold, and ` + "`" + `items` + "`" + `: ` + "`" + `targetId` + "`" + ` and ` + "`" + `outcome` + "`" + ` of each item of a call for many, in its order, and ` + "`" + `before` + "`" + ` and ` + "`" + `after` + "`" + ` where it changed something: of a customer those of advisorId, nickname, info, region and tags that changed. All that is told of a customer who was erased is the text ERASED."
   lines: [String!]!
   "What to pass as ` + "`" + `after` + "`" + ` to go on; null at the end."
   endCursor: String
@@ -1013,9 +1013,9 @@ type AuditEntry implements Node {
   targetKind: String
   "The global id of that thing, whether or not it is still there; null for what has none."
   targetId: ID
-  "What was, as JSON; null where nothing was."
+  "What was of what was changed, as JSON; null where nothing was. Of a call for many each item has its own (` + "`" + `exportAuditLog` + "`" + `)."
   before: String
-  "What is since, as JSON; null where there is nothing to tell. Neither texts nor credentials are in it."
+  "What is since, as JSON; null where there is nothing to tell. Neither messages nor credentials are in it."
   after: String
 }
 
@@ -1809,7 +1809,7 @@ type Erasure {
   changeCount: Int!
   "How many tags were taken off."
   tagCount: Int!
-  "How many entries of the audit log were blanked."
+  "How many entries of the audit log, and items of calls for many there, were blanked."
   auditCount: Int!
 }
 

@@ -30,6 +30,9 @@ type AuditItem struct {
 	No        int    `gorm:"column:no;primaryKey;autoIncrement:false"` // its place in the call, from 0
 	TargetID  Key    `gorm:"column:target_id"`
 	Outcome   string `gorm:"column:outcome"` // see ItemResult.Outcome
+	// Before and After are JSON of the values that changed, or Erased; empty: nothing is told.
+	Before string `gorm:"column:before_json"`
+	After  string `gorm:"column:after_json"`
 }
 
 // TableName names the table for the mapper.

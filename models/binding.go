@@ -94,6 +94,10 @@ type ItemResult struct {
 	Target  Key    `json:"target,omitzero"`
 	Changed bool   `json:"changed,omitempty"`
 	Err     *Error `json:"error,omitempty"`
+	// Before and After are what the audit log tells of it (rule R5): the values that changed. Nil: nothing. They
+	// are not kept with an idempotency key.
+	Before map[string]any `json:"-"`
+	After  map[string]any `json:"-"`
 }
 
 // Outcome is the code of its error; OK or UNCHANGED without one.

@@ -36,7 +36,7 @@ type Erasure struct {
 	Messages int64 `gorm:"column:messages"`
 	Changes  int64 `gorm:"column:changes"`
 	Tags     int64 `gorm:"column:tags"`
-	Entries  int64 `gorm:"column:entries"` // of the audit log
+	Entries  int64 `gorm:"column:entries"` // of the audit log, and items of calls for many there
 
 	BegunAt    Time `gorm:"column:begun_at"`    // from then on nobody is shown anything of them
 	FinishedAt Time `gorm:"column:finished_at"` // from then on nothing of them is in the database; 0: not yet

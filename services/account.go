@@ -122,18 +122,19 @@ func (s *Services) RecordFacts(ctx context.Context, key models.Key, f Facts) (*m
 	if len(f.Violations) > limits.ViolationsPerCall {
 		return nil, models.TooMany("input.violations", limits.ViolationsPerCall, "at most %d in a call", limits.ViolationsPerCall)
 	}
-	return s.changeAccount(ctx, c, key, "recordAccountFacts", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
+	return s.changeAccount(ctx, c, key, "recordAccountFacts", func(tx *store.Tx, a *models.Account) (change accountChange, err error) {
 		rows := make([]*models.Violation, len(f.Violations))
 		for i, v := range f.Violations {
 			if v.On > tx.Now {
-				return nil, nil, models.Invalid("input.violations", "happened in the future")
+				return change, models.Invalid("input.violations", "happened in the future")
 			}
 			v.AccountID, v.Key = a.Key, models.NewKey()
 			rows[i] = &v
 		}
 		if err := tx.InsertViolations(rows); err != nil {
-			return nil, nil, err
+			return change, err
 		}
+		before := map[string]any{"verified": a.IsVerified()}
 		if f.Verified != nil && *f.Verified != a.IsVerified() {
 			a.VerifiedAt = 0
 			if *f.Verified {
@@ -142,10 +143,11 @@ func (s *Services) RecordFacts(ctx context.Context, key models.Key, f Facts) (*m
 		}
 		after := map[string]any{"verified": a.IsVerified(), "violations": f.Violations}
 		if f.Close && a.IsOpen() {
+			before["capability"] = a.Capability
 			a.Capability = models.CapabilityClosed
 			after["capability"] = a.Capability
 		}
-		return []string{"verified_at", "capability"}, after, nil
+		return accountChange{[]string{"verified_at", "capability"}, before, after}, nil
 	})
 }
 
@@ -158,21 +160,23 @@ func (s *Services) AcceptTerms(ctx context.Context, version string) (*models.Acc
 	if err := models.CheckIdent(version, "input.version", limits.TermsVersionBytes); err != nil {
 		return nil, err
 	}
-	return s.changeAccount(ctx, c, c.Account.Key, "acceptTerms", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
+	return s.changeAccount(ctx, c, c.Account.Key, "acceptTerms", func(tx *store.Tx, a *models.Account) (change accountChange, err error) {
 		last, err := tx.LastViolation(a.Key)
 		if err != nil {
-			return nil, nil, err
+			return change, err
 		}
 		if err := a.MayOpen(last, tx.Now); err != nil {
-			return nil, nil, err
+			return change, err
 		}
 		if !a.IsOpen() { // what waited meanwhile did not wait for the channel (rule G6)
 			if err := tx.RestartGate(); err != nil {
-				return nil, nil, err
+				return change, err
 			}
 		}
+		before := map[string]any{"capability": a.Capability, "terms": a.TermsVersion}
 		a.Capability, a.TermsVersion, a.TermsAt, a.TermsBy = models.CapabilityOpen, version, tx.Now, c.by()
-		return []string{"capability", "terms_version", "terms_at", "terms_by"}, map[string]any{"terms": version}, nil
+		after := map[string]any{"capability": a.Capability, "terms": version}
+		return accountChange{[]string{"capability", "terms_version", "terms_at", "terms_by"}, before, after}, nil
 	})
 }
 
@@ -185,34 +189,66 @@ func (s *Services) CloseAccount(ctx context.Context, confirm bool) (*models.Acco
 	if !confirm {
 		return nil, models.Invalid("input.confirm", "must be true")
 	}
-	return s.changeAccount(ctx, c, c.Account.Key, "closeAccount", func(_ *store.Tx, a *models.Account) ([]string, any, error) {
+	return s.changeAccount(ctx, c, c.Account.Key, "closeAccount", func(_ *store.Tx, a *models.Account) (change accountChange, err error) {
 		if !a.IsOpen() {
-			return nil, nil, models.Errorf(models.CodeState, "the account is not open")
+			return change, models.Errorf(models.CodeState, "the account is not open")
 		}
+		before := map[string]any{"capability": a.Capability}
 		a.Capability = models.CapabilityClosed
-		return []string{"capability"}, nil, nil
+		return accountChange{[]string{"capability"}, before, map[string]any{"capability": a.Capability}}, nil
 	})
 }
 
-// Settings are changes of settings; nil fields stay (rule A2).
+// Settings are changes of settings; nil fields stay (rule A2). The audit log has them as they are here.
 type Settings struct {
-	TimeZone            *string
-	PolicyPreset        *models.PolicyPreset
-	PolicyOverrides     *models.PolicyOverrides // replaces all of them
-	OutreachCarrier     *models.OutreachCarrier
-	AutoAssign          *bool
-	AdGroup             *models.Key // zero clears it
-	Unfollow            *models.UnfollowPolicy
-	EraseAfterDays      *int
-	AutoAssignAfterCode *bool
-	AdvisorsEditProfile *bool
-	AnalystsReadText    *bool
-	NotifyAdvisorQR     *bool
-	NotifyGroupQR       *bool
-	NotifyWechatAd      *bool
-	NotifyAutoAssign    *bool
-	RulesVersion        *string
-	ConversationLink    *string
+	TimeZone            *string                 `json:"timeZone,omitempty"`
+	PolicyPreset        *models.PolicyPreset    `json:"policyPreset,omitempty"`
+	PolicyOverrides     *models.PolicyOverrides `json:"policyOverrides,omitempty"` // replaces all of them
+	OutreachCarrier     *models.OutreachCarrier `json:"outreachCarrier,omitempty"`
+	AutoAssign          *bool                   `json:"isAutoAssignOn,omitempty"`
+	AdGroup             *models.Key             `json:"advertisementGroup,omitempty"` // zero clears it
+	Unfollow            *models.UnfollowPolicy  `json:"onUnfollow,omitempty"`
+	EraseAfterDays      *int                    `json:"eraseAfterDays,omitempty"`
+	AutoAssignAfterCode *bool                   `json:"isAutoAssignAfterFailedCode,omitempty"`
+	AdvisorsEditProfile *bool                   `json:"mayAdvisorsEditProfile,omitempty"`
+	AnalystsReadText    *bool                   `json:"mayAnalystsReadFreeText,omitempty"`
+	NotifyAdvisorQR     *bool                   `json:"notifyOnAdvisorQr,omitempty"`
+	NotifyGroupQR       *bool                   `json:"notifyOnGroupQr,omitempty"`
+	NotifyWechatAd      *bool                   `json:"notifyOnWechatAd,omitempty"`
+	NotifyAutoAssign    *bool                   `json:"notifyOnAutoAssign,omitempty"`
+	RulesVersion        *string                 `json:"serviceRulesVersion,omitempty"`
+	ConversationLink    *string                 `json:"conversationLink,omitempty"`
+}
+
+// write writes them to an account, and answers what stood in their places.
+func (in Settings) write(a *models.Account) (was Settings) {
+	unfollow := a.OnUnfollow() // what holds where nothing stood
+	was = Settings{
+		TimeZone:            swap(&a.TimeZone, in.TimeZone),
+		PolicyPreset:        swap(&a.PolicyPreset, in.PolicyPreset),
+		PolicyOverrides:     swap(&a.PolicyOverrides, in.PolicyOverrides),
+		OutreachCarrier:     swap(&a.OutreachCarrier, in.OutreachCarrier),
+		AutoAssign:          swap(&a.AutoAssign, in.AutoAssign),
+		AdGroup:             swap(&a.AdGroup, in.AdGroup),
+		Unfollow:            swap(&a.Unfollow, in.Unfollow),
+		EraseAfterDays:      swap(&a.EraseDays, in.EraseAfterDays),
+		AutoAssignAfterCode: swap(&a.AutoAssignAfterCode, in.AutoAssignAfterCode),
+		AdvisorsEditProfile: swap(&a.AdvisorsEditProfile, in.AdvisorsEditProfile),
+		AnalystsReadText:    swap(&a.AnalystsReadText, in.AnalystsReadText),
+		NotifyAdvisorQR:     swap(&a.NotifyAdvisorQR, in.NotifyAdvisorQR),
+		NotifyGroupQR:       swap(&a.NotifyGroupQR, in.NotifyGroupQR),
+		NotifyWechatAd:      swap(&a.NotifyWechatAd, in.NotifyWechatAd),
+		NotifyAutoAssign:    swap(&a.NotifyAutoAssign, in.NotifyAutoAssign),
+		RulesVersion:        swap(&a.RulesVersion, in.RulesVersion),
+		ConversationLink:    swap(&a.ConversationLink, in.ConversationLink),
+	}
+	if was.Unfollow != nil {
+		was.Unfollow = &unfollow
+	}
+	if was.EraseAfterDays != nil && *was.EraseAfterDays == 0 {
+		*was.EraseAfterDays = limits.EraseAfterDays
+	}
+	return was
 }
 
 // UpdateSettings changes settings of the viewer's account, open or not.
@@ -224,36 +260,20 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	return s.changeAccount(ctx, c, c.Account.Key, "updateAccountSettings", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
+	return s.changeAccount(ctx, c, c.Account.Key, "updateAccountSettings", func(tx *store.Tx, a *models.Account) (change accountChange, err error) {
 		if in.AdGroup != nil && !in.AdGroup.IsZero() {
 			groups, err := tx.Groups(a.Key, []models.Key{*in.AdGroup})
 			if err == nil && len(groups) == 0 {
 				err = models.NotFound("group", "input.advertisementGroupId")
 			}
 			if err != nil {
-				return nil, nil, err
+				return change, err
 			}
 		}
-		set(&a.AdGroup, in.AdGroup)
-		set(&a.TimeZone, in.TimeZone)
-		set(&a.PolicyPreset, in.PolicyPreset)
-		set(&a.PolicyOverrides, in.PolicyOverrides)
-		set(&a.OutreachCarrier, in.OutreachCarrier)
-		set(&a.AutoAssign, in.AutoAssign)
-		set(&a.Unfollow, in.Unfollow)
-		set(&a.EraseDays, in.EraseAfterDays)
-		set(&a.AutoAssignAfterCode, in.AutoAssignAfterCode)
-		set(&a.AdvisorsEditProfile, in.AdvisorsEditProfile)
-		set(&a.AnalystsReadText, in.AnalystsReadText)
-		set(&a.NotifyAdvisorQR, in.NotifyAdvisorQR)
-		set(&a.NotifyGroupQR, in.NotifyGroupQR)
-		set(&a.NotifyWechatAd, in.NotifyWechatAd)
-		set(&a.NotifyAutoAssign, in.NotifyAutoAssign)
-		set(&a.RulesVersion, in.RulesVersion)
-		set(&a.ConversationLink, in.ConversationLink)
-		return []string{"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
+		was := in.write(a)
+		return accountChange{[]string{"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
 			"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link",
-			"on_unfollow", "erase_after_days", "ad_group_id", "analysts_read_text"}, in, nil
+			"on_unfollow", "erase_after_days", "ad_group_id", "analysts_read_text"}, was, in}, nil
 	})
 }
 
@@ -308,10 +328,16 @@ var (
 	callbackKey   = regexp.MustCompile(`^[A-Za-z0-9]{43}$`)
 )
 
-func set[T any](to, from *T) {
-	if from != nil {
-		*to = *from
+func set[T any](to, from *T) { swap(to, from) }
+
+// swap writes what from has, if it is not nil, and answers what stood there before.
+func swap[T any](to, from *T) (was *T) {
+	if from == nil {
+		return nil
 	}
+	before := *to
+	*to = *from
+	return &before
 }
 
 // CallbackCredentials are what the platform signs and encrypts with.
@@ -343,11 +369,11 @@ func (s *Services) SetCredentials(ctx context.Context, in CallbackCredentials) (
 		return nil, models.Invalid("input.aesKey", "is not 43 letters and digits")
 	}
 	defer s.callbacks.forget(c.Account.CallbackID)
-	return s.changeAccount(ctx, c, c.Account.Key, "setCallbackCredentials", func(tx *store.Tx, a *models.Account) ([]string, any, error) {
-		a.CallbackMode = in.Mode
+	return s.changeAccount(ctx, c, c.Account.Key, "setCallbackCredentials", func(tx *store.Tx, a *models.Account) (change accountChange, err error) {
+		was := swap(&a.CallbackMode, &in.Mode)
 		same, err := s.sameCredentials(a, in)
 		if err != nil {
-			return nil, nil, err
+			return change, err
 		}
 		if !same { // the same again, say with another mode, must not push out the ones before
 			a.SealedTokenOld, a.SealedAESKeyOld, a.RotatedAt = a.SealedToken, a.SealedAESKey, tx.Now
@@ -357,8 +383,10 @@ func (s *Services) SetCredentials(ctx context.Context, in CallbackCredentials) (
 				a.SealedAESKey = s.ring.Seal(a.Key, sealAESKey, []byte(in.AESKey))
 			}
 		}
-		return []string{"sealed_token", "sealed_token_old", "sealed_aes_key", "sealed_aes_key_old", "rotated_at", "callback_mode"},
-			map[string]any{"mode": in.Mode}, nil
+		return accountChange{
+			[]string{"sealed_token", "sealed_token_old", "sealed_aes_key", "sealed_aes_key_old", "rotated_at", "callback_mode"},
+			map[string]any{"mode": was}, map[string]any{"mode": in.Mode, "isNew": !same},
+		}, nil
 	})
 }
 
@@ -386,23 +414,30 @@ func (s *Services) unseal(account models.Key, field string, sealed [][]byte) ([]
 	return open, nil
 }
 
+// accountChange is a change of an account's row: which columns are to be written, and what the audit log tells of
+// what was there and what is since.
+type accountChange struct {
+	columns       []string
+	before, after any
+}
+
 // changeAccount runs one audited change of an account's row under its lock.
 func (s *Services) changeAccount(ctx context.Context, c *Scope, key models.Key, action string,
-	change func(*store.Tx, *models.Account) (columns []string, after any, err error),
+	do func(*store.Tx, *models.Account) (accountChange, error),
 ) (a *models.Account, err error) {
 	err = s.store.Write(ctx, c.actor(), key, func(tx *store.Tx) error {
 		a, err = tx.LockAccount()
 		if a, err = known(a, err, "account", "input.accountId"); err != nil {
 			return err
 		}
-		columns, after, err := change(tx, a)
+		change, err := do(tx, a)
 		if err != nil {
 			return err
 		}
-		if err := tx.UpdateAccount(a, columns...); err != nil {
+		if err := tx.UpdateAccount(a, change.columns...); err != nil {
 			return err
 		}
-		return tx.Audit(store.Change{Action: action, TargetKind: "Account", Target: a.Key, After: after})
+		return tx.Audit(store.Change{Action: action, TargetKind: "Account", Target: a.Key, Before: change.before, After: change.after})
 	})
 	if err != nil {
 		return nil, err

@@ -278,6 +278,7 @@ func (s *Services) changeAdvisor(ctx context.Context, c *Scope, action string,
 			return models.NotFound("advisor", "")
 		}
 		a = rows[0]
+		was := ownState(a)
 		if err := change(tx, a); err != nil {
 			return err
 		}
@@ -289,8 +290,7 @@ func (s *Services) changeAdvisor(ctx context.Context, c *Scope, action string,
 			tx.OwnRecord()
 			return nil
 		}
-		return tx.Audit(store.Change{Action: action, TargetKind: "Advisor", Target: a.Key,
-			After: map[string]any{"state": a.Stored, "rules": a.RulesVersion}})
+		return tx.Audit(store.Change{Action: action, TargetKind: "Advisor", Target: a.Key, Before: was, After: ownState(a)})
 	})
 	if errors.Is(err, store.ErrDuplicate) {
 		return nil, &models.Error{Code: models.CodeConflict, Field: "input.openid", Message: "another advisor has this openid"}
@@ -299,6 +299,11 @@ func (s *Services) changeAdvisor(ctx context.Context, c *Scope, action string,
 		return nil, err
 	}
 	return a, nil
+}
+
+// ownState is what the audit log tells of an advisor who changes their own row.
+func ownState(a *models.Advisor) map[string]any {
+	return map[string]any{"state": a.Stored, "rules": a.RulesVersion}
 }
 
 // IssueToken makes a token for an advisor who is PENDING or ACTIVE (rule V1), and answers it with

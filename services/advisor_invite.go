@@ -14,6 +14,7 @@ type inviting struct {
 	tx      *store.Tx
 	agents  map[models.Ident]bool
 	byIdent map[store.AdvisorIdent]map[models.Ident]*models.Advisor
+	was     map[models.Key]any    // what the audit log tells of who is known already
 	follows map[models.Ident]bool // by openid
 	invited map[models.Key]bool   // advisors invited earlier in this transaction
 	room    int
@@ -55,9 +56,10 @@ func (b *inviting) load(in []*Invitation) error {
 		return err
 	}
 	b.byIdent = map[store.AdvisorIdent]map[models.Ident]*models.Advisor{}
-	b.invited = map[models.Key]bool{}
+	b.invited, b.was = map[models.Key]bool{}, make(map[models.Key]any, len(rows))
 	for _, a := range rows {
 		b.index(a)
+		b.was[a.Key] = b.told(a)
 	}
 	n, err := tx.CountAdvisors(tx.Account, tx.Now)
 	b.room = limits.AdvisorsPerAccount - n
@@ -148,6 +150,11 @@ func (b *inviting) mustFollow(openid models.Ident) error {
 	return models.Errorf(models.CodeMustFollowAccount, "the person must follow the account first")
 }
 
+// told is what the audit log tells of an advisor who is invited.
+func (b *inviting) told(a *models.Advisor) map[string]any {
+	return map[string]any{"state": a.StateAt(b.tx.Now), "nickname": a.Nickname, "avatarUrl": a.AvatarURL}
+}
+
 // save writes the advisors with their codes (rule C1), and notifies them (rule N1). It answers what the audit log is to hold.
 func (b *inviting) save() ([]store.Change, error) {
 	tx := b.tx
@@ -175,7 +182,7 @@ func (b *inviting) save() ([]store.Change, error) {
 		}
 		notices = append(notices, n)
 		tx.Emit(models.Event{Stream: a.Key, Kind: models.EventNotificationMade, Notification: n.Key, Primed: &models.Primed{Notification: n}})
-		changes = append(changes, store.Change{Action: mayInvite.Field, TargetKind: "Advisor", Target: a.Key})
+		changes = append(changes, store.Change{Action: mayInvite.Field, TargetKind: "Advisor", Target: a.Key, Before: b.was[a.Key], After: b.told(a)})
 	}
 	return changes, tx.InsertNotifications(notices)
 }

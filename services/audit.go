@@ -66,8 +66,8 @@ func (f AuditFilter) checked() (with store.AuditFilter, nothing bool, err error)
 // auditItems is about how many items of calls for many a page of an export has at most.
 const auditItems = limits.QueryRows
 
-// ExportAudit reads a page of the audit log with the items of calls for many, newest first, as lines of JSON (rule
-// R5). Each page is in the log itself. Errors as AuditPage.
+// ExportAudit reads a page of the audit log with the items of calls for many and what they changed, newest first, as
+// lines of JSON (rule R5). Each page is in the log itself. Errors as AuditPage.
 func (s *Services) ExportAudit(ctx context.Context, f AuditFilter, p relay.Page) (*Export, error) {
 	c, err := s.begin(ctx, mayExportAudit)
 	if err != nil {
@@ -136,6 +136,12 @@ func auditLine(a *models.Audit, items []*models.AuditItem) map[string]any {
 		if !item.TargetID.IsZero() {
 			told[i]["targetId"] = a.ItemID(item).String()
 		}
+		if item.Before != "" {
+			told[i]["before"] = asJSON(item.Before)
+		}
+		if item.After != "" {
+			told[i]["after"] = asJSON(item.After)
+		}
 	}
 	line := map[string]any{
 		"id": a.ID().String(), "at": instant(a.At), "role": a.Role, "subject": a.Subject, "tokenId": a.Token(), "requestId": a.RequestID, "address": a.From(),
@@ -145,13 +151,19 @@ func auditLine(a *models.Audit, items []*models.AuditItem) map[string]any {
 		line["targetId"] = target.String()
 	}
 	for name, text := range map[string]string{"before": a.Before, "after": a.After} {
-		if line[name] = nil; json.Valid([]byte(text)) {
-			line[name] = json.RawMessage(text)
-		} else if text != "" {
-			line[name] = text
+		if line[name] = nil; text != "" {
+			line[name] = asJSON(text)
 		}
 	}
 	return line
+}
+
+// asJSON is what an entry or an item holds, as JSON has it: a text where it was blanked.
+func asJSON(text string) any {
+	if json.Valid([]byte(text)) {
+		return json.RawMessage(text)
+	}
+	return text
 }
 
 // auditNodes finds entries by key, for who may read the log.

@@ -89,7 +89,7 @@ func (s *Services) Bind(ctx context.Context, in BindCustomers) (BulkResult, erro
 func (s *Services) bindThese(ctx context.Context, c *Scope, once *models.Idempotency, order models.BindingOrder, found []*models.Customer) (BulkResult, error) {
 	var b *bindBatch
 	items, repeated, err := s.bulk(ctx, c, once, func(tx *store.Tx, again func() (bool, error)) ([]models.ItemResult, error) {
-		b = &bindBatch{tx: tx, order: order, by: c.by()}
+		b = &bindBatch{tx: tx, order: order, by: c.by(), audits: true}
 		if err := b.lock(keysOf(found)); err != nil {
 			return nil, err
 		}

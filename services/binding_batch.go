@@ -15,6 +15,8 @@ type bindBatch struct {
 	order models.BindingOrder
 	// by is who changes them, as rows name them.
 	by string
+	// audits: items tell what they changed. What a job binds is in the history alone.
+	audits bool
 	// leaving: they leave a removed advisor, whatever becomes of who should get them.
 	leaving bool
 
@@ -154,16 +156,28 @@ func (b *bindBatch) item(row *models.Customer) models.ItemResult {
 	}
 	b.seen[row.Key] = true
 	c := b.customers[row.Key]
+	was := told(c, b.tagsOf(c))
 	if b.order.Operation == models.OperationUnbind {
 		result.Changed = b.unbind(c)
-		return result
+	} else {
+		var a *models.Advisor
+		if a, result.Err = b.target.Bind(c, b.order.Operation); a != nil {
+			b.bind(c, a)
+			result.Changed = true
+		}
 	}
-	var a *models.Advisor
-	if a, result.Err = b.target.Bind(c, b.order.Operation); a != nil {
-		b.bind(c, a)
-		result.Changed = true
+	if result.Changed && b.audits {
+		result.Before, result.After = was.changes(told(c, nil))
 	}
 	return result
+}
+
+// tagsOf are the names of the tags that the order takes off a customer.
+func (b *bindBatch) tagsOf(c *models.Customer) []string {
+	if !b.audits || b.library == nil {
+		return nil
+	}
+	return models.OptionNames(b.library.Having(b.having[c.Key]))
 }
 
 // bind makes the customer the advisor's, and tells both the new and the former one (rules E2, E6, V5).

@@ -47,6 +47,8 @@ type editing struct {
 	// edit changes one locked customer in memory, and reports whether anything changed; its error is the
 	// item's, with a field below the item.
 	edit func(b *editBatch, i int, c *models.Customer) (changed bool, why *models.Error)
+	// tags are the names of a customer's, as they are by now; nil: they are not touched.
+	tags func(customer models.Key) []string
 	// save writes what edit left, besides the log.
 	save func(*editBatch) error
 }
@@ -162,11 +164,13 @@ func (b *editBatch) item(e editing, i int, row *models.Customer) (result models.
 	}
 	b.seen[row.Key] = true
 	c := b.customers[row.Key]
+	was := told(c, e.tagsOf(c))
 	if result.Changed, result.Err = e.edit(b, i, c); result.Err != nil {
 		result.Err.Field = field + result.Err.Field
 		return result
 	}
 	if result.Changed {
+		result.Before, result.After = was.changes(told(c, e.tagsOf(c)))
 		b.changed = append(b.changed, c)
 		if !c.AdvisorID.IsZero() {
 			b.tx.Emit(models.Event{
@@ -176,6 +180,13 @@ func (b *editBatch) item(e editing, i int, row *models.Customer) (result models.
 		}
 	}
 	return result
+}
+
+func (e *editing) tagsOf(c *models.Customer) []string {
+	if e.tags == nil {
+		return nil
+	}
+	return e.tags(c.Key)
 }
 
 // CustomerUpdate is what to write of one customer; nil fields stay.

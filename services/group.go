@@ -125,10 +125,17 @@ func nameTaken(err error) error {
 func (s *Services) AddToGroup(ctx context.Context, key models.Key, refs []AdvisorRef) (*models.Group, []AdvisorResult, error) {
 	return s.changeMembers(ctx, mayAddToGroup, key, refs, func(tx *store.Tx, g *models.Group, members []*models.GroupMember, found []AdvisorResult) ([]AdvisorResult, error) {
 		results, fresh := addMembers(tx, g, members, found)
+		added := make([]models.Key, len(fresh))
+		for i, m := range fresh {
+			added[i] = m.AdvisorID
+		}
 		if err := tx.InsertMembers([]*models.Group{g}, fresh); err != nil {
 			return nil, err
 		}
-		return results, tx.Audit(store.Change{Action: "addGroupAdvisors", TargetKind: "Group", Target: key, After: map[string]any{"added": len(fresh)}})
+		return results, tx.Audit(store.Change{
+			Action: "addGroupAdvisors", TargetKind: "Group", Target: key, Before: map[string]any{"members": len(members)},
+			After: map[string]any{"members": g.MemberCount, "added": advisorIDs(added)},
+		})
 	})
 }
 
@@ -140,8 +147,20 @@ func (s *Services) TakeFromGroup(ctx context.Context, key models.Key, refs []Adv
 		if err := tx.DeleteMembers(g, gone); err != nil {
 			return nil, err
 		}
-		return results, tx.Audit(store.Change{Action: "removeGroupAdvisors", TargetKind: "Group", Target: key, After: map[string]any{"removed": len(gone)}})
+		return results, tx.Audit(store.Change{
+			Action: "removeGroupAdvisors", TargetKind: "Group", Target: key, Before: map[string]any{"members": len(members)},
+			After: map[string]any{"members": g.MemberCount, "removed": advisorIDs(gone)},
+		})
 	})
+}
+
+// advisorIDs are the global ids of advisors.
+func advisorIDs(keys []models.Key) []any {
+	ids := make([]any, len(keys))
+	for i, k := range keys {
+		ids[i] = advisorID(k)
+	}
+	return ids
 }
 
 type memberChange func(tx *store.Tx, g *models.Group, members []*models.GroupMember, found []AdvisorResult) ([]AdvisorResult, error)

@@ -158,7 +158,7 @@ func (s *Services) DeleteImport(ctx context.Context, key models.Key) error {
 		if err := tx.UpdateImport(i); err != nil {
 			return err
 		}
-		return tx.Audit(store.Change{Action: "deleteImport", TargetKind: "Import", Target: i.Key})
+		return tx.Audit(store.Change{Action: "deleteImport", TargetKind: "Import", Target: i.Key, Before: map[string]any{"kind": i.Kind, "bytes": i.Size}})
 	})
 }
 

@@ -374,13 +374,14 @@ func (s *Services) CancelJob(ctx context.Context, key models.Key) (j *models.Job
 		case j.IsEnded():
 			return models.Errorf(models.CodeState, "the job is %s", j.State)
 		}
+		before := map[string]any{"state": j.State}
 		j.End(models.JobCancelled, tx.Now)
 		j.Steps++
 		tellJob(tx, j)
 		if err := tx.UpdateJob(j); err != nil {
 			return err
 		}
-		return tx.Audit(store.Change{Action: "cancelJob", TargetKind: "Job", Target: j.Key, After: map[string]any{"kind": j.Kind, "done": j.Done}})
+		return tx.Audit(store.Change{Action: "cancelJob", TargetKind: "Job", Target: j.Key, Before: before, After: map[string]any{"state": j.State, "kind": j.Kind, "done": j.Done}})
 	})
 	if err != nil {
 		return nil, err

@@ -51,7 +51,8 @@ func (s *Services) confirm(tx *store.Tx, c *Scope, key models.Key) (*models.Conv
 	}
 	confirmed := contact.SessionNo != conv.Contact.SessionNo
 	if err := tx.Audit(store.Change{
-		Action: "confirmOutreach", TargetKind: "Conversation", Target: key, After: map[string]any{"confirmed": confirmed, "no": contact.SessionNo},
+		Action: "confirmOutreach", TargetKind: "Conversation", Target: key,
+		Before: map[string]any{"no": conv.Contact.SessionNo}, After: map[string]any{"confirmed": confirmed, "no": contact.SessionNo},
 	}); err != nil || !confirmed {
 		return conv, false, err
 	}

@@ -28,7 +28,7 @@ func (s *Services) RevokeToken(ctx context.Context, tokenID string, expires *mod
 		}
 	}
 	row, err := s.revoke(ctx, c, models.Revocation{Kind: models.RevokedToken, Name: models.Ident(tokenID), ExpiresAt: until},
-		store.Change{Action: "revokeToken", TargetKind: "Token", After: map[string]any{"token": tokenID, "until": until.Go()}})
+		store.Change{Action: "revokeToken", TargetKind: "Token"})
 	if err != nil {
 		return 0, err
 	}
@@ -57,7 +57,7 @@ func (s *Services) RevokeIssuedBefore(ctx context.Context, of TokenBearer, at *m
 	if row.IssuedBefore > now.Add(auth.Leeway) { // who signs with a clock ahead of ours dates tokens so
 		return nil, models.Invalid("input.at", "is more than %d seconds ahead", int(auth.Leeway.Seconds()))
 	}
-	change := store.Change{Action: "revokeTokensIssuedBefore", TargetKind: "Subject", After: map[string]any{"before": row.IssuedBefore.Go()}}
+	change := store.Change{Action: "revokeTokensIssuedBefore", TargetKind: "Subject"}
 	if of.Advisor != nil {
 		a, err := s.advisorRef(s.store.View(ctx), c, *of.Advisor, "input.bearer.advisor")
 		if err != nil {
@@ -69,7 +69,6 @@ func (s *Services) RevokeIssuedBefore(ctx context.Context, of TokenBearer, at *m
 		if err := checkName(of.Subject, "input.bearer.subject", auth.SubjectBytes); err != nil {
 			return nil, err
 		}
-		change.After = map[string]any{"before": row.IssuedBefore.Go(), "subject": of.Subject}
 	}
 	return s.revoke(ctx, c, row, change)
 }
@@ -95,11 +94,12 @@ func (s *Services) revoke(ctx context.Context, c *Scope, row models.Revocation, 
 		if err != nil {
 			return err
 		}
-		row.AccountID, row.CreatedAt = account, tx.Now
+		row.AccountID, row.CreatedAt, change.Before = account, tx.Now, nil
 		inForce := 1
 		for _, r := range rows {
 			switch {
 			case r.Kind == row.Kind && r.Name == row.Name:
+				change.Before = revoked(r)
 				row.IssuedBefore, row.ExpiresAt = max(row.IssuedBefore, r.IssuedBefore), max(row.ExpiresAt, r.ExpiresAt)
 			case r.ExpiresAt > tx.Now:
 				inForce++
@@ -111,6 +111,7 @@ func (s *Services) revoke(ctx context.Context, c *Scope, row models.Revocation, 
 		if err := tx.WriteRevocation(&row); err != nil {
 			return err
 		}
+		change.After = revoked(&row)
 		return tx.Audit(change)
 	})
 	if err != nil {
@@ -119,6 +120,17 @@ func (s *Services) revoke(ctx context.Context, c *Scope, row models.Revocation, 
 	// On this node it holds at once; on others when they look again.
 	s.revocations.forget(account)
 	return &row, nil
+}
+
+// revoked is what the audit log tells of a revocation.
+func revoked(r *models.Revocation) map[string]any {
+	switch r.Kind {
+	case models.RevokedToken:
+		return map[string]any{"token": r.Name, "until": r.ExpiresAt.Go()}
+	case models.RevokedAdvisor: // the entry is about them
+		return map[string]any{"before": r.IssuedBefore.Go()}
+	}
+	return map[string]any{"before": r.IssuedBefore.Go(), "subject": r.Name}
 }
 
 // revocations keeps what each account has revoked, as it was at most limits.PolicyRecheck ago:

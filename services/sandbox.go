@@ -126,10 +126,17 @@ func (s *Services) SetSandbox(ctx context.Context, sending models.SandboxSending
 		return err
 	}
 	return s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		if _, err := tx.LockAccount(); err != nil {
+			return err
+		}
+		before, err := tx.Sandbox(tx.Account)
+		if err != nil {
+			return err
+		}
 		if err := tx.SetSandbox(sending); err != nil {
 			return err
 		}
-		return tx.Audit(store.Change{Action: "simulateSending", TargetKind: "Account", Target: tx.Account, After: sending})
+		return tx.Audit(store.Change{Action: "simulateSending", TargetKind: "Account", Target: tx.Account, Before: before, After: sending})
 	})
 }
 

@@ -34,7 +34,7 @@ func (s *Services) CreateTag(ctx context.Context, name string) (t *models.Tag, e
 			AccountID: tx.Account, Key: models.NewKey(), Name: name, FoldedName: models.Ident(models.Fold(name)), CreatedAt: tx.Now, UpdatedAt: tx.Now,
 			Options: []*models.TagOption{},
 		}
-		return ofTag(t.Key, name), tx.InsertTag(t)
+		return store.Change{TargetKind: "Tag", Target: t.Key, After: named(name)}, tx.InsertTag(t)
 	})
 	return t, err
 }
@@ -51,8 +51,9 @@ func (s *Services) RenameTag(ctx context.Context, key models.Key, name string) (
 		if other := l.TagNamed(name); other != nil && other != t {
 			return store.Change{}, errTagNameTaken()
 		}
+		entry := store.Change{TargetKind: "Tag", Target: key, Before: named(t.Name), After: named(name)}
 		t.Name, t.FoldedName = name, models.Ident(models.Fold(name))
-		return ofTag(key, name), tx.RenameTag(t)
+		return entry, tx.RenameTag(t)
 	})
 	return t, err
 }
@@ -68,7 +69,8 @@ func (s *Services) RemoveTag(ctx context.Context, key models.Key) error {
 		if err := removeOptions(tx, t.Options); err != nil {
 			return store.Change{}, err
 		}
-		return ofTag(key, ""), tx.DeleteTag(key)
+		before := map[string]any{"name": t.Name, "options": models.OptionNames(t.Options)}
+		return store.Change{TargetKind: "Tag", Target: key, Before: before}, tx.DeleteTag(key)
 	})
 }
 
@@ -92,7 +94,7 @@ func (s *Services) CreateTagOption(ctx context.Context, tag models.Key, name str
 			CreatedAt: tx.Now, UpdatedAt: tx.Now, Tag: t,
 		}
 		t.Options = append(t.Options, o)
-		return ofTagOption(o.Key, name), tx.InsertTagOption(o)
+		return store.Change{TargetKind: "TagOption", Target: o.Key, After: named(name)}, tx.InsertTagOption(o)
 	})
 	return o, err
 }
@@ -109,8 +111,9 @@ func (s *Services) RenameTagOption(ctx context.Context, key models.Key, name str
 		if other := l.OptionNamed(name); other != nil && other != o {
 			return store.Change{}, errTagNameTaken()
 		}
+		entry := store.Change{TargetKind: "TagOption", Target: key, Before: named(o.Name), After: named(name)}
 		o.Name, o.FoldedName = name, models.Ident(models.Fold(name))
-		return ofTagOption(key, name), tx.UpdateTagOptions([]*models.TagOption{o})
+		return entry, tx.UpdateTagOptions([]*models.TagOption{o})
 	})
 	return o, err
 }
@@ -123,7 +126,7 @@ func (s *Services) RemoveTagOption(ctx context.Context, key models.Key) error {
 		if o == nil {
 			return store.Change{}, models.NotFound("option", "input.optionId")
 		}
-		return ofTagOption(key, ""), removeOptions(tx, []*models.TagOption{o})
+		return store.Change{TargetKind: "TagOption", Target: key, Before: named(o.Name)}, removeOptions(tx, []*models.TagOption{o})
 	})
 }
 
@@ -159,21 +162,8 @@ func removeOptions(tx *store.Tx, options []*models.TagOption) error {
 	return tx.UpdateTagOptions(options)
 }
 
-func ofTag(key models.Key, name string) store.Change {
-	return named(store.Change{TargetKind: "Tag", Target: key}, name)
-}
-
-func ofTagOption(key models.Key, name string) store.Change {
-	return named(store.Change{TargetKind: "TagOption", Target: key}, name)
-}
-
-// named is an entry that tells a name; none for what was removed.
-func named(entry store.Change, name string) store.Change {
-	if name != "" {
-		entry.After = map[string]any{"name": name}
-	}
-	return entry
-}
+// named is a name as the audit log tells it.
+func named(name string) map[string]any { return map[string]any{"name": name} }
 
 func errTagNameTaken() error {
 	return &models.Error{Code: models.CodeNameTaken, Field: "input.name", Message: "the library has this name"}

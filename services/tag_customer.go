@@ -39,6 +39,7 @@ func (s *Services) TagCustomers(ctx context.Context, all []CustomerTagging, idem
 		return err
 	}
 	e.edit = func(_ *editBatch, i int, c *models.Customer) (bool, *models.Error) { return t.tag(c, all[i]) }
+	e.tags = func(customer models.Key) []string { return models.OptionNames(t.library.Having(t.having[customer])) }
 	e.save = func(*editBatch) error { return t.save() }
 	return s.edit(ctx, e)
 }

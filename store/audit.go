@@ -45,11 +45,18 @@ func (r *Reader) Audits(account models.Key, keys []models.Key) ([]*models.Audit,
 	return byKeys[models.Audit](r, account, "id", keys)
 }
 
-// AuditItems reads the items of entries, in the order of their calls.
+// AuditItems reads the items of entries, in the order of their calls. What they tell of who is being erased is
+// Erased, as it soon is in the database.
 func (r *Reader) AuditItems(account models.Key, entries []models.Key) ([]*models.AuditItem, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	return ask[models.AuditItem](r, "SELECT * FROM audit_item WHERE account_id = ? AND audit_id IN ("+marks(len(entries))+") ORDER BY audit_id, no",
-		keyArgs(account, entries)...)
+	return ask[models.AuditItem](r, "SELECT i.account_id, i.audit_id, i.no, i.target_id, i.outcome, "+hiding("before_json")+", "+hiding("after_json")+
+		" FROM audit_item i LEFT JOIN customer c ON c.account_id = i.account_id AND c.id = i.target_id WHERE i.account_id = ? AND i.audit_id IN ("+marks(len(entries))+")"+
+		" ORDER BY i.audit_id, i.no", keyArgs(account, entries)...)
+}
+
+// hiding is a column of items i unless their customer c is erased.
+func hiding(column string) string {
+	return "CASE WHEN c.erased_at > 0 AND i." + column + " <> '' THEN '" + models.Erased + "' ELSE i." + column + " END AS " + column
 }

@@ -42,6 +42,7 @@ var ErasureMap = map[string]map[string]string{
 	"inbound":         {"customer_id": isKey, "dedup_key": isPublic, "name": isPublic, "scene": isPublic},
 	"erasure":         {"customer_id": isKey, "made_by": isStaff, "digest": isKey},
 	"audit":           {"before_json": toBlank, "after_json": toBlank, "subject": isStaff, "token_id": isStaff, "request_id": isPublic, "action": isPublic},
+	"audit_item":      {"before_json": toBlank, "after_json": toBlank},
 	"job":             {"parameters": toBlank, "progress": isKey, "failures": isPublic, "error_message": isPublic, "made_by": isStaff},
 	"job_item":        {"message": isPublic, "field": isPublic},
 	"idempotency":     {"subject": isStaff, "idem_key": isPublic, "body_hash": isShort, "results": isShort},
@@ -76,6 +77,12 @@ var eraseSteps = []eraseStep{
 	func(tx *Tx, e *models.Erasure, _ int) (int, models.Key, bool, error) {
 		done := tx.db.Exec("UPDATE audit SET before_json = ?, after_json = ? WHERE account_id = ? AND target_id = ? AND target_kind = ? AND action <> ?",
 			models.Erased, models.Erased, tx.Account, e.CustomerID, "Customer", "eraseCustomer")
+		e.Entries += done.RowsAffected
+		return int(done.RowsAffected), models.Key{}, true, translate(done.Error)
+	},
+	func(tx *Tx, e *models.Erasure, _ int) (int, models.Key, bool, error) {
+		done := tx.db.Exec("UPDATE audit_item SET before_json = ?, after_json = ? WHERE account_id = ? AND target_id = ? AND (before_json <> '' OR after_json <> '')",
+			models.Erased, models.Erased, tx.Account, e.CustomerID)
 		e.Entries += done.RowsAffected
 		return int(done.RowsAffected), models.Key{}, true, translate(done.Error)
 	},

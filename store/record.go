@@ -46,8 +46,9 @@ func (tx *Tx) InsertIdempotency(row *models.Idempotency) error {
 	return insert(tx, []*models.Idempotency{row})
 }
 
-// Change is what an audit entry tells. Before and After are marshalled; they name settings and
-// states, never texts or credentials.
+// Change is what an audit entry tells. Before and After are marshalled: values that were there and what
+// they are since, never messages, tokens or credentials. What they hold of a customer stands in entries
+// or items about that customer alone, where an erasure finds it (rule E13).
 type Change struct {
 	// Key is the entry's; zero: a new one.
 	Key        models.Key
@@ -56,7 +57,7 @@ type Change struct {
 	Target     models.Key
 	Before     any
 	After      any
-	// Items is what came of each item of a batch call.
+	// Items is what came of each item of a batch call, with what it changed.
 	Items []models.ItemResult
 }
 
@@ -82,9 +83,18 @@ func (tx *Tx) Audit(changes ...Change) error {
 			Action: c.Action, TargetKind: c.TargetKind, TargetID: c.Target, Before: before, After: after,
 		}
 		for no, item := range c.Items {
-			items = append(items, &models.AuditItem{
-				AccountID: tx.Account, AuditID: rows[i].Key, No: no, TargetID: item.Target, Outcome: item.Outcome(),
-			})
+			row := &models.AuditItem{AccountID: tx.Account, AuditID: rows[i].Key, No: no, TargetID: item.Target, Outcome: item.Outcome()}
+			if item.Before != nil {
+				if row.Before, err = compact(item.Before); err != nil {
+					return err
+				}
+			}
+			if item.After != nil {
+				if row.After, err = compact(item.After); err != nil {
+					return err
+				}
+			}
+			items = append(items, row)
 		}
 	}
 	tx.audited = true

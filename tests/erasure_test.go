@@ -87,6 +87,15 @@ func TestErasure(t *testing.T) {
 				}
 			}
 		}
+		log := string(a.do("admin", `mutation { exportAuditLog(input: {}) { lines } }`, nil).body)
+		for _, secret := range secrets {
+			if strings.Contains(strings.ToLower(log), strings.ToLower(secret)) {
+				t.Errorf("the export of the audit log shows %s", secret)
+			}
+		}
+		if n := strings.Count(log, `\"after\":\"ERASED\"`); n != 3 {
+			t.Errorf("%d items of the audit log are hidden: %.2000s", n, log)
+		}
 		sub := w.subscribe(w.bearer("anna", a.account), `subscription($after: String) { messages(after: $after) { __typename ... on Event { sequence } ... on MessageReceived { conversation { customer { openid } } } } }`, map[string]any{"after": before})
 		seen := map[string]int{}
 		for last := 0.0; ; {
@@ -139,9 +148,9 @@ func TestErasure(t *testing.T) {
 		if len(count) == 0 {
 			t.Error("what was looked for was never there")
 		}
-		receipt := a.do("admin", `{ erasures(openid: "qzopenid") { nodes { id customerId finishedAt messageCount changeCount tagCount madeBy } } erasure(erasureId: "`+got.text("eraseCustomer.erasure.id")+`") { cause } }`, nil)
+		receipt := a.do("admin", `{ erasures(openid: "qzopenid") { nodes { id customerId finishedAt messageCount changeCount tagCount auditCount madeBy } } erasure(erasureId: "`+got.text("eraseCustomer.erasure.id")+`") { cause } }`, nil)
 		node := receipt.field("erasures.nodes").([]any)[0].(map[string]any)
-		if node["customerId"] != id || node["finishedAt"] == nil || node["messageCount"] != 2.0 || node["changeCount"] != 3.0 || node["tagCount"] != 1.0 || node["madeBy"] != "ADMIN:admin" {
+		if node["customerId"] != id || node["finishedAt"] == nil || node["messageCount"] != 2.0 || node["changeCount"] != 3.0 || node["tagCount"] != 1.0 || node["auditCount"] != 3.0 || node["madeBy"] != "ADMIN:admin" {
 			t.Errorf("the receipt is %v", node)
 		}
 		if n := w.count("SELECT COUNT(*) FROM message WHERE account_id = ?", a.account); n != messages {

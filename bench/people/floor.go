@@ -135,7 +135,7 @@ func (f *floor) bind(ctx context.Context, openids []string, to, former int) erro
 		if former >= 0 {
 			events[formerKey] = models.EventCustomerLeft
 		}
-		return errors.Join(bindings.Flush(ctx, tx), f.audit(ctx, tx, keys, now), f.tell(ctx, tx, keys, nil, events, now))
+		return errors.Join(bindings.Flush(ctx, tx), f.audit(ctx, tx, keys, now, `{"advisorId":null}`, `{"advisorId":"`+(&models.Advisor{Key: advisor}).ID().String()+`"}`), f.tell(ctx, tx, keys, nil, events, now))
 	})
 }
 
@@ -161,19 +161,19 @@ func (f *floor) tag(ctx context.Context, openids []string, of int, option models
 			tags.Add(f.account, k, option, advisor, now)
 			changes.Add(f.account, logged[i], k, string(models.FieldTags), "", tagName, "ADMIN:bench", now)
 		}
-		return errors.Join(tags.Flush(ctx, tx), changes.Flush(ctx, tx), f.audit(ctx, tx, keys, now),
+		return errors.Join(tags.Flush(ctx, tx), changes.Flush(ctx, tx), f.audit(ctx, tx, keys, now, `{"tags":[]}`, `{"tags":["`+tagName+`"]}`),
 			f.tell(ctx, tx, keys, logged, map[models.Key]models.EventKind{advisor: models.EventConversationChanged, f.account: models.EventCustomerChanged}, now))
 	})
 }
 
-// audit writes an entry with its items.
-func (f *floor) audit(ctx context.Context, tx *sql.Tx, keys []models.Key, now models.Time) error {
+// audit writes an entry with its items, and what each of them was before and is after.
+func (f *floor) audit(ctx context.Context, tx *sql.Tx, keys []models.Key, now models.Time, before, after string) error {
 	entry := models.NewKey()
 	entries := rig.NewRows("audit (account_id, id, at, role, subject, action, target_kind, before_json, after_json)", "")
 	entries.Add(f.account, entry, now, "ADMIN", "bench", "bulk", "Account", "", "")
-	items := rig.NewRows("audit_item (account_id, audit_id, no, target_id, outcome)", "")
+	items := rig.NewRows("audit_item (account_id, audit_id, no, target_id, outcome, before_json, after_json)", "")
 	for i, k := range keys {
-		items.Add(f.account, entry, i, k, "OK")
+		items.Add(f.account, entry, i, k, "OK", before, after)
 	}
 	return errors.Join(entries.Flush(ctx, tx), items.Flush(ctx, tx))
 }

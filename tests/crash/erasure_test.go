@@ -120,7 +120,7 @@ func (r *rig) erases(nodes, kills int, tags string, environment ...string) (wron
 	r.stop()
 
 	// The nickname and the info are changes, too, and the tag.
-	if receipt.MessageCount != erasedMessages || receipt.ChangeCount != erasedChanges+3 || receipt.TagCount != 1 || receipt.MadeBy != "ADMIN:console" ||
+	if receipt.MessageCount != erasedMessages || receipt.ChangeCount != erasedChanges+3 || receipt.TagCount != 1 || receipt.AuditCount != 2 || receipt.MadeBy != "ADMIN:console" ||
 		receipt.CustomerID != made.Customer.ID {
 		wrong = append(wrong, fmt.Sprintf("the receipt is %+v", receipt))
 	}
