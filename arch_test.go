@@ -38,8 +38,9 @@ var imports = map[string][]string{
 	"internal/app":               {anything, "-cmd", "-internal/testkit"}, // the wiring that commands and end-to-end tests share
 	"internal/config":            {"auth", "internal/seal", "limits"},
 	"internal/csvfile":           {},
-	"internal/demo":              {"auth", "internal/app", "internal/config", "internal/relay", "limits"}, // a client like any other
-	"internal/gqlgen":            {},                                                                      // writes graph/ before there is one
+	"internal/apiclient":         {},
+	"internal/demo":              {"auth", "internal/apiclient", "internal/app", "internal/config", "internal/relay", "limits"}, // a client like any other
+	"internal/gqlgen":            {},                                                                                            // writes graph/ before there is one
 	"internal/graphiql":          {},
 	"internal/linefile":          {},
 	"internal/qrcode":            {},
@@ -49,7 +50,7 @@ var imports = map[string][]string{
 	"internal/testkit":           {anything, "-cmd"},
 	"internal/testkit/*":         {anything, "-cmd"},
 	"internal/transport":         {},
-	"internal/uploader":          {"limits"}, // a client like any other
+	"internal/uploader":          {"internal/apiclient", "limits"}, // a client like any other
 	"jobs":                       {"services", "models", "limits", "events"},
 	"limits":                     {},
 	"migrations":                 {},

@@ -67,11 +67,8 @@ func (importMessagesJob) Step(tx *store.Tx, job *models.Job) (items []models.Ite
 		return nil, false, err
 	}
 	b := &messageBatch{tx: tx, account: account}
-	items, err = b.read(&work, data, &at)
-	if err == nil {
-		err = b.write(items)
-	}
-	if err != nil {
+	items = b.read(&work, data, &at)
+	if err := b.write(items); err != nil {
 		return nil, false, err
 	}
 	for i := range items {
@@ -104,13 +101,13 @@ type messageBatch struct {
 
 // read takes records off the data, moves at behind them, and answers an item for each, with what is wrong with it if that can be
 // told already.
-func (b *messageBatch) read(work *importMessagesWork, data []byte, at *importMessagesPlace) (items []models.ItemResult, err error) {
+func (b *messageBatch) read(work *importMessagesWork, data []byte, at *importMessagesPlace) (items []models.ItemResult) {
 	zone, from := b.account.Location(), at.At
 	for len(items) < limits.ImportRecords {
 		rest := data[at.At-from:]
 		line, size, tooLong := at.Reader.Read(rest, limits.ImportRecordBytes, at.At+int64(len(rest)) == work.Size)
 		if size == 0 {
-			return items, nil
+			return items
 		}
 		at.At += int64(size)
 		if line == nil && !tooLong {
@@ -127,7 +124,7 @@ func (b *messageBatch) read(work *importMessagesWork, data []byte, at *importMes
 			b.records = append(b.records, record)
 		}
 	}
-	return items, nil
+	return items
 }
 
 // write deals with the records, in the order of the lock phases. Advisors are read, not locked: a message of theirs changes

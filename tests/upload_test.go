@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"clientele/internal/apiclient"
 	"clientele/internal/testkit"
 	"clientele/internal/uploader"
 	"clientele/limits"
@@ -28,7 +29,8 @@ func (t *tenant) uploaded(file string, client *http.Client) (*uploader.Upload, *
 	var told []string
 	var waits []time.Duration
 	u := &uploader.Upload{
-		URL: t.url + "/graphql", Token: t.bearer("admin", t.account), Kind: "CUSTOMERS", File: strings.NewReader(file), Size: int64(len(file)), Client: client,
+		API:  apiclient.Client{HTTP: client, URL: t.url + "/graphql", Token: t.bearer("admin", t.account)},
+		Kind: "CUSTOMERS", File: strings.NewReader(file), Size: int64(len(file)),
 		Tell: func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) },
 		Wait: func(ctx context.Context, d time.Duration) error {
 			waits = append(waits, d)
@@ -106,7 +108,7 @@ func TestUpload(t *testing.T) {
 				t.Errorf("waited %v", *waits)
 			}
 			if all := strings.Join(*told, "\n"); !strings.Contains(all, fmt.Sprintf("uploaded %d of %d bytes", len(file), len(file))) ||
-				!strings.Contains(all, fmt.Sprintf("done %d of %d records", records, records)) || strings.Contains(all, u.Token) {
+				!strings.Contains(all, fmt.Sprintf("done %d of %d records", records, records)) || strings.Contains(all, u.API.Token) {
 				t.Errorf("told %s", all)
 			}
 		})
@@ -139,15 +141,15 @@ func TestUpload(t *testing.T) {
 		t.Run("not when it is refused", func(t *testing.T) {
 			a := w.found(setup{}, "refused")
 			for what, change := range map[string]func(*uploader.Upload){
-				"UNAUTHENTICATED": func(u *uploader.Upload) { u.Token = "x" },
-				"FORBIDDEN":       func(u *uploader.Upload) { u.Token = a.bearer("analyst", a.account) },
+				"UNAUTHENTICATED": func(u *uploader.Upload) { u.API.Token = "x" },
+				"FORBIDDEN":       func(u *uploader.Upload) { u.API.Token = a.bearer("analyst", a.account) },
 				"NOT_FOUND":       func(u *uploader.Upload) { u.Resume = a.uploading("openid\n", 7); a.forgotten(u.Resume) },
 				"INVALID":         func(u *uploader.Upload) { u.File, u.Size = strings.NewReader("openid,colour\nx,red\n"), 20 },
 			} {
 				u, _, waits := a.uploaded(file, http.DefaultClient)
 				change(u)
 				_, err := u.Run(t.Context())
-				if refused := (*uploader.Refusal)(nil); !errors.As(err, &refused) || refused.Extensions.Code != what {
+				if refused := (*apiclient.Refusal)(nil); !errors.As(err, &refused) || refused.Extensions.Code != what {
 					t.Errorf("want %s: %v", what, err)
 				}
 				if len(*waits) > 0 {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"clientele/internal/apiclient"
 	"clientele/internal/config"
 	"clientele/internal/uploader"
 )
@@ -46,7 +47,8 @@ func (c *importCommand) Run(ctx context.Context) (err error) {
 		failed = f
 	}
 	u := &uploader.Upload{
-		URL: c.URL, Token: token, Kind: c.Kind, Resume: c.Resume, File: file, Size: info.Size(), Failed: failed, Client: &http.Client{},
+		API:  apiclient.Client{HTTP: &http.Client{}, URL: c.URL, Token: token},
+		Kind: c.Kind, Resume: c.Resume, File: file, Size: info.Size(), Failed: failed,
 		Tell: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
 		Wait: func(ctx context.Context, d time.Duration) error {
 			select {

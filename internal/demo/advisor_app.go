@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"clientele/internal/apiclient"
 )
 
 // The two subscriptions of an advisor's app. MessagesDocument is also what the demo prints to be
@@ -100,7 +102,7 @@ func (a *advisorApp) run(ctx context.Context) {
 
 // connection is one connection, from beginning to end.
 func (a *advisorApp) connection(ctx context.Context) error {
-	s, err := dial(ctx, a.client, a.url, a.self.token)
+	s, err := dial(ctx, a.client, a.url, a.self.api.Token)
 	if err != nil {
 		return err
 	}
@@ -189,7 +191,7 @@ func (a *advisorApp) receive(ctx context.Context, f frame) error {
 	case "next":
 		return a.next(ctx, f)
 	case "error":
-		var errs []*Refusal
+		var errs []*apiclient.Refusal
 		if err := json.Unmarshal(f.Payload, &errs); err != nil {
 			return err
 		}
@@ -216,7 +218,7 @@ func (a *advisorApp) next(ctx context.Context, f frame) error {
 		Data struct {
 			Notifications, Messages *event
 		}
-		Errors     []*Refusal
+		Errors     []*apiclient.Refusal
 		Extensions struct{ Cursor string }
 	}
 	if err := json.Unmarshal(f.Payload, &payload); err != nil {

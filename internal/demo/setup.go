@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"clientele/auth"
+	"clientele/internal/apiclient"
 	"clientele/internal/relay"
 )
 
@@ -95,7 +96,7 @@ func (s *shop) give(name string, g auth.Grant) error {
 	if err != nil {
 		return err
 	}
-	s.bearers[name] = bearer{http: s.http, url: s.url, token: token}
+	s.bearers[name] = bearer{apiclient.Client{HTTP: s.http, URL: s.url, Token: token}}
 	return write(s.folder.token(name), []byte(token))
 }
 
@@ -300,6 +301,6 @@ func (s *shop) addMembers(ctx context.Context, g group, n int) error {
 }
 
 func isCode(err error, code string) bool {
-	var r *Refusal
+	var r *apiclient.Refusal
 	return errors.As(err, &r) && r.Extensions.Code == code
 }

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"time"
 
+	"clientele/internal/apiclient"
 	"clientele/limits"
 )
 
@@ -29,8 +29,8 @@ const (
 
 // Upload is one file for one server. Its methods are for one goroutine.
 type Upload struct {
-	// URL is the server's GraphQL address, Token a token of ADMIN or INTEGRATION.
-	URL, Token string
+	// API is the server's, with a token of ADMIN or INTEGRATION.
+	API apiclient.Client
 	// Kind is the API's ImportKind; not asked for when Resume names an import that was begun.
 	Kind, Resume string
 	// File is the file, of Size bytes.
@@ -40,8 +40,6 @@ type Upload struct {
 	Failed io.Writer
 	// Tell takes a line of progress for people.
 	Tell func(format string, args ...any)
-	// Client sends the requests.
-	Client *http.Client
 	// Wait waits for a time, or fails as soon as ctx ends.
 	Wait func(ctx context.Context, d time.Duration) error
 
@@ -87,7 +85,7 @@ type begun struct {
 	Job  *struct{ ID string }
 }
 
-// Run imports the file and answers what came of it. It fails with what the API refused, a *Refusal; after that,
+// Run imports the file and answers what came of it. It fails with what the API refused, an *apiclient.Refusal; after that,
 // or when ctx ended, the upload goes on where it was by another Run whose Resume is ID.
 func (u *Upload) Run(ctx context.Context) (*Result, error) {
 	b, err := u.begin(ctx)
