@@ -69,29 +69,14 @@ func (a access) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 }
 
 // rootFields names the fields of a root selection, fragments included, whatever their @skip
-// says. Introspection is everybody's who has a token. A fragment is looked at once, however often it is
-// spread: fragments that spread one another twice would take twice as long with each.
+// says. Introspection is everybody's who has a token.
 func rootFields(set ast.SelectionSet) (names []string) {
-	spread := map[string]bool{}
-	var in func(ast.SelectionSet)
-	in = func(set ast.SelectionSet) {
-		for _, sel := range set {
-			switch sel := sel.(type) {
-			case *ast.Field:
-				if sel.Name != "__typename" && sel.Name != "__schema" && sel.Name != "__type" {
-					names = append(names, sel.Name)
-				}
-			case *ast.InlineFragment:
-				in(sel.SelectionSet)
-			case *ast.FragmentSpread:
-				if again := spread[sel.Name]; !again && sel.Definition != nil {
-					spread[sel.Name] = true
-					in(sel.Definition.SelectionSet)
-				}
-			}
+	walk(set, func(f *ast.Field) bool {
+		if f.Name != "__typename" && f.Name != "__schema" && f.Name != "__type" {
+			names = append(names, f.Name)
 		}
-	}
-	in(set)
+		return false
+	})
 	return names
 }
 
@@ -116,30 +101,35 @@ func allowed(f *ast.FieldDefinition, role auth.Role) bool {
 }
 
 // selects reports whether a query selects a field, at its root or anywhere below.
-func selects(op *graphql.OperationContext, field string) bool {
+func selects(op *graphql.OperationContext, field string) (found bool) {
+	walk(op.Operation.SelectionSet, func(f *ast.Field) bool {
+		found = found || f.Name == field
+		return !found
+	})
+	return found
+}
+
+// walk visits the fields of a selection, fragments included, and below each for which visit says so. A fragment is looked at once, however
+// often it is spread: fragments that spread one another twice would take twice as long with each.
+func walk(set ast.SelectionSet, visit func(*ast.Field) (below bool)) {
 	spread := map[string]bool{}
-	var in func(ast.SelectionSet) bool
-	in = func(set ast.SelectionSet) bool {
+	var in func(ast.SelectionSet)
+	in = func(set ast.SelectionSet) {
 		for _, sel := range set {
 			switch sel := sel.(type) {
 			case *ast.Field:
-				if sel.Name == field || in(sel.SelectionSet) {
-					return true
+				if visit(sel) {
+					in(sel.SelectionSet)
 				}
 			case *ast.InlineFragment:
-				if in(sel.SelectionSet) {
-					return true
-				}
+				in(sel.SelectionSet)
 			case *ast.FragmentSpread:
 				if again := spread[sel.Name]; !again && sel.Definition != nil {
 					spread[sel.Name] = true
-					if in(sel.Definition.SelectionSet) {
-						return true
-					}
+					in(sel.Definition.SelectionSet)
 				}
 			}
 		}
-		return false
 	}
-	return in(op.Operation.SelectionSet)
+	in(set)
 }
