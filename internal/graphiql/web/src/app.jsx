@@ -1,12 +1,16 @@
 import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { useEffect, useMemo, useState } from 'react';
-import { exampleTabs } from './examples.js';
+import { firstTabs } from './examples.js';
+import { examplesPlugin } from './examples_panel.jsx';
 import { fetcher } from './fetcher.js';
-import { setNotice, setToken, useNotice, useToken } from './session.js';
+import { setNotice, setToken, useClaims, useNotice, useToken } from './session.js';
 import { storage } from './storage.js';
 
-const plugins = [HISTORY_PLUGIN, explorerPlugin()];
+const plugins = [examplesPlugin, HISTORY_PLUGIN, explorerPlugin()];
+
+// Open on a first visit. Later GraphiQL has stored which panel was open, if any.
+const firstPlugin = storage.getItem('graphiql:visiblePlugin') === null ? examplesPlugin : undefined;
 
 // How long the token must stay unchanged before the schema is asked for again, so that a
 // token typed by hand costs one introspection and not one for each key. Milliseconds.
@@ -25,7 +29,9 @@ export function App({ base }) {
         <GraphiQL
           fetcher={current}
           plugins={plugins}
-          defaultTabs={exampleTabs}
+          visiblePlugin={firstPlugin}
+          defaultTabs={firstTabs}
+          defaultEditorToolsVisibility="variables"
           storage={storage}
           schemaDescription
           inputValueDeprecation
@@ -64,13 +70,26 @@ function TokenBar({ base }) {
       <button type="button" disabled={!token} onClick={() => setToken('')}>
         Clear
       </button>
-      <span id="token-state" className={token ? 'state' : 'state missing'} role="status">
-        {token ? 'Kept in this tab only' : 'Not signed in'}
-      </span>
+      <TokenState />
       <a href={`${base}THIRD_PARTY_LICENSES`} target="_blank" rel="noreferrer">
         Licences
       </a>
     </header>
+  );
+}
+
+function TokenState() {
+  const token = useToken();
+  const claims = useClaims();
+  const isGood = token && claims && !claims.isExpired;
+  let text = 'Not signed in';
+  if (token && !claims) text = 'Not a token';
+  else if (claims?.isExpired) text = `${claims.role} · expired`;
+  else if (claims) text = `${claims.role} · kept in this tab only`;
+  return (
+    <span id="token-state" className={isGood ? 'state' : 'state missing'} role="status" title={claims?.sub}>
+      {text}
+    </span>
   );
 }
 

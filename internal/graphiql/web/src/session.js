@@ -1,7 +1,7 @@
 // The token and the notice: what the bar shows and the fetcher uses. They live outside
 // React because the fetcher reads the token at the moment it sends.
 
-import { useSyncExternalStore } from 'react';
+import { useMemo, useSyncExternalStore } from 'react';
 
 const KEY = 'clientele.graphiql.token';
 
@@ -21,6 +21,26 @@ export function setToken(pasted) {
   else sessionStorage.removeItem(KEY);
   token.set(value);
   notice.set('');
+}
+
+/**
+ * What the token says of its bearer: { role, sub, isExpired }; null for what is no token. The
+ * page believes it unchecked, to choose examples and to tell: only the server's answer counts.
+ */
+export function useClaims() {
+  const value = useToken();
+  return useMemo(() => claims(value), [value]);
+}
+
+function claims(value) {
+  try {
+    const part = value.split('.')[1].replace(/-/g, '+').replace(/_/g, '/');
+    const bytes = Uint8Array.from(atob(part), (character) => character.charCodeAt(0));
+    const { role, sub, exp } = JSON.parse(new TextDecoder().decode(bytes));
+    return { role, sub, isExpired: exp * 1000 < Date.now() };
+  } catch {
+    return null;
+  }
 }
 
 function cell(value) {
