@@ -34,7 +34,7 @@ func (n Need) Help() string {
 	case NeedMySQL:
 		return "install mariadb-server, or set " + MySQLEnv + " to the DSN of a server on which databases may be created"
 	case NeedNode:
-		return "install nodejs"
+		return "install nodejs (20.19 or later) and npm"
 	case NeedChromium:
 		return "install chromium"
 	}
