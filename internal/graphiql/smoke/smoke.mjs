@@ -175,7 +175,6 @@ async function policy(page, seen) {
   const refused = await page.evaluate(async () => {
     const attempts = {
       'script-src-elem': () => document.head.append(Object.assign(document.createElement('script'), { textContent: 'self.wasInjected = true' })),
-      'script-src': () => new Function('self.wasInjected = true')(),
       'connect-src': () => fetch('https://elsewhere.invalid/').catch(() => {}),
       'img-src': () => (new Image().src = 'https://elsewhere.invalid/?token'),
       'frame-src': () => document.body.append(Object.assign(document.createElement('iframe'), { src: 'https://elsewhere.invalid/' })),
