@@ -65,6 +65,7 @@ async function check(page) {
     await page.getByText('Not signed in').waitFor();
     if ((await page.title()) !== 'Clientele GraphiQL') faults.push(`title is ${await page.title()}`);
     await page.getByText('what its role can do is offered here').waitFor();
+    await page.locator('.graphiql-query-editor').getByText('query Viewer').waitFor();
     step('the page opens, not signed in');
     await picture(page, 'signed-out');
 

@@ -19,7 +19,7 @@ function Panel() {
   const offered = examples.filter(({ roles }) => roles.includes(role));
   return (
     <section aria-label="Examples" className="examples">
-      <div className="graphiql-doc-explorer-title">Examples{offered.length > 0 && ` for ${role}`}</div>
+      <h2>Examples{offered.length > 0 && ` for ${role}`}</h2>
       {offered.length > 0 ? (
         <ul>
           {offered.map((example) => (
