@@ -62,7 +62,7 @@ async function check(page) {
   const seen = watch(page);
   try {
     await page.goto(options.url);
-    await page.getByText('Not signed in').waitFor();
+    await page.getByText('Not signed in', { exact: true }).waitFor();
     if ((await page.title()) !== 'Clientele GraphiQL') faults.push(`title is ${await page.title()}`);
     await page.getByText('what its role can do is offered here').waitFor();
     await page.locator('.graphiql-query-editor').getByText('query Viewer').waitFor();
@@ -139,7 +139,7 @@ async function remembered(page, seen) {
   const other = await context.newPage();
   other.on('websocket', () => faults.push('another tab opened a WebSocket'));
   await other.goto(options.url);
-  await other.getByText('Not signed in').waitFor();
+  await other.getByText('Not signed in', { exact: true }).waitFor();
   if ((await other.getByLabel('Token').inputValue()) !== '') faults.push('another tab knows the token');
   await other.close();
   if (seen.sockets.length) faults.push('a WebSocket was open before there was a subscription');
