@@ -3,8 +3,11 @@ import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { print } from 'graphql';
 import { createClient, type Client as Socket } from 'graphql-ws';
 import WebSocket from 'ws';
-import type { ErrorCode, MessagesSubscription } from './generated/graphql.js';
+import type { MessagesSubscription } from './generated/graphql.js';
 import { MESSAGES } from './operations.js';
+
+/** The codes that this app tells apart; the schema's `ErrorCode` has them all, and more may come. */
+export type ErrorCode = 'CURSOR_EXPIRED' | 'INVALID' | 'UNAVAILABLE' | 'RATE_LIMITED' | 'INTERNAL' | (string & {});
 
 /** What the API refused. `code` says why; `field` names the argument at fault, if one is. */
 export class Refused extends Error {
@@ -92,7 +95,8 @@ export class Client {
         this.judge(why);
       } finally {
         signal.removeEventListener('abort', stop);
-        void socket.dispose();
+        // What was never connected rejects, and has nothing to be closed.
+        Promise.resolve(socket.dispose()).catch(() => undefined);
       }
       await this.rest(++vain, signal);
     }
@@ -102,7 +106,7 @@ export class Client {
   private judge(why: unknown): void {
     const fault = Array.isArray(why) ? refused(why as Fault[]) : why;
     if (fault instanceof Refused && !PASSING.has(fault.code)) throw fault;
-    if (isClose(fault) ? FATAL.has(fault.code) : !(fault instanceof Refused)) throw fault;
+    if (isClose(fault) ? FATAL.has(fault.code) : !(fault instanceof Refused || isUnreachable(fault))) throw fault;
     this.options.onBreak?.(fault);
   }
 
@@ -145,4 +149,9 @@ export class Client {
 
 function isClose(why: unknown): why is { code: number; reason: string } {
   return typeof why === 'object' && why !== null && 'code' in why && typeof why.code === 'number' && 'reason' in why;
+}
+
+/** Whether no connection could be made: the WebSocket's event `error`. */
+function isUnreachable(why: unknown): boolean {
+  return typeof why === 'object' && why !== null && 'type' in why && why.type === 'error';
 }
