@@ -407,7 +407,7 @@ func (r *rig) told() []string {
 // dump prints what the nodes wrote last.
 func (r *rig) dump() {
 	for _, n := range r.nodes {
-		r.Logf("%s wrote:\n%s", n.name, n.output.tail())
+		r.Logf("%s wrote:\n%s", n.name, n.output.Tail())
 	}
 }
 

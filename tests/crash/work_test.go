@@ -48,7 +48,7 @@ func (r *rig) stop() {
 			continue
 		}
 		if err := n.process.Stop(patience); err != nil {
-			r.Errorf("%s: %v\n%s", n.name, err, n.output.tail())
+			r.Errorf("%s: %v\n%s", n.name, err, n.output.Tail())
 		}
 	}
 }

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Client, Refused, type MessageEvent } from '../src/client.js';
+import { ANSWER, INBOX } from '../src/operations.js';
+import { ADVISORS_CODE, FOLLOW, ISSUE, REVOKE, WRITE } from './operations.js';
+import { Proxy, Server } from './server.js';
+
+/** How often the follower writes while the connection is cut so many times. */
+const WRITES = 60;
+const CUTS = 5;
+/** Bytes of the server between two cuts: a few events and a part of one. */
+const BYTES = 2_345;
+const TIMEOUT = 60_000;
+const OPENID = 'oExampleFollower';
+
+let server: Server;
+let proxy: Proxy;
+let advisorId: string;
+
+/** The merchant's system and the advisor's app, each with a token of the demo and past the proxy: who asks is not who is cut off. */
+const merchant = (): Client => new Client({ url: server.url, token: () => server.token('admin') });
+const advisor = (): Client => new Client({ url: server.url, token: () => server.token('advisor-1') });
+
+/** The advisor's app behind the proxy, which comes back at once. */
+const app = (onBreak: (why: unknown) => void, token = () => server.token('advisor-1')): Client =>
+  new Client({ url: proxy.url, token: async () => token(), pause: () => 5, onBreak });
+
+const write = (text: string): Promise<unknown> => merchant().ask(WRITE, { input: { openid: OPENID, text } });
+
+async function cursor(): Promise<string> {
+  const { eventCursor } = await advisor().ask(INBOX, {});
+  assert.ok(eventCursor);
+  return eventCursor;
+}
+
+async function next(events: AsyncGenerator<MessageEvent, void>): Promise<MessageEvent> {
+  const { value } = await events.next();
+  assert.ok(value, 'the events ended');
+  return value;
+}
+
+function textOf(event: MessageEvent): string {
+  assert.ok(event.__typename === 'MessageReceived', event.__typename);
+  assert.ok(event.message.content.__typename === 'TextContent');
+  return event.message.content.text;
+}
+
+before(async () => {
+  server = await Server.start();
+  proxy = await Proxy.before(() => server.port);
+  const { viewer } = await advisor().ask(ADVISORS_CODE, {});
+  assert.ok(viewer?.advisor?.qrCode);
+  advisorId = viewer.advisor.id;
+  await merchant().ask(FOLLOW, { input: { openid: OPENID, scene: viewer.advisor.qrCode.scene } });
+});
+
+after(async () => {
+  await proxy?.end();
+  await server?.end();
+});
+
+test('every event comes once and in order, over connections that are cut in the middle of one', { timeout: TIMEOUT }, async () => {
+  const texts = Array.from({ length: WRITES }, (_, n) => `text ${n}`);
+  const events = app(() => {
+    if (proxy.cuts < CUTS) proxy.left = BYTES;
+  }).messages(await cursor());
+  proxy.left = BYTES;
+  const writing = (async () => {
+    for (const text of texts) await write(text);
+  })();
+  const got: MessageEvent[] = [];
+  while (got.length < WRITES) got.push(await next(events));
+  await writing;
+  await write('the last');
+  assert.equal(textOf(await next(events)), 'the last', 'an event came twice');
+  await events.return();
+  assert.deepEqual(got.map(textOf), texts);
+  assert.ok(got.every((event, n) => n === 0 || event.sequence > (got[n - 1]?.sequence ?? Infinity)));
+  assert.equal(proxy.cuts, CUTS);
+});
+
+test('it goes on where it was when the server was killed', { timeout: TIMEOUT }, async () => {
+  let breaks = 0;
+  const events = app(() => breaks++).messages(await cursor());
+  await write('before');
+  assert.equal(textOf(await next(events)), 'before');
+  const coming = next(events);
+  await server.kill();
+  await server.begin();
+  await write('after');
+  assert.equal(textOf(await coming), 'after');
+  await events.return();
+  assert.ok(breaks > 0);
+});
+
+test('it comes back with a fresh token when its own is revoked', { timeout: TIMEOUT }, async () => {
+  const issued: string[] = [];
+  const codes: unknown[] = [];
+  const events = app(
+    (why) => codes.push((why as { code?: number }).code),
+    async () => {
+      const { issueAdvisorToken } = await merchant().ask(ISSUE, { input: { advisor: { id: advisorId } } });
+      assert.ok(issueAdvisorToken);
+      issued.push(issueAdvisorToken.tokenId);
+      return issueAdvisorToken.token;
+    },
+  ).messages(await cursor());
+  await write('with the first');
+  assert.equal(textOf(await next(events)), 'with the first');
+  const coming = next(events);
+  const [first] = issued;
+  assert.ok(first && issued.length === 1);
+  await merchant().ask(REVOKE, { input: { tokenId: first } });
+  await write('with the second');
+  assert.equal(textOf(await coming), 'with the second');
+  await events.return();
+  assert.deepEqual([issued.length, codes], [2, [4403]]);
+});
+
+test('an answer is pushed until it is SENT; an empty one is refused with a code', { timeout: TIMEOUT }, async () => {
+  const events = app(assert.ifError).messages(await cursor());
+  const input = { customer: { openid: OPENID }, text: '您好！', idempotencyKey: 'example-1' };
+  const { sendMessage } = await advisor().ask(ANSWER, { input });
+  const statuses: string[] = [];
+  while (statuses.at(-1) !== 'SENT') {
+    const event = await next(events);
+    assert.ok(event.__typename === 'MessageStatusChanged', event.__typename);
+    assert.equal(event.message.id, sendMessage?.message.id);
+    statuses.push(event.message.status);
+  }
+  await events.return();
+  await assert.rejects(
+    advisor().ask(ANSWER, { input: { ...input, text: ' ', idempotencyKey: 'example-2' } }),
+    (why) => why instanceof Refused && why.code === 'INVALID' && why.field === 'input.text',
+  );
+});
+
+test('a cursor that cannot be read ends the events, and an abort does without an error', { timeout: TIMEOUT }, async () => {
+  await assert.rejects(app(assert.ifError).messages('no cursor').next(), (why) => why instanceof Refused && why.code === 'INVALID');
+  const stop = new AbortController();
+  const events = app(assert.ifError).messages(await cursor(), stop.signal);
+  await write('seen');
+  assert.equal(textOf(await next(events)), 'seen');
+  const coming = events.next();
+  stop.abort();
+  assert.deepEqual(await coming, { value: undefined, done: true });
+});

@@ -1,0 +1,48 @@
+// Apollo Client 4 without React: HTTP for queries and mutations, graphql-ws for subscriptions.
+import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from '@apollo/client';
+import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
+import { OperationTypeNode } from 'graphql';
+import { createClient } from 'graphql-ws';
+import WebSocket from 'ws';
+import { iterate } from './iterate.mjs';
+import { Refused } from './job.mjs';
+
+export const name = 'Apollo Client';
+
+export function connect({ url, headers }) {
+  const socket = createClient({ url: url.replace('http', 'ws'), webSocketImpl: WebSocket, connectionParams: headers, retryAttempts: 0 });
+  const client = new ApolloClient({
+    // Every union of the API that a document looks into, so that the cache knows which types an interface has.
+    cache: new InMemoryCache({ possibleTypes: { Event: ['MessageReceived', 'MessageStatusChanged', 'ConversationChanged'] } }),
+    link: ApolloLink.split(
+      ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
+      new GraphQLWsLink(socket),
+      new HttpLink({ uri: url, headers }),
+    ),
+  });
+  return {
+    async ask(document, variables) {
+      const parsed = gql(document);
+      try {
+        const { data } = parsed.definitions[0].operation === 'mutation'
+          ? await client.mutate({ mutation: parsed, variables })
+          : await client.query({ query: parsed, variables, fetchPolicy: 'network-only' });
+        return data;
+      } catch (error) {
+        throw CombinedGraphQLErrors.is(error) ? new Refused(error.errors) : error;
+      }
+    },
+    listen: (document, variables) => iterate((sink) => {
+      const subscription = client.subscribe({ query: gql(document), variables }).subscribe({
+        next: ({ data, error }) => (error ? sink.error(error) : sink.next(data)),
+        error: sink.error,
+        complete: sink.complete,
+      });
+      return () => subscription.unsubscribe();
+    }),
+    async close() {
+      client.stop();
+      await socket.dispose();
+    },
+  };
+}
