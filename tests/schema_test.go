@@ -308,7 +308,11 @@ func TestPersistedOperations(t *testing.T) {
 				who = "admin"
 			}
 			if op.Operation == ast.Subscription {
-				w.subscribe(w.bearer(who, a.account), documents[key], variables[op.Name]).close()
+				if s := w.subscribe(w.bearer(who, a.account), documents[key], variables[op.Name]); len(s.frames) > 0 {
+					if f := s.frame(); f.Type == "error" || f.closed != 0 {
+						t.Errorf("%s of %s is answered %s %s %d", op.Name, name, f.Type, f.Payload, f.closed)
+					}
+				}
 			} else if answer := w.ask(w.bearer(who, a.account), documents[key], variables[op.Name]); answer.code() != refused[op.Name] {
 				t.Errorf("%s of %s: %s", op.Name, name, answer.body)
 			}
