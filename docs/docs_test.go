@@ -32,7 +32,7 @@ import (
 // root is the repository, seen from this folder.
 const root = ".."
 
-var update = flag.Bool("update", false, "write the tables of limits.md and operations.md anew; who enforces a limit is kept")
+var update = flag.Bool("update", false, "write schema.graphql and the tables of limits.md and operations.md anew; who enforces a limit is kept")
 
 // Ensure limits.md says of every constant of limits/limits.go what the file says, and who
 // enforces it: "nothing yet" exactly of those that no code reads.

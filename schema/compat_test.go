@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,15 +15,25 @@ import (
 	"clientele/schema"
 )
 
-var update = flag.Bool("update", false, "write testdata/released.graphql: only at a release, and with an ADR for what breaks")
+var update = flag.Bool("update", false, "write testdata/released.graphql anew and empty testdata/breaking.txt: only at a release")
 
-const released = "testdata/released.graphql"
+const (
+	released = "testdata/released.graphql"
+	// accepted holds what breaks clients of the last release on purpose: a line for each, of a coordinate and the ADR that says why.
+	accepted       = "testdata/breaking.txt"
+	acceptedNotice = "# What breaks clients of the last release on purpose, a line each: Type.field(argument) ADR-NNNN. Empty after a release; the rules are in CONTRIBUTING.md.\n"
+)
+
+var acceptedLine = regexp.MustCompile(`^(@?[A-Za-z0-9_]+(\.[A-Za-z0-9_]+(\([A-Za-z0-9_]+\))?)?) ADR-([0-9]{4})$`)
 
 // Ensure no client of the last release breaks: what they may ask for is still there, answers
 // hold no null where there was none, and nothing more is demanded of them.
 func TestCompatible(t *testing.T) {
 	if *update {
-		if err := os.WriteFile(released, []byte(schema.SDL()), 0o644); err != nil { //nolint:gosec // it is no secret.
+		if err := os.WriteFile(released, []byte(schema.Printed()), 0o644); err != nil { //nolint:gosec // it is no secret.
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(accepted, []byte(acceptedNotice), 0o644); err != nil { //nolint:gosec // it is no secret.
 			t.Fatal(err)
 		}
 	}
@@ -30,9 +41,60 @@ func TestCompatible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range breaking(mustLoad(t, string(old)), mustLoad(t, schema.SDL())) {
-		t.Error(b)
+	text, err := os.ReadFile(accepted)
+	if err != nil {
+		t.Fatal(err)
 	}
+	for _, fault := range unaccepted(breaking(mustLoad(t, string(old)), mustLoad(t, schema.SDL())), string(text)) {
+		t.Error(fault)
+	}
+}
+
+// Ensure a break is let pass by its own line alone, and that a line goes when its break does.
+func TestAccepted(t *testing.T) {
+	found := []string{"Item.note: removed", "Query.items(first): Int became Int!", "Item.notes: removed"}
+	const note, items, notes = "Item.note ADR-0001\n", "Query.items(first) ADR-0001\n", "Item.notes ADR-0001\n"
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"none", "# a word\n\n", found},
+		{"all", note + items + notes, nil},
+		{"one", note + notes, found[1:2]},
+		{"one more than there are", note + items + notes + "Item.tags ADR-0001\n", []string{accepted + ": Item.tags ADR-0001: breaks nothing"}},
+		{"without an ADR", note + items + "Item.notes\n", []string{found[2], accepted + ": Item.notes: not `Type.field(argument) ADR-NNNN`"}},
+	} {
+		if got := unaccepted(found, tt.text); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// unaccepted is what breaks clients without a line of its own in a text of the form of breaking.txt, then the lines that are wrong.
+func unaccepted(found []string, text string) (faults []string) {
+	var wrong []string
+	meant := map[string]bool{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		m := acceptedLine.FindStringSubmatch(line)
+		switch {
+		case m == nil:
+			wrong = append(wrong, accepted+": "+line+": not `Type.field(argument) ADR-NNNN`")
+		case !slices.ContainsFunc(found, func(b string) bool { return strings.HasPrefix(b, m[1]+": ") }):
+			wrong = append(wrong, accepted+": "+line+": breaks nothing")
+		default:
+			meant[m[1]] = true
+		}
+	}
+	for _, b := range found {
+		if where, _, _ := strings.Cut(b, ": "); !meant[where] {
+			faults = append(faults, b)
+		}
+	}
+	return append(faults, wrong...)
 }
 
 // Ensure each way to break a client is found, and what breaks nobody is not.

@@ -57,7 +57,11 @@ func (r *rates) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 		return nil // refused elsewhere
 	}
 	rows, _ := op.Stats.GetExtension(costName).(int)
-	charge := 1 + rows/limits.RowsPerCharge
+	return r.charge(ctx, v, 1+rows/limits.RowsPerCharge)
+}
+
+// charge charges a viewer, or says why not, which costs them nothing.
+func (r *rates) charge(ctx context.Context, v *auth.Viewer, charge int) *gqlerror.Error {
 	now := r.now()
 	token, wait := take(ctx, r.tokens, v.Account+" "+string(v.Role)+" "+v.Subject+" "+v.TokenID, r.perToken, charge, now)
 	if wait == 0 && v.Account != "" {

@@ -56,16 +56,24 @@ func (s *Server) identify(next http.Handler) http.Handler {
 				req.viewer, req.err = s.verifier.Verify(token)
 			}
 		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)))
+	})
+}
+
+// ticketed lets a ticket stand for a token in the address of an event stream, and nowhere else (rule V1). It comes behind identify.
+func (s *Server) ticketed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.events.Supports(r) {
+			req := requestOf(r.Context())
 			if ticket := r.URL.Query().Get("ticket"); ticket != "" && req.viewer == nil && req.err == nil {
 				req.viewer, req.err = s.redeem(r, ticket)
 			}
 			if req.viewer == nil { // by a status, or a browser would come back with what is not good for ever
-				s.unauthorized(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)), req.err)
+				s.unauthorized(w, r, req.err)
 				return
 			}
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)))
+		next.ServeHTTP(w, r)
 	})
 }
 

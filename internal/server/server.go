@@ -1,5 +1,5 @@
 // Package server assembles the HTTP side: the GraphQL handler over internal/transport with its
-// presenter, default deny and limits, the callback handler of the wechat channel, GraphiQL,
+// presenter, default deny and limits, the printed schema, the callback handler of the wechat channel, GraphiQL,
 // health and metrics. It holds no rule of the product.
 package server
 
@@ -68,6 +68,7 @@ type Server struct {
 	metrics  *metrics
 	ws       *transport.WebSocket
 	events   *transport.Events
+	rates    *rates
 	mux      *http.ServeMux
 }
 
@@ -81,6 +82,7 @@ func New(o Options) *Server {
 		metrics: newMetrics(o.Registry, o.Hub, o.Ballast), mux: http.NewServeMux(),
 	}
 	set := o.Settings
+	s.rates = newRates(set.RatePerToken, set.RatePerAccount, s.viewerOf, s.present)
 	sockets := transport.WebSocketOptions{
 		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
 		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes),
@@ -100,8 +102,9 @@ func New(o Options) *Server {
 		o.Streams(&streams)
 	}
 	s.events = transport.NewEvents(streams)
-	s.mux.Handle("/graphql", s.cors(s.identify(s.graphql())))
+	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.graphql()))))
 	s.mux.Handle("/graphql/ticket", s.cors(s.identify(http.HandlerFunc(s.tickets))))
+	s.mux.Handle("/schema.graphql", s.cors(s.identify(http.HandlerFunc(s.sdl))))
 	s.mux.Handle("/wechat/{callback}", named(wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log)))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	s.mux.HandleFunc("GET /readyz", s.readiness)
@@ -159,7 +162,7 @@ func (s *Server) graphql() http.Handler {
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
 	h.Use(oneOf{schema: schema.Schema(), present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})
-	h.Use(newRates(s.settings.RatePerToken, s.settings.RatePerAccount, s.viewerOf, s.present))
+	h.Use(s.rates)
 	h.Use(extension.Introspection{})
 	h.AroundOperations(s.operation)
 	h.AroundResponses(s.response)

@@ -59,6 +59,8 @@ func statusOf(e *gqlerror.Error) int {
 	switch e.Extensions["code"] {
 	case string(models.CodeUnauthenticated):
 		return http.StatusUnauthorized
+	case string(models.CodeRateLimited):
+		return http.StatusTooManyRequests
 	case string(models.CodeUnavailable):
 		return http.StatusServiceUnavailable
 	case string(models.CodeInternal):
@@ -69,7 +71,11 @@ func statusOf(e *gqlerror.Error) int {
 
 // answerErrors answers an error in the form of a GraphQL response without data.
 func (s *Server) answerErrors(w http.ResponseWriter, r *http.Request, status int, err error) {
-	answerJSON(w, status, &graphql.Response{Errors: gqlerror.List{s.present(r.Context(), err)}})
+	answerError(w, status, s.present(r.Context(), err))
+}
+
+func answerError(w http.ResponseWriter, status int, shown *gqlerror.Error) {
+	answerJSON(w, status, &graphql.Response{Errors: gqlerror.List{shown}})
 }
 
 func answerJSON(w http.ResponseWriter, status int, v any) {

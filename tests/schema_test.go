@@ -1,0 +1,325 @@
+package tests
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
+
+	"clientele/auth"
+	"clientele/internal/config"
+	"clientele/internal/testkit"
+	"clientele/schema"
+)
+
+// introspection is the query of graphql-js's getIntrospectionQuery, with all that graphql 16 knows.
+const introspection = `query { __schema { description queryType { name } mutationType { name } subscriptionType { name } types { ...T }
+  directives { name description isRepeatable locations args(includeDeprecated: true) { ...I } } } }
+fragment T on __Type { kind name description specifiedByURL isOneOf fields(includeDeprecated: true) { name description args(includeDeprecated: true) { ...I }
+  type { ...R } isDeprecated deprecationReason } inputFields(includeDeprecated: true) { ...I } interfaces { ...R }
+  enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason } possibleTypes { ...R } }
+fragment I on __InputValue { name description type { ...R } defaultValue isDeprecated deprecationReason }
+fragment R on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } }`
+
+// Ensure the printed schema is given to everybody who may introspect, whole and once, and to nobody else.
+func TestSchemaIsServed(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{settings: func(s *config.Server) { s.AllowedOrigins = []string{"https://app.example.com"} }})
+	a := w.found(setup{Advisors: []string{"anna"}}, "main")
+	bearer := func(who string) map[string]string {
+		return map[string]string{"Authorization": "Bearer " + w.bearer(who, a.account)}
+	}
+	var tag string
+	for _, who := range []string{"admin", "integration", "analyst", "platform", "anna"} {
+		answer, body := get(t, w, http.MethodGet, "/schema.graphql", bearer(who))
+		if answer.StatusCode != http.StatusOK || body != schema.Printed() {
+			t.Errorf("%s gets %d, %d bytes of %d", who, answer.StatusCode, len(body), len(schema.Printed()))
+		}
+		for name, want := range map[string]string{
+			"Content-Type": "application/graphql; charset=utf-8", "Cache-Control": "private, no-cache", "Vary": "Authorization", "X-Content-Type-Options": "nosniff",
+		} {
+			if got := answer.Header.Get(name); got != want {
+				t.Errorf("%s is %q", name, got)
+			}
+		}
+		tag = answer.Header.Get("ETag")
+	}
+	with := func(header map[string]string, more ...string) map[string]string {
+		header = maps.Clone(header)
+		for i := 0; i < len(more); i += 2 {
+			header[more[i]] = more[i+1]
+		}
+		return header
+	}
+	if answer, body := get(t, w, http.MethodGet, "/schema.graphql", with(bearer("admin"), "If-None-Match", tag)); tag == "" || answer.StatusCode != http.StatusNotModified || body != "" {
+		t.Errorf("who has %q is answered %d with %d bytes", tag, answer.StatusCode, len(body))
+	}
+	if answer, body := get(t, w, http.MethodGet, "/schema.graphql", with(bearer("admin"), "If-None-Match", `"another"`)); answer.StatusCode != http.StatusOK || body != schema.Printed() {
+		t.Errorf("who has another is answered %d", answer.StatusCode)
+	}
+	if answer, body := get(t, w, http.MethodHead, "/schema.graphql", bearer("admin")); answer.StatusCode != http.StatusOK || body != "" || answer.ContentLength != int64(len(schema.Printed())) || answer.Header.Get("ETag") != tag {
+		t.Errorf("HEAD answers %d, length %d, %d bytes", answer.StatusCode, answer.ContentLength, len(body))
+	}
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
+		if answer, _ := get(t, w, method, "/schema.graphql", bearer("admin")); answer.StatusCode != http.StatusMethodNotAllowed || answer.Header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s answers %d, Allow: %q", method, answer.StatusCode, answer.Header.Get("Allow"))
+		}
+	}
+	ticket, _ := w.ticket(http.MethodPost, w.bearer("anna", a.account))
+	revoked, v, err := w.Issuer.Issue(auth.Grant{Role: auth.RoleAnalyst, Account: a.account.String(), Subject: "gone", Life: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.do("admin", `mutation($t: String!) { revokeToken(input: {tokenId: $t}) { rememberedUntil } }`, map[string]any{"t": v.TokenID})
+	for name, tt := range map[string]struct {
+		path   string
+		header map[string]string
+	}{
+		"no token":                 {"", nil},
+		"no token, but the ETag":   {"", map[string]string{"If-None-Match": tag}},
+		"rubbish":                  {"", map[string]string{"Authorization": "Bearer rubbish", "If-None-Match": tag}},
+		"revoked":                  {"", map[string]string{"Authorization": "Bearer " + revoked}},
+		"a token in the address":   {"?token=" + w.bearer("admin", a.account), nil},
+		"a ticket":                 {"?ticket=" + ticket, nil},
+		"a ticket, as a stream":    {"?ticket=" + ticket, map[string]string{"Accept": "text/event-stream"}},
+		"no token, from the pages": {"", map[string]string{"Origin": "https://app.example.com"}},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			answer, body := get(t, w, method, "/schema.graphql"+tt.path, tt.header)
+			if answer.StatusCode != http.StatusUnauthorized || answer.Header.Get("ETag") != "" || strings.Contains(body, "Conversation") ||
+				method == http.MethodGet && !strings.Contains(body, `"code":"UNAUTHENTICATED"`) {
+				t.Errorf("%s, %s: %d %q %.200s", method, name, answer.StatusCode, answer.Header.Get("ETag"), body)
+			}
+		}
+	}
+	if code := w.ask(revoked, `{ __schema { queryType { name } } }`, nil).code(); code != "UNAUTHENTICATED" {
+		t.Errorf("introspection with a revoked token: %q", code) // the rule of the two is one
+	}
+	if answer, _ := get(t, w, http.MethodGet, "/schema.graphql", with(bearer("admin"), "Origin", "https://app.example.com")); answer.Header.Get("Access-Control-Allow-Origin") == "" {
+		t.Error("a page of an allowed origin may not read it")
+	}
+	if s := w.stream("", streamText, "", "ticket", ticket); s.resp.StatusCode != http.StatusOK {
+		t.Errorf("the ticket was taken: %d", s.resp.StatusCode)
+	}
+	unused, _ := w.ticket(http.MethodPost, w.bearer("anna", a.account))
+	header := map[string]string{"Accept": "text/event-stream", "Content-Type": "application/json"}
+	if answer, body := get(t, w, http.MethodPost, "/graphql/ticket?ticket="+unused, header); answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a ticket makes another: %d %s", answer.StatusCode, body)
+	}
+}
+
+// Ensure who asks for the schema too often is told to wait, as with operations (rule X2).
+func TestSchemaIsCharged(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{settings: func(s *config.Server) { s.RatePerToken = 1 }})
+	a := w.found(setup{}, "main")
+	token := w.bearer("analyst", a.account)
+	for range 30 {
+		answer, body := get(t, w, http.MethodGet, "/schema.graphql", map[string]string{"Authorization": "Bearer " + token})
+		if answer.StatusCode == http.StatusTooManyRequests {
+			if answer.Header.Get("Retry-After") == "" || !strings.Contains(body, "RATE_LIMITED") || answer.Header.Get("ETag") != "" {
+				t.Errorf("Retry-After %q: %.200s", answer.Header.Get("Retry-After"), body)
+			}
+			return
+		}
+	}
+	t.Error("thirty at once are let in")
+}
+
+// Ensure the tools of front ends take the published schema: graphql-eslint finds nothing, graphql-inspector nothing that breaks clients of the last
+// release, and relay-compiler and graphql-codegen, under tsc --strict, make code of the operations of an advisor's app and of a console. Each finds
+// a fault that is planted. What they persist is kept in tests/schema/persisted, for -update to write.
+func TestFrontEndTools(t *testing.T) {
+	node := testkit.Program(t, testkit.NeedNode)
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		testkit.Missing(t, testkit.NeedNode, err)
+	}
+	folder := t.TempDir()
+	// What is kept of a run before, persisted documents or packages, must not stand for what this one makes.
+	parts, err := filepath.Glob("schema/*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range append(parts, "schema/operations", "schema/relay") {
+		to, from := filepath.Join(folder, filepath.Base(part)), os.DirFS(part)
+		if filepath.Ext(part) != "" {
+			text, err := os.ReadFile(part)
+			if err == nil {
+				err = os.WriteFile(to, text, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.CopyFS(to, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := start(t, testkit.SQLite(t), options{})
+	a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
+	admin := w.bearer("admin", a.account)
+	_, sdl := get(t, w, http.MethodGet, "/schema.graphql", map[string]string{"Authorization": "Bearer " + admin})
+	told, err := json.Marshal(w.must(admin, introspection, nil).Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	released, err := os.ReadFile(filepath.Join("..", "schema", "testdata", "released.graphql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	breaks, err := os.ReadFile(filepath.Join("..", "schema", "testdata", "breaking.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := json.Marshal(meant(string(breaks)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"schema.graphql": []byte(sdl), "introspection.json": told, "released.graphql": released, "accepted.json": accepted} {
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	run := func(name string, args ...string) []byte {
+		c := exec.CommandContext(ctx, name, args...)
+		c.Dir = folder
+		var errs bytes.Buffer
+		c.Stderr = &errs
+		out, err := c.Output()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s\n%s", filepath.Base(name), err, out, errs.String())
+		}
+		return out
+	}
+	began := time.Now()
+	run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+	installed := time.Since(began)
+	var came struct {
+		Findings []string
+		Counts   struct {
+			Exceptions, CodegenDocuments, RelayDocuments int
+			Relay                                        string
+		}
+	}
+	if err := json.Unmarshal(run(node, "run.mjs"), &came); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("installed in %s, run in %s: %+v", installed, time.Since(began)-installed, came.Counts)
+	for _, f := range came.Findings {
+		t.Error(f)
+	}
+	for _, name := range []string{"codegen.json", "relay.json"} {
+		made, err := os.ReadFile(filepath.Join(folder, "persisted", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := filepath.Join("schema", "persisted", name)
+		if *update {
+			if err := os.WriteFile(kept, made, 0o644); err != nil { //nolint:gosec // it is no secret.
+				t.Fatal(err)
+			}
+		}
+		if old, err := os.ReadFile(kept); err != nil || !bytes.Equal(old, made) {
+			t.Errorf("%s is not what is made now (%v); go test ./tests -run TestFrontEndTools -update writes it", kept, err)
+		}
+	}
+}
+
+// meant is the coordinates of breaking.txt as graphql-inspector writes them: Type.field.argument.
+func meant(text string) []string {
+	found := []string{}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			found = append(found, strings.NewReplacer("(", ".", ")", "").Replace(strings.Fields(line)[0]))
+		}
+	}
+	return found
+}
+
+// Ensure the server executes the documents that front ends persist, as they stand in tests/schema/persisted: each is in its limits, and is
+// answered without an error.
+func TestPersistedOperations(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{})
+	a := w.found(setup{
+		Advisors: []string{"anna"}, Groups: []string{"tea of anna"}, Tags: []string{"level of gold silver"}, Followers: []string{"mei"}, Customers: []string{"wei of anna"},
+	}, "main")
+	a.write("wei", "hello")
+	wei := map[string]any{"openid": "wei"}
+	ids := a.do("anna", `{ conversation(customer: {openid: "wei"}) { id lastMessage { id } } notifications { nodes { id } } }`, nil)
+	id := ids.text("conversation.id")
+	made := a.do("admin", `mutation { unbindCustomers(input: {customers: {matching: {isAssigned: false}}}) { job { id } } }`, nil)
+	job := made.text("unbindCustomers.job.id")
+	w.worked()
+	notification := ids.field("notifications.nodes").([]any)[0].(map[string]any)["id"]
+	variables := map[string]map[string]any{
+		"Conversation":          {"customer": wei},
+		"Refetch":               {"id": id},
+		"SendMessage":           {"input": map[string]any{"customer": wei, "text": "you are welcome", "idempotencyKey": "k1"}},
+		"MarkRead":              {"input": map[string]any{"customer": wei}},
+		"MarkNotificationsRead": {"input": map[string]any{"notificationIds": []any{notification}}},
+		"Customer":              {"by": wei},
+		"Nodes":                 {"ids": []any{id}},
+		"TagCustomers":          {"input": map[string]any{"customers": []any{map[string]any{"customer": wei, "add": []any{map[string]any{"name": "gold"}}}}}},
+		"AssignCustomers":       {"input": map[string]any{"customers": map[string]any{"these": []any{wei}}, "to": map[string]any{"advisor": map[string]any{"openid": "anna"}}}},
+		"Job":                   {"jobId": job},
+		"JobChanges":            {"jobId": job},
+		"CancelJob":             {"input": map[string]any{"jobId": job}},
+		"ResendMessage":         {"input": map[string]any{"messageId": ids.text("conversation.lastMessage.id"), "idempotencyKey": "k3"}},
+		"CreateTag":             {"input": map[string]any{"name": "region"}},
+
+		"conversationQuery":         {"customer": wei},
+		"conversationMessagesQuery": {"id": id},
+		"conversationSendMutation":  {"input": map[string]any{"customer": wei, "text": "welcome again", "idempotencyKey": "k2"}},
+		"inboxQuery":                {"count": 10},
+		"inboxRowQuery":             {"id": id},
+		"customersAssignMutation":   {"input": map[string]any{"customers": map[string]any{"these": []any{wei}}, "to": map[string]any{"advisor": map[string]any{"openid": "anna"}}}},
+	}
+	refused := map[string]string{"CancelJob": "STATE", "ResendMessage": "STATE"} // both have ended well
+	merchants := []string{"Customers", "Customer", "Tags", "Groups", "Job", "Jobs", "Nodes", "CancelJob", "JobChanges", "AssignCustomers", "TagCustomers", "CreateTag", "customersQuery", "customersPageQuery", "customersAssignMutation"}
+	ran := 0
+	for _, name := range []string{"codegen.json", "relay.json"} {
+		text, err := os.ReadFile(filepath.Join("schema", "persisted", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var documents map[string]string
+		if err := json.Unmarshal(text, &documents); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range slices.Sorted(maps.Keys(documents)) {
+			doc, err := parser.ParseQuery(&ast.Source{Input: documents[key]})
+			if err != nil {
+				t.Fatalf("%s: %v", key, err)
+			}
+			op := doc.Operations[0]
+			who := "anna"
+			if slices.Contains(merchants, op.Name) {
+				who = "admin"
+			}
+			if op.Operation == ast.Subscription {
+				if s := w.subscribe(w.bearer(who, a.account), documents[key], variables[op.Name]); len(s.frames) > 0 {
+					if f := s.frame(); f.Type == "error" || f.closed != 0 {
+						t.Errorf("%s of %s is answered %s %s %d", op.Name, name, f.Type, f.Payload, f.closed)
+					}
+				}
+			} else if answer := w.ask(w.bearer(who, a.account), documents[key], variables[op.Name]); answer.code() != refused[op.Name] {
+				t.Errorf("%s of %s: %s", op.Name, name, answer.body)
+			}
+			ran++
+		}
+	}
+	if ran < 30 {
+		t.Errorf("only %d operations ran", ran)
+	}
+}
