@@ -262,6 +262,11 @@ const (
 	// WriteDeadline is how long one write to a client may take before the connection is closed.
 	// Source: rule N5.
 	WriteDeadline = 10 * time.Second
+	// ReservationLife is how long a reserved event stream waits to be opened. Source: rule N4.
+	ReservationLife = 10 * time.Second
+	// ReservationsPerBearer is the most reserved event streams of one bearer on a node, open ones
+	// included. Source: rule N4.
+	ReservationsPerBearer = 16
 	// AppLease is how long an advisor's app counts as open after its last renewal. Source: rule N3.
 	AppLease = 30 * time.Second
 	// AppPing is the time between pings to a client; one that does not answer is gone before the

@@ -12,6 +12,7 @@ import (
 
 	"clientele/auth"
 	"clientele/internal/transport"
+	"clientele/models"
 )
 
 type requestKey struct{}
@@ -151,10 +152,25 @@ func (s *Server) initialise(ctx context.Context, conn *transport.Conn, payload m
 
 // begin says until when an event stream is good: for as long as its token is (rule V6).
 func (s *Server) begin(ctx context.Context) (context.Context, time.Time) {
-	if v := requestOf(ctx).viewer; v != nil {
-		return ctx, v.Expires
+	req := *requestOf(ctx)
+	req.header = nil // an operation of a reserved stream outlives the answer to its request
+	ctx = context.WithValue(ctx, requestKey{}, &req)
+	if req.viewer != nil {
+		return ctx, req.viewer.Expires
 	}
 	return ctx, time.Time{}
+}
+
+// holder names whose a reserved event stream is: the same bearer's, whichever of their tokens they come with (rule N4).
+func (s *Server) holder(ctx context.Context) (string, error) {
+	v, err := s.viewerOf(ctx)
+	if err != nil {
+		return "", err
+	}
+	if v == nil {
+		return "", models.Errorf(models.CodeUnauthenticated, "a token or a ticket is required")
+	}
+	return string(v.Role) + " " + v.Account + " " + v.Subject, nil
 }
 
 // viewerOf is the viewer of a request's context, or why there is none: a token that was revoked

@@ -97,6 +97,10 @@ func New(o Options) *Server {
 	streams := transport.EventsOptions{
 		Begin: s.begin, Timeout: set.OperationTime, WriteTimeout: limits.WriteDeadline, KeepAlive: limits.AppPing,
 		MaxBody: set.BodyBytes, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(),
+		Reservations: transport.ReservationOptions{
+			Principal: s.holder, Time: limits.ReservationLife, MaxReservations: set.MaxConnections,
+			MaxPerPrincipal: limits.ReservationsPerBearer, MaxOperations: set.SubscriptionsPerSocket,
+		},
 	}
 	if o.Streams != nil {
 		o.Streams(&streams)

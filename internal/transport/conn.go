@@ -108,7 +108,7 @@ func CloserFromContext(ctx context.Context) (c Closer, ok bool) {
 	if conn, ok := ConnFromContext(ctx); ok {
 		return conn, true
 	}
-	c, ok = ctx.Value(streamKey{}).(*eventStream)
+	c, ok = ctx.Value(streamKey{}).(*eventPipe)
 	return c, ok
 }
 

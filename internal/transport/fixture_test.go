@@ -34,7 +34,13 @@ type Query {
   fail: String
   boom: String
 }
-type Mutation { bump: Int! }
+scalar Upload
+input Files { list: [Upload], one: Upload }
+type Mutation {
+  bump: Int!
+  "Names, types and texts of what was uploaded."
+  upload(file: Upload, files: [Upload], input: Files): String!
+}
 type Subscription {
   "Parked on the fixture's stream."
   ticks(after: Int = 0, size: Int = 0): String!
@@ -161,6 +167,8 @@ func (f *fixture) resolve(ctx context.Context, name string, args map[string]any)
 		graphql.AddError(ctx, &gqlerror.Error{Message: "failed", Extensions: map[string]any{"code": "STATE"}})
 	case "boom":
 		panic("boom")
+	case "upload":
+		return graphql.MarshalString(strings.Join(uploads(map[string]any{"1": args["file"], "2": args["files"], "3": args["input"]}), " "))
 	case "bump":
 		return graphql.MarshalInt64(f.bumps.Add(1))
 	}

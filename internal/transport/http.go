@@ -151,53 +151,52 @@ type answerer struct {
 	media string
 }
 
+// execute answers a request that is well formed.
 func (a answerer) execute(ctx context.Context, method string, params *graphql.RawParams) {
+	a.write(a.run(ctx, method, params))
+}
+
+// run executes an operation and returns its answer with a status. Where that has an Allow, it is in the header.
+func (a answerer) run(ctx context.Context, method string, params *graphql.RawParams) (status int, resp *graphql.Response) {
 	opCtx, errs, panicked := createOperation(ctx, a.exec, params)
 	if panicked {
-		a.write(http.StatusInternalServerError, requestError(ctx, a.exec, opCtx, errs))
-		return
+		return http.StatusInternalServerError, requestError(ctx, a.exec, opCtx, errs)
 	}
 	if len(errs) > 0 {
-		a.result(requestError(ctx, a.exec, opCtx, errs))
-		return
+		return a.result(requestError(ctx, a.exec, opCtx, errs))
 	}
 	switch opCtx.Operation.Operation {
 	case ast.Query:
 	case ast.Mutation:
 		if method == http.MethodGet {
 			a.w.Header().Set("Allow", http.MethodPost)
-			a.refuse(ctx, http.StatusMethodNotAllowed, newError(CodeInvalid, "a mutation must be sent by POST"))
-			return
+			return http.StatusMethodNotAllowed, requestError(ctx, a.exec, nil, gqlerror.List{newError(CodeInvalid, "a mutation must be sent by POST")})
 		}
 	case ast.Subscription:
-		a.result(requestError(ctx, a.exec, opCtx, gqlerror.List{
+		return a.result(requestError(ctx, a.exec, opCtx, gqlerror.List{
 			newError(CodeInvalid, "a subscription needs a connection that stays open: use graphql-transport-ws over WebSocket, or Accept: %s", mediaEvents),
 		}))
-		return
 	}
-	resp, panicked := guard(ctx, a.exec, opCtx, func() *graphql.Response {
+	resp, panicked = guard(ctx, a.exec, opCtx, func() *graphql.Response {
 		handler, handlerCtx := a.exec.DispatchOperation(ctx, opCtx)
 		return handler(handlerCtx)
 	})
 	if panicked {
-		a.write(http.StatusInternalServerError, resp)
-		return
+		return http.StatusInternalServerError, resp
 	}
 	if resp == nil {
 		resp = requestError(ctx, a.exec, opCtx, gqlerror.List{newError(CodeUnavailable, "the operation took too long")})
-		a.write(http.StatusServiceUnavailable, resp)
-		return
+		return http.StatusServiceUnavailable, resp
 	}
-	a.result(resp)
+	return a.result(resp)
 }
 
-// result answers a request that was well formed.
-func (a answerer) result(resp *graphql.Response) {
-	status := http.StatusOK
+// result is the answer to a request that was well formed.
+func (a answerer) result(resp *graphql.Response) (int, *graphql.Response) {
 	if isRequestError(resp) && a.media == mediaResponse {
-		status = http.StatusBadRequest
+		return http.StatusBadRequest, resp
 	}
-	a.write(status, resp)
+	return http.StatusOK, resp
 }
 
 // refuse answers a request that was not.
@@ -206,7 +205,10 @@ func (a answerer) refuse(ctx context.Context, status int, err *gqlerror.Error) {
 }
 
 func (a answerer) write(status int, resp *graphql.Response) {
-	body := appendResponse(nil, resp)
+	a.writeBody(status, appendResponse(nil, resp))
+}
+
+func (a answerer) writeBody(status int, body []byte) {
 	header := a.w.Header()
 	header.Set("Content-Type", a.media+"; charset=utf-8")
 	header.Set("Content-Length", strconv.Itoa(len(body)))

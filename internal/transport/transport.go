@@ -1,7 +1,7 @@
 // Package transport carries GraphQL between clients and an executor.
 //
-// It has three implementations of gqlgen's [graphql.Transport]: [HTTP] for requests with one answer, [WebSocket] for
-// graphql-transport-ws, and [Events] for server-sent events. They follow the protocol texts where gqlgen's own transports do not, and a WebSocket costs bytes instead of
+// It has four implementations of gqlgen's [graphql.Transport]: [HTTP] for requests with one answer, [Multipart] for such with files, [WebSocket]
+// for graphql-transport-ws, and [Events] for server-sent events. They follow the protocol texts where gqlgen's own transports do not, and a WebSocket costs bytes instead of
 // goroutines: see [Park].
 //
 // The package knows nothing of the application above it. What it has to say about a failure it says through the executor, so that the
@@ -25,6 +25,8 @@ const (
 	CodeInvalid = "INVALID"
 	// CodeLimitExceeded: a limit of this package; extensions.limit is its value.
 	CodeLimitExceeded = "LIMIT_EXCEEDED"
+	// CodePreflight: the request could have been sent by a form of any page, and lacks the header that proves otherwise.
+	CodePreflight = "PREFLIGHT_REQUIRED"
 	// CodeUnauthenticated: what an event stream was allowed with has ended.
 	CodeUnauthenticated = "UNAUTHENTICATED"
 	// CodeUnavailable: the time for one operation ran out.
@@ -117,6 +119,7 @@ func orDefault[T cmp.Ordered](v, otherwise T) T {
 
 var (
 	_ graphql.Transport = HTTP{}
+	_ graphql.Transport = Multipart{}
 	_ graphql.Transport = (*WebSocket)(nil)
 	_ graphql.Transport = (*Events)(nil)
 )

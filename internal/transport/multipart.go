@@ -1,0 +1,336 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// Defaults of [Multipart].
+const (
+	DefaultMaxMultipart = 8 << 20 // bytes of a body, which is held in memory
+	DefaultMaxFiles     = 10
+	DefaultMaxBatch     = 10 // operations of one request
+)
+
+// Multipart answers requests of the GraphQL multipart request specification: POST with multipart/form-data, whose parts are `operations`, then
+// `map`, then files. An upload is a [graphql.Upload] in the variables, one for each path of its file, with a reader of its own over bytes in
+// memory. Parts that the map does not name are passed over.
+//
+// `operations` may be a batch, an array of requests: they are executed one after the other in one time, and answered by an array with status
+// 200. Files then have the index of their operation before their path.
+//
+// A page of any site can have a form sent, with the browser's cookies: a request must carry a header that forms cannot set and pages of other
+// sites only after a preflight, one of GraphQL-Require-Preflight, Apollo-Require-Preflight and X-Apollo-Operation-Name, not empty; else it is
+// answered 400 with [CodePreflight]. What is over a limit is answered 413, what is malformed 400, before anything is executed; media types and
+// statuses are otherwise those of [HTTP].
+//
+// It must be added before [HTTP]. It is safe for concurrent use.
+type Multipart struct {
+	// Timeout is as in [HTTP]; of a batch it is that of all operations together.
+	Timeout time.Duration
+	// MaxBody is the most bytes of a body. Zero or less: [DefaultMaxMultipart].
+	MaxBody int64
+	// MaxFiles is the most files of a request. Zero: [DefaultMaxFiles]; negative: none are taken.
+	MaxFiles int
+	// MaxOperations is the most operations of a batch. Zero: [DefaultMaxBatch]; negative: batches are refused as malformed.
+	MaxOperations int
+}
+
+// Supports implements [graphql.Transport].
+func (t Multipart) Supports(r *http.Request) bool {
+	if r.Method != http.MethodPost || isUpgrade(r) {
+		return false
+	}
+	// A type with parameters that cannot be read is still what it says, and gets an answer of ours.
+	name, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(name), "multipart/form-data")
+}
+
+// Do implements [graphql.Transport].
+func (t Multipart) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	ctx, cancel := withTimeout(graphql.StartOperationTrace(r.Context()), orDefault(t.Timeout, DefaultTimeout))
+	defer cancel()
+	started := graphql.Now()
+	w.Header().Add("Vary", "Accept")
+	media, acceptable := negotiate(r.Header.Values("Accept"))
+	if !acceptable {
+		media = mediaJSON
+	}
+	answer := answerer{w: w, exec: exec, media: media}
+	if !acceptable {
+		answer.refuse(ctx, http.StatusNotAcceptable, newError(CodeInvalid, "answers are %s or %s, in utf-8", mediaJSON, mediaResponse))
+		return
+	}
+	if !preflighted(r.Header) {
+		answer.refuse(ctx, http.StatusBadRequest, newError(CodePreflight, "a form of any page could have sent this: send the header GraphQL-Require-Preflight: 1"))
+		return
+	}
+	f, status, refusal := t.read(w, r)
+	if refusal != nil {
+		answer.refuse(ctx, status, refusal)
+		return
+	}
+	read := graphql.TraceTiming{Start: started, End: graphql.Now()}
+	for _, params := range f.operations {
+		params.Headers, params.ReadTime = r.Header, read
+	}
+	if !f.batch {
+		answer.execute(ctx, r.Method, f.operations[0])
+		return
+	}
+	answer.batch(ctx, f.operations)
+}
+
+// batch executes operations one after the other, and answers them together.
+func (a answerer) batch(ctx context.Context, operations []*graphql.RawParams) {
+	body := []byte{'['}
+	for i, params := range operations {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		_, resp := a.run(ctx, http.MethodPost, params)
+		body = append(body, appendResponse(nil, resp)...)
+	}
+	a.writeBody(http.StatusOK, append(body, ']'))
+}
+
+func preflighted(header http.Header) bool {
+	for _, name := range []string{"GraphQL-Require-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name"} {
+		if header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// form is what is made of a body.
+type form struct {
+	operations []*graphql.RawParams
+	batch      bool
+	// paths are those of each file that the map names, until the file came.
+	paths map[string][]string
+}
+
+// read takes a body apart. What is wrong with it comes with a status.
+func (t Multipart) read(w http.ResponseWriter, r *http.Request) (*form, int, *gqlerror.Error) {
+	_, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || parameters["boundary"] == "" {
+		return nil, http.StatusBadRequest, newError(CodeInvalid, "the type of the body must be multipart/form-data with a boundary")
+	}
+	limit := positiveOr(t.MaxBody, DefaultMaxMultipart)
+	f := &form{}
+	body := http.MaxBytesReader(w, r.Body, limit)
+	err = f.read(multipart.NewReader(body, parameters["boundary"]),
+		max(orDefault(t.MaxFiles, DefaultMaxFiles), 0), orDefault(t.MaxOperations, DefaultMaxBatch))
+	if err == nil {
+		_, err = io.Copy(io.Discard, body) // what stands behind the last part counts, too
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = formLimit{"the body is over %d bytes", int(limit)}
+	}
+	if err == nil {
+		return f, 0, nil
+	}
+	if exceeded, ok := errors.AsType[formLimit](err); ok {
+		return nil, http.StatusRequestEntityTooLarge, limitError(exceeded.limit, exceeded.text, exceeded.limit)
+	}
+	// What the readers of mime and JSON say of a body may quote it; what is said here does not.
+	if said, ok := errors.AsType[paramsError](err); ok {
+		return nil, http.StatusBadRequest, newError(CodeInvalid, "%s", said)
+	}
+	return nil, http.StatusBadRequest, newError(CodeInvalid, "the body is malformed, or ends too early")
+}
+
+// formLimit is a limit that a body is over; the text has a place for it.
+type formLimit struct {
+	text  string
+	limit int
+}
+
+// Error implements error.
+func (e formLimit) Error() string { return e.text }
+
+func (f *form) read(parts *multipart.Reader, maxFiles, maxOperations int) error {
+	for {
+		part, err := parts.NextPart()
+		if err == io.EOF { //nolint:errorlint // the sentinel itself; one that is wrapped is an end too early.
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := f.take(part, maxFiles, maxOperations); err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.operations == nil:
+		return paramsError("`operations` is missing")
+	case f.paths == nil:
+		return paramsError("`map` is missing")
+	case len(f.paths) > 0:
+		return paramsError("a file that `map` names is missing")
+	}
+	return nil
+}
+
+func (f *form) take(part *multipart.Part, maxFiles, maxOperations int) error {
+	name := part.FormName()
+	switch name {
+	case "operations":
+		if f.operations != nil {
+			return paramsError("`operations` is given twice")
+		}
+		text, err := io.ReadAll(part)
+		if err != nil {
+			return err
+		}
+		return f.decodeOperations(text, maxOperations)
+	case "map":
+		switch {
+		case f.operations == nil:
+			return paramsError("`operations` must come before `map`")
+		case f.paths != nil:
+			return paramsError("`map` is given twice")
+		}
+		text, err := io.ReadAll(part)
+		if err != nil {
+			return err
+		}
+		return f.decodeMap(text, maxFiles)
+	}
+	paths, named := f.paths[name]
+	if !named {
+		_, err := io.Copy(io.Discard, part)
+		return err
+	}
+	delete(f.paths, name)
+	file, err := io.ReadAll(part)
+	if err != nil {
+		return err
+	}
+	if !utf8.ValidString(part.FileName()) {
+		return paramsError("a file's name must be utf-8")
+	}
+	for _, path := range paths {
+		upload := graphql.Upload{File: bytes.NewReader(file), Filename: part.FileName(), Size: int64(len(file)), ContentType: part.Header.Get("Content-Type")}
+		if err := f.place(path, upload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decodeOperations takes one request, or an array of them.
+func (f *form) decodeOperations(text []byte, most int) error {
+	const malformed = paramsError("`operations` must be a JSON object, or an array of such that is not empty")
+	if !utf8.Valid(text) {
+		return malformed
+	}
+	text = bytes.TrimSpace(text)
+	f.batch = len(text) > 0 && text[0] == '['
+	list := []map[string]json.RawMessage{nil}
+	if f.batch {
+		if most < 0 {
+			return paramsError("batches of operations are not taken")
+		}
+		if json.Unmarshal(text, &list) != nil || len(list) == 0 {
+			return malformed
+		}
+		if len(list) > most {
+			return formLimit{"more than %d operations in one request", most}
+		}
+	} else if json.Unmarshal(text, &list[0]) != nil {
+		return malformed
+	}
+	for _, members := range list {
+		if members == nil {
+			return malformed
+		}
+		params, err := decodeParams(members)
+		if err != nil {
+			return err
+		}
+		f.operations = append(f.operations, params)
+	}
+	return nil
+}
+
+// decodeMap takes the paths of each file.
+func (f *form) decodeMap(text []byte, most int) error {
+	const malformed = paramsError("`map` must be a JSON object whose values are arrays of paths")
+	if !utf8.Valid(text) || json.Unmarshal(text, &f.paths) != nil || f.paths == nil {
+		return malformed
+	}
+	if len(f.paths) > most {
+		return formLimit{"more than %d files in one request", most}
+	}
+	for _, paths := range f.paths {
+		if len(paths) == 0 {
+			return malformed
+		}
+	}
+	return nil
+}
+
+// place puts an upload where the null is that the path leads to.
+func (f *form) place(path string, upload graphql.Upload) error {
+	const nowhere = paramsError("a path of `map` must lead to a null in the variables of an operation, and no two to the same")
+	steps := strings.Split(path, ".")
+	at := 0
+	if f.batch {
+		var ok bool
+		if at, ok = index(steps[0], len(f.operations)); !ok {
+			return nowhere
+		}
+		steps = steps[1:]
+	}
+	if len(steps) < 2 || steps[0] != "variables" {
+		return nowhere
+	}
+	var holder any = f.operations[at].Variables
+	for i, step := range steps[1:] {
+		last := i == len(steps)-2
+		switch h := holder.(type) {
+		case map[string]any:
+			value, has := h[step]
+			if last && has && value == nil {
+				h[step] = upload
+				return nil
+			}
+			holder = value
+		case []any:
+			n, ok := index(step, len(h))
+			if !ok {
+				return nowhere
+			}
+			if last && h[n] == nil {
+				h[n] = upload
+				return nil
+			}
+			holder = h[n]
+		default:
+			return nowhere
+		}
+	}
+	return nowhere
+}
+
+// index is the number that a step of a path is, below limit, as it is written.
+func index(step string, limit int) (int, bool) {
+	n, err := strconv.Atoi(step)
+	return n, err == nil && n >= 0 && n < limit && strconv.Itoa(n) == step
+}

@@ -1,0 +1,151 @@
+package tests
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"clientele/internal/config"
+	"clientele/internal/testkit"
+)
+
+// request sends one to /graphql; header is name and value in turn.
+func (w *world) request(method, query, body string, header ...string) (*http.Response, string) {
+	w.tb.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, w.url+"/graphql"+query, strings.NewReader(body))
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := w.http.Do(r)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	return resp, string(text)
+}
+
+// Ensure a bearer reserves a stream and works on it with any of their tokens, nobody else does, and it ends when the server stops (rule N4).
+func TestStreamOfManyOperations(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Customers: []string{"wei of anna"}}, "main")
+		anna, ben := "Bearer "+w.bearer("anna", a.account), "Bearer "+w.bearer("ben", a.account)
+		const header = "X-GraphQL-Event-Stream-Token"
+		if resp, body := w.request(http.MethodPut, "", ""); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(body, "UNAUTHENTICATED") {
+			t.Errorf("reserved by nobody: %d %s", resp.StatusCode, body)
+		}
+		resp, token := w.request(http.MethodPut, "", "", "Authorization", anna)
+		if resp.StatusCode != http.StatusCreated {
+			t.Fatalf("reserved: %d %s", resp.StatusCode, token)
+		}
+		ticket, _ := w.ticket(http.MethodPost, w.bearer("anna", a.account))
+		s := w.stream("", "", "", "token", token, "ticket", ticket) // as an EventSource opens it
+		if s.resp.StatusCode != http.StatusOK {
+			t.Fatalf("opened: %d", s.resp.StatusCode)
+		}
+		run := `{"query":"subscription { messages { __typename ... on MessageReceived { message { content { ... on TextContent { text } } } } } }","extensions":{"operationId":"m"}}`
+		for who, want := range map[string]int{ben: http.StatusNotFound, anna: http.StatusAccepted} {
+			if resp, body := w.request(http.MethodPost, "", run, "Authorization", who, header, token); resp.StatusCode != want {
+				t.Errorf("executed: %d %s, want %d", resp.StatusCode, body, want)
+			}
+		}
+		if resp, _ := w.request(http.MethodPost, "", `{"query":"{ viewer { role } }","extensions":{"operationId":"q"}}`, "Authorization", anna, header, token); resp.StatusCode != http.StatusAccepted {
+			t.Errorf("executed: %d", resp.StatusCode)
+		}
+		if e := s.next(); (&answer{Data: e.data}).text("payload.data.viewer.role") != "ADVISOR" || (&answer{Data: e.data}).text("id") != "q" {
+			t.Errorf("the query's result: %+v", e)
+		}
+		if e := s.next(); e.name != "complete" {
+			t.Errorf("behind it: %+v", e)
+		}
+		w.stop()
+		if e := s.next(); e.name != "" {
+			t.Errorf("a server that stops says %+v", e)
+		}
+	})
+}
+
+// Ensure pages of an allowed origin may reserve, work on and stop streams.
+func TestStreamsOfManyOperationsAcrossOrigins(t *testing.T) {
+	const origin = "https://console.example.com"
+	w := start(t, testkit.SQLite(t), options{settings: func(s *config.Server) { s.AllowedOrigins = []string{origin} }})
+	resp, _ := w.request(http.MethodOptions, "", "", "Origin", origin, "Access-Control-Request-Method", "PUT")
+	methods, headers := resp.Header.Get("Access-Control-Allow-Methods"), resp.Header.Get("Access-Control-Allow-Headers")
+	if !strings.Contains(methods, "PUT") || !strings.Contains(methods, "DELETE") || !strings.Contains(headers, "X-GraphQL-Event-Stream-Token") {
+		t.Errorf("allowed are %q with %q", methods, headers)
+	}
+}
+
+// Ensure uploads as multipart/form-data are not taken: no field has a use for them, and a form of any page could send them (ADR 0035).
+func TestMultipartIsNotServed(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{})
+	a := w.found(setup{}, "main")
+	form := "--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{\"query\":\"{ viewer { role } }\"}\r\n--b\r\nContent-Disposition: form-data; name=\"map\"\r\n\r\n{}\r\n--b--\r\n"
+	resp, body := w.request(http.MethodPost, "", form, "Authorization", "Bearer "+w.bearer("admin", a.account),
+		"Content-Type", "multipart/form-data; boundary=b", "GraphQL-Require-Preflight", "1")
+	if resp.StatusCode != http.StatusUnsupportedMediaType || strings.Contains(body, `"data"`) {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
+// Ensure the client graphql-sse gets results of many operations on the one stream that it reserves.
+func TestUsualClientWithOneStream(t *testing.T) {
+	node := testkit.Program(t, testkit.NeedNode)
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		testkit.Missing(t, testkit.NeedNode, err)
+	}
+	folder := t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json", "single.mjs"} {
+		text, err := os.ReadFile(filepath.Join("clients", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	run := func(name string, args ...string) []byte {
+		c := exec.CommandContext(ctx, name, args...)
+		c.Dir = folder
+		var errs bytes.Buffer
+		c.Stderr = &errs
+		out, err := c.Output()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s\n%s", filepath.Base(name), err, out, errs.String())
+		}
+		return out
+	}
+	run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+	w := start(t, testkit.SQLite(t), options{})
+	a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
+	var came struct {
+		Reserved int
+		Texts    []string
+		Code     string
+	}
+	if err := json.Unmarshal(run(node, "single.mjs", w.url+"/graphql", w.bearer("admin", a.account), w.bearer("anna", a.account)), &came); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(came.Texts, " "); got != "hello hello again" || came.Reserved != 1 || came.Code != "INVALID" {
+		t.Errorf("it came to %+v", came)
+	}
+}
