@@ -78,6 +78,29 @@ func fieldContext_Customer_nickname(_ context.Context, ec *executionContext, fie
 	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
+func _Customer_avatarUrl(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Customer_avatarUrl(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Avatar(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Customer_avatarUrl(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
 func _Customer_info(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -770,7 +793,7 @@ func unmarshalInputCustomerUpdateInput(ctx context.Context, ec *executionContext
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"customer", "nickname", "info", "region"}
+	fieldsInOrder := [...]string{"customer", "nickname", "avatarUrl", "info", "region"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -791,6 +814,13 @@ func unmarshalInputCustomerUpdateInput(ctx context.Context, ec *executionContext
 				return it, err
 			}
 			it.Nickname = graphql.OmittableOf(data)
+		case "avatarUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("avatarUrl"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.AvatarURL = graphql.OmittableOf(data)
 		case "info":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("info"))
 			data, err := unmarshalOString2ᚕstringᚄ(ctx, ec, v)
@@ -970,6 +1000,11 @@ func _Customer(ctx context.Context, ec *executionContext, sel ast.SelectionSet, 
 			}
 		case "nickname":
 			out.Values[i] = _Customer_nickname(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "avatarUrl":
+			out.Values[i] = _Customer_avatarUrl(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

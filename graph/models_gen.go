@@ -376,6 +376,8 @@ type CustomerUpdateInput struct {
 	Customer *CustomerRef `json:"customer"`
 	// 1 to 64 characters; null clears it.
 	Nickname graphql.Omittable[*string] `json:"nickname,omitempty"`
+	// An http or https address of at most 512 bytes; null clears it.
+	AvatarURL graphql.Omittable[*string] `json:"avatarUrl,omitempty"`
 	// Replaces the whole info: at most 20 lines of 1 to 100 characters each; null and an empty list clear it.
 	Info graphql.Omittable[[]string] `json:"info,omitempty"`
 	// Replaces the whole region; null clears it.

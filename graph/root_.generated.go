@@ -1421,7 +1421,7 @@ type MarkConversationReadPayload {
 
 extend type Mutation {
   """
-  Writes nickname, info and region of up to 500 customers, with a result per item in the order given
+  Writes nickname, avatar, info and region of up to 500 customers, with a result per item in the order given
   (rule E8): the last writer wins. A field that is absent stays; null clears it. What is so already is
   a success that changes nothing. An item that fails changes nothing, and hurts no other. Errors of
   items: NOT_FOUND for a customer who is not the viewer's to see, DUPLICATE for one who stands earlier in
@@ -1441,6 +1441,8 @@ type Customer implements Node {
   unionid: Identifier
   "The one nickname the customer has in this account; null until set, and as openid is."
   nickname: String
+  "The address of their picture, http or https; null until set, and as openid is. The platform gives none: an import or ` + "`" + `updateCustomers` + "`" + ` does (rule E8)."
+  avatarUrl: String
   "What was noted of them, at most 20 lines; null as openid is."
   info: [String!]
   "Where they live; null until somebody says."
@@ -1624,6 +1626,8 @@ input CustomerUpdateInput {
   customer: CustomerRef!
   "1 to 64 characters; null clears it."
   nickname: String
+  "An http or https address of at most 512 bytes; null clears it."
+  avatarUrl: String
   "Replaces the whole info: at most 20 lines of 1 to 100 characters each; null and an empty list clear it."
   info: [String!]
   "Replaces the whole region; null clears it."
@@ -2299,7 +2303,7 @@ input CreateImportInput {
 "What a file holds, and which columns it has."
 enum ImportKind {
   """
-  Followers of the account: ` + "`" + `openid` + "`" + `; and as one likes ` + "`" + `unionid` + "`" + `, ` + "`" + `nickname` + "`" + `, ` + "`" + `info` + "`" + ` (up to 20 lines), ` + "`" + `country` + "`" + `, ` + "`" + `province` + "`" + `, ` + "`" + `city` + "`" + `, ` + "`" + `tags` + "`" + ` (texts of
+  Followers of the account: ` + "`" + `openid` + "`" + `; and as one likes ` + "`" + `unionid` + "`" + `, ` + "`" + `nickname` + "`" + `, ` + "`" + `avatar_url` + "`" + `, ` + "`" + `info` + "`" + ` (up to 20 lines), ` + "`" + `country` + "`" + `, ` + "`" + `province` + "`" + `, ` + "`" + `city` + "`" + `, ` + "`" + `tags` + "`" + ` (texts of
   options, separated by ` + "`" + `;` + "`" + `), ` + "`" + `followed_at` + "`" + `, one of ` + "`" + `advisor_id` + "`" + `, ` + "`" + `advisor_openid` + "`" + `, ` + "`" + `advisor_unionid` + "`" + `, ` + "`" + `advisor_wechat_id` + "`" + ` and
   ` + "`" + `advisor_external_id` + "`" + `, ` + "`" + `source` + "`" + ` (a BindingSource; API when empty), ` + "`" + `label` + "`" + `, ` + "`" + `bound_at` + "`" + `. Times are a DateTime, or a date with or without a time of day in
   the account's zone (docs/rules.md).
@@ -4161,6 +4165,8 @@ func childFields_Customer(ctx context.Context, ec *executionContext, field graph
 		return fieldContext_Customer_unionid(ctx, ec, field)
 	case "nickname":
 		return fieldContext_Customer_nickname(ctx, ec, field)
+	case "avatarUrl":
+		return fieldContext_Customer_avatarUrl(ctx, ec, field)
 	case "info":
 		return fieldContext_Customer_info(ctx, ec, field)
 	case "region":

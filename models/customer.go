@@ -76,6 +76,7 @@ type Customer struct {
 	Key       Key    `gorm:"column:id;primaryKey"`
 	OpenID    Ident  `gorm:"column:openid"`
 	UnionID   Ident  `gorm:"column:unionid"`
+	AvatarURL string `gorm:"column:avatar_url"`
 	Nickname  string `gorm:"column:nickname"`
 	Info      Lines  `gorm:"column:info"` // nil: not for the viewer
 	Country   string `gorm:"column:country"`
@@ -189,6 +190,9 @@ func (b *Binding) MadeBy() *string { return optional(b.By) }
 
 // ShownNickname is the nickname; nil until one is set.
 func (c *Customer) ShownNickname() *string { return optional(c.Nickname) }
+
+// Avatar is the picture's address; nil until one is set.
+func (c *Customer) Avatar() *string { return optional(c.AvatarURL) }
 
 // InfoLines is the info; nil when it is not for the viewer.
 func (c *Customer) InfoLines() []string { return c.Info }

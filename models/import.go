@@ -99,7 +99,7 @@ const (
 )
 
 var importColumns = []string{
-	columnOpenID, columnUnionID, columnNickname, columnInfo, columnCountry, columnProvince, columnCity, columnTags, columnFollowedAt,
+	columnOpenID, columnUnionID, columnNickname, columnAvatarURL, columnInfo, columnCountry, columnProvince, columnCity, columnTags, columnFollowedAt,
 	columnSource, columnLabel, columnBoundAt, columnAdvisorID, columnAdvisorOpenID, columnAdvisorUnionID, columnAdvisorWechatID, columnAdvisorExternal,
 }
 
@@ -159,6 +159,7 @@ func (a ImportAdvisor) IsZero() bool { return a == ImportAdvisor{} }
 type ImportRow struct {
 	OpenID, UnionID Ident
 	Nickname        string
+	AvatarURL       string
 	Info            []string
 	Region          Region
 	Tags            []string // texts of options
@@ -177,7 +178,7 @@ func (h ImportHeader) Row(fields []string, zone *time.Location, now Time) (row I
 		return row, err
 	}
 	row = ImportRow{
-		OpenID: Ident(get(columnOpenID)), UnionID: Ident(get(columnUnionID)), Nickname: get(columnNickname),
+		OpenID: Ident(get(columnOpenID)), UnionID: Ident(get(columnUnionID)), Nickname: get(columnNickname), AvatarURL: get(columnAvatarURL),
 		Region: Region{Country: get(columnCountry), Province: get(columnProvince), City: get(columnCity)},
 		Source: SourceAPI,
 	}

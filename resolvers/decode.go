@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+
 	"clientele/dataloaders"
 	"clientele/graph"
 	"clientele/internal/relay"
@@ -256,10 +258,7 @@ func customerUpdates(in []*graph.CustomerUpdateInput) (updates []services.Custom
 		if u.Customer, err = customerRef(*c.Customer, fmt.Sprintf("input.customers.%d.customer", i)); err != nil {
 			return nil, err
 		}
-		if nickname, set := c.Nickname.ValueOK(); set {
-			text := value(nickname)
-			u.Nickname = &text
-		}
+		u.Nickname, u.AvatarURL = cleared(c.Nickname), cleared(c.AvatarURL)
 		if info, set := c.Info.ValueOK(); set {
 			u.Info = &info
 		}
@@ -271,6 +270,16 @@ func customerUpdates(in []*graph.CustomerUpdateInput) (updates []services.Custom
 		}
 	}
 	return updates, nil
+}
+
+// cleared is a text to write, where null is the empty one; nil for a text that was not given.
+func cleared(in graphql.Omittable[*string]) *string {
+	given, set := in.ValueOK()
+	if !set {
+		return nil
+	}
+	text := value(given)
+	return &text
 }
 
 // taggings decodes which options to put on customers and to take off.

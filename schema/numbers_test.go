@@ -122,6 +122,7 @@ var said = map[string][]int{
 	"RegionInput.city":                                {limits.RegionRunes},
 	"UpdateCustomersInput.customers":                  {limits.EditBatch},
 	"UpdateCustomersInput.idempotencyKey":             {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
+	"CustomerUpdateInput.avatarUrl":                   {limits.AvatarURLBytes},
 	"CustomerUpdateInput.nickname":                    {limits.CustomerNicknameRunes},
 	"CustomerUpdateInput.info":                        {limits.InfoLines, limits.InfoLineRunes},
 	"CustomerFilter.search":                           {limits.SearchRunes},

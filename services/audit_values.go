@@ -8,17 +8,17 @@ import (
 
 // customerValues is what calls for many change of a customer, as the audit log tells it (rule R5).
 type customerValues struct {
-	advisor  models.Key
-	nickname string
-	info     models.Lines
-	region   models.Region
-	tags     []string
+	advisor          models.Key
+	nickname, avatar string
+	info             models.Lines
+	region           models.Region
+	tags             []string
 }
 
 // told is what of a customer the audit log may tell now. tags are their names, where the call may change them.
 func told(c *models.Customer, tags []string) customerValues {
 	return customerValues{
-		advisor: c.AdvisorID, nickname: c.Nickname, info: c.Info, tags: tags,
+		advisor: c.AdvisorID, nickname: c.Nickname, avatar: c.AvatarURL, info: c.Info, tags: tags,
 		region: models.Region{Country: c.Country, Province: c.Province, City: c.City},
 	}
 }
@@ -33,6 +33,7 @@ func (was customerValues) changes(is customerValues) (before, after map[string]a
 	}
 	add("advisorId", was.advisor == is.advisor, advisorID(was.advisor), advisorID(is.advisor))
 	add("nickname", was.nickname == is.nickname, was.nickname, is.nickname)
+	add("avatarUrl", was.avatar == is.avatar, was.avatar, is.avatar)
 	add("info", slices.Equal(was.info, is.info), lines(was.info), lines(is.info))
 	add("region", was.region == is.region, region(was.region), region(is.region))
 	add("tags", slices.Equal(was.tags, is.tags), lines(was.tags), lines(is.tags))

@@ -192,12 +192,13 @@ func (e *editing) tagsOf(c *models.Customer) []string {
 // CustomerUpdate is what to write of one customer; nil fields stay.
 type CustomerUpdate struct {
 	Customer CustomerRef
-	Nickname *string // empty clears it
-	Info     *[]string
-	Region   *models.Region
+	// Nickname and AvatarURL: empty clears it.
+	Nickname, AvatarURL *string
+	Info                *[]string
+	Region              *models.Region
 }
 
-// UpdateCustomers writes nickname, info and region of customers (rule E8): the last writer wins.
+// UpdateCustomers writes nickname, avatar, info and region of customers (rule E8): the last writer wins.
 // Errors of items: NOT_FOUND, DUPLICATE, INVALID, LIMIT_EXCEEDED. Errors of the call: INVALID,
 // LIMIT_EXCEEDED, IDEMPOTENCY_CONFLICT.
 func (s *Services) UpdateCustomers(ctx context.Context, updates []CustomerUpdate, idempotencyKey string) (BulkResult, error) {
@@ -213,7 +214,7 @@ func (s *Services) UpdateCustomers(ctx context.Context, updates []CustomerUpdate
 		return b.log.update(b.tx, c, u), nil
 	}
 	e.save = func(b *editBatch) error {
-		return b.tx.UpdateCustomers(b.changed, "nickname", "info", "country", "province", "city")
+		return b.tx.UpdateCustomers(b.changed, "nickname", "avatar_url", "info", "country", "province", "city")
 	}
 	return s.edit(ctx, e)
 }
@@ -232,6 +233,11 @@ func (u CustomerUpdate) checked() (CustomerUpdate, error) {
 			return u, err
 		}
 		u.Nickname = &nickname
+	}
+	if u.AvatarURL != nil && *u.AvatarURL != "" {
+		if err := checkPicture(*u.AvatarURL, ".avatarUrl"); err != nil {
+			return u, err
+		}
 	}
 	if u.Info != nil {
 		lines := slices.Clone(*u.Info)
@@ -266,6 +272,9 @@ func (l *customerLog) update(tx *store.Tx, c *models.Customer, u CustomerUpdate)
 	if u.Nickname != nil && *u.Nickname != c.Nickname {
 		l.add(tx, c.Key, models.FieldNickname, models.LinesOf(c.Nickname), models.LinesOf(*u.Nickname))
 		c.Nickname, changed = *u.Nickname, true
+	}
+	if u.AvatarURL != nil && *u.AvatarURL != c.AvatarURL {
+		c.AvatarURL, changed = *u.AvatarURL, true
 	}
 	if u.Info != nil && !slices.Equal(c.Info, *u.Info) {
 		now := append(models.Lines{}, *u.Info...)

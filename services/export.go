@@ -133,7 +133,7 @@ func profile(r *store.Reader, c *models.Customer) (map[string]any, error) {
 		return nil, err
 	}
 	record := map[string]any{
-		"openid": c.OpenID, "unionid": c.UnionID, "nickname": c.Nickname, "info": c.Info, "country": c.Country, "province": c.Province, "city": c.City,
+		"openid": c.OpenID, "unionid": c.UnionID, "nickname": c.Nickname, "avatarUrl": c.AvatarURL, "info": c.Info, "country": c.Country, "province": c.Province, "city": c.City,
 		"tags": models.OptionNames(library.Having(having[c.Key])), "followState": c.FollowState, "followedAt": instant(c.FollowedAt), "unfollowedAt": instant(c.UnfollowedAt),
 		"advisorId": advisorID(c.AdvisorID), "boundAt": instant(c.BoundAt), "boundSource": c.BoundSource, "boundLabel": c.BoundLabel, "boundBy": c.BoundBy, "createdAt": instant(c.CreatedAt),
 	}

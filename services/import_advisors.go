@@ -76,7 +76,7 @@ type advisorEdit struct {
 	found   []string // identifiers that were not known before
 }
 
-// columnsOf are the columns of a file by what inviteAdvisors calls them.
+// columnsOf are the columns of a file by what inviteAdvisors and updateCustomers call them.
 var columnsOf = map[string]string{
 	".openid": "openid", ".unionid": "unionid", ".wechatId": "wechat_id", ".externalId": "external_id", ".avatarUrl": "avatar_url",
 }

@@ -72,6 +72,9 @@ func (r *importRecord) check() *models.Error {
 	if r.Nickname != "" {
 		r.update.Nickname = &r.Nickname
 	}
+	if r.AvatarURL != "" {
+		r.update.AvatarURL = &r.AvatarURL
+	}
 	if r.Info != nil {
 		r.update.Info = &r.Info
 	}
@@ -82,6 +85,9 @@ func (r *importRecord) check() *models.Error {
 	if err != nil {
 		bad := *models.AsItemError(err)
 		bad.Field = strings.TrimPrefix(strings.TrimPrefix(bad.Field, ".region"), ".")
+		if column, named := columnsOf["."+bad.Field]; named {
+			bad.Field = column
+		}
 		return &bad
 	}
 	r.update = checked
@@ -330,7 +336,7 @@ func (b *importBatch) save() error {
 	tx := b.tx
 	for _, step := range []func() error{
 		func() error {
-			return tx.UpdateCustomers(known, "unionid", "nickname", "info", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at")
+			return tx.UpdateCustomers(known, "unionid", "nickname", "avatar_url", "info", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at")
 		},
 		func() error { return tx.UpdateBound(bound) },
 		func() error {

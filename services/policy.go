@@ -220,7 +220,7 @@ func (c *Scope) shown(customer *models.Customer) *models.Customer {
 		return customer
 	}
 	blank := *customer
-	blank.OpenID, blank.UnionID, blank.Nickname, blank.Info = "", "", "", nil
+	blank.OpenID, blank.UnionID, blank.Nickname, blank.AvatarURL, blank.Info = "", "", "", "", nil
 	return &blank
 }
 

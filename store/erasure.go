@@ -23,7 +23,7 @@ const (
 // customers, texts, bytes. A test walks the schema: a column of that kind which is not here fails.
 var ErasureMap = map[string]map[string]string{
 	"customer": {
-		"openid": toBlank, "unionid": toBlank, "nickname": toBlank, "info": toBlank, "folded": toBlank, "country": toBlank, "province": toBlank, "city": toBlank,
+		"openid": toBlank, "unionid": toBlank, "nickname": toBlank, "avatar_url": toBlank, "info": toBlank, "folded": toBlank, "country": toBlank, "province": toBlank, "city": toBlank,
 		"bound_by": toBlank, "bound_label": toBlank,
 	},
 	"customer_gram":   {"customer_id": toDelete, "gram": toDelete},
@@ -188,7 +188,7 @@ func (tx *Tx) EraseCustomer(c *models.Customer, v *models.Conversation) (tags in
 	if err != nil {
 		return 0, err
 	}
-	err = tx.UpdateCustomers([]*models.Customer{c}, "unionid", "nickname", "info", "country", "province", "city", "follow_state", "unfollowed_at",
+	err = tx.UpdateCustomers([]*models.Customer{c}, "unionid", "nickname", "avatar_url", "info", "country", "province", "city", "follow_state", "unfollowed_at",
 		"advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at", "erased_at")
 	if err != nil {
 		return 0, err

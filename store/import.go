@@ -125,7 +125,7 @@ func (tx *Tx) InsertCustomers(customers []*models.Customer, conversations []*mod
 		return err
 	}
 	err := insertUsed(tx, customers, []string{"openid", "follow_state", "followed_at", "created_at", "updated_at"},
-		"unionid", "nickname", "info", "folded", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by")
+		"unionid", "nickname", "avatar_url", "info", "folded", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by")
 	if err != nil {
 		return IfMeanwhile(err)
 	}

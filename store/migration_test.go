@@ -176,6 +176,7 @@ func TestColumnSizesAreLimits(t *testing.T) {
 		"scan.label":                limits.CodeLabelRunes,
 		"customer.openid":           limits.OpenIDBytes,
 		"customer.unionid":          limits.OpenIDBytes,
+		"customer.avatar_url":       limits.AvatarURLBytes,
 		"customer.nickname":         limits.CustomerNicknameRunes,
 		"tag.name":                  limits.TagNameRunes,
 		"tag_option.name":           limits.TagNameRunes,
@@ -273,7 +274,7 @@ func mustSize(tb testing.TB, column string) int {
 	return my
 }
 
-// mustTables is the text of each CREATE TABLE of a dialect, by table.
+// mustTables is the text of each CREATE TABLE of a dialect, by table, with the columns that were added later.
 func mustTables(tb testing.TB, d migrations.Dialect) map[string]string {
 	tb.Helper()
 	dir, err := migrations.Files(d)
@@ -288,6 +289,9 @@ func mustTables(tb testing.TB, d migrations.Dialect) map[string]string {
 		}
 		if m := regexp.MustCompile("CREATE TABLE [`\"](\\w+)").FindSubmatch(text); m != nil {
 			all[string(m[1])] = string(text)
+		}
+		if m := regexp.MustCompile("ALTER TABLE [`\"](\\w+)[`\"] ADD COLUMN (.*);").FindSubmatch(text); m != nil {
+			all[string(m[1])] += "\n  " + string(m[2]) + "\n"
 		}
 	}
 	return all

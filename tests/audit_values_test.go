@@ -97,9 +97,9 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 		itemBefore: `{"tags":[]}`, itemAfter: `{"tags":["gold"]}`,
 	},
 	{
-		of: "updateCustomers", document: `updateCustomers(input: {customers: [{customer: {openid: "mei"}, nickname: "Mei", info: ["likes tea"], region: {city: "Xi'an"}}]}) { results { error { code } } }`,
-		itemBefore: `{"info":[],"nickname":"","region":{"city":"","country":"","province":""}}`,
-		itemAfter:  `{"info":["likes tea"],"nickname":"Mei","region":{"city":"Xi'an","country":"","province":""}}`,
+		of: "updateCustomers", document: `updateCustomers(input: {customers: [{customer: {openid: "mei"}, nickname: "Mei", avatarUrl: "https://m.example/1.png", info: ["likes tea"], region: {city: "Xi'an"}}]}) { results { error { code } } }`,
+		itemBefore: `{"avatarUrl":"","info":[],"nickname":"","region":{"city":"","country":"","province":""}}`,
+		itemAfter:  `{"avatarUrl":"https://m.example/1.png","info":["likes tea"],"nickname":"Mei","region":{"city":"Xi'an","country":"","province":""}}`,
 	},
 	{
 		of: "updateCustomers", document: `updateCustomers(input: {customers: [{customer: {openid: "mei"}, nickname: "Mei Li", info: ["likes tea"]}]}) { results { error { code } } }`,

@@ -46,7 +46,7 @@ func TestErasure(t *testing.T) {
 		a, other := w.found(s, "main"), w.found(s, "other")
 		before := a.cursor("anna")
 		for _, of := range []*tenant{a, other} {
-			of.do("admin", updateText, map[string]any{"c": []map[string]any{{"customer": map[string]any{"openid": "qzopenid"}, "nickname": "QzNick 王", "info": []string{"QzInfo"}}}})
+			of.do("admin", updateText, map[string]any{"c": []map[string]any{{"customer": map[string]any{"openid": "qzopenid"}, "nickname": "QzNick 王", "avatarUrl": "https://qz.example/QzPicture", "info": []string{"QzInfo"}}}})
 			of.do("admin", `mutation { updateCustomers(input: {customers: [{customer: {openid: "qzopenid"}, region: {city: "QzCity"}}]}) { isRepeated } }`, nil)
 			of.do("anna", tagText, map[string]any{"c": tagging([]string{"qzopenid"}, []string{"gold"}, nil)})
 			of.write("qzopenid", "QzText one")
@@ -76,7 +76,7 @@ func TestErasure(t *testing.T) {
 			}
 		}
 		for who, query := range map[string]string{
-			"admin":   `{ customers { nodes { openid nickname } } auditLog { nodes { before after } } bindings { nodes { customer { openid } } } customerChanges(first: 200) { nodes { customer { openid } from to } } a: customers(filter: {search: "qznick"}) { nodes { openid } } }`,
+			"admin":   `{ customers { nodes { openid nickname avatarUrl } } auditLog { nodes { before after } } bindings { nodes { customer { openid } } } customerChanges(first: 200) { nodes { customer { openid } from to } } a: customers(filter: {search: "qznick"}) { nodes { openid } } }`,
 			"anna":    `{ customers { nodes { openid nickname } } inbox { nodes { customer { openid } lastMessage { content { ... on TextContent { text } } } } } }`,
 			"analyst": `{ customers { nodes { id } } }`,
 		} {

@@ -69,11 +69,11 @@ func TestAnAnalystReadsFreeTextByLeaveAlone(t *testing.T) {
 		a := w.accessible("here")
 		a.other = a
 		marks := map[string]string{ // by what is marked
-			"a customer's nickname": "mark-nickname", "a customer's info": "mark-info", "a customer's unionid": "mark-unionid",
+			"a customer's nickname": "mark-nickname", "a customer's info": "mark-info", "a customer's picture": "mark-avatar", "a customer's unionid": "mark-unionid",
 			"a customer's openid": "mark-openid", "a message": "mark-message",
 			"an advisor's unionid": "mark-union-of-anna", "an advisor's WeChat id": "mark-wechat-of-anna", "an advisor's avatar": "https://mark.example/anna.png",
 		}
-		a.do("anna", `mutation($c: ID!) { updateCustomers(input: {customers: [{customer: {id: $c}, nickname: "mark-nickname", info: ["mark-info"]}]}) { isRepeated } }`,
+		a.do("anna", `mutation($c: ID!) { updateCustomers(input: {customers: [{customer: {id: $c}, nickname: "mark-nickname", avatarUrl: "https://mark-avatar", info: ["mark-info"]}]}) { isRepeated } }`,
 			map[string]any{"c": a.names["id wei"]})
 		a.write("wei", "mark-message")
 		for set, values := range map[string][]any{

@@ -67,7 +67,7 @@ func (t *tenant) failed(job string) (all []string) {
 // person is what is shown of a customer.
 func (t *tenant) person(openid string) map[string]any {
 	t.tb.Helper()
-	return t.do("admin", `query($o: Identifier!) { customer(by: {openid: $o}) { openid unionid nickname info followState followedAt region { country province city }
+	return t.do("admin", `query($o: Identifier!) { customer(by: {openid: $o}) { openid unionid nickname avatarUrl info followState followedAt region { country province city }
 		tags { name } advisor { nickname } source boundAt } }`, map[string]any{"o": openid}).field("customer").(map[string]any)
 }
 
@@ -392,5 +392,23 @@ func TestImportsOfTheSame(t *testing.T) {
 			t.Errorf("%d jobs did all", got)
 		}
 		w.sound()
+	})
+}
+
+// Ensure an import brings pictures of customers, keeps what a record leaves empty, and names the column of one that is none (rules E8, E11).
+func TestImportOfPictures(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Followers: []string{"mei", "lin"}}, "main")
+		a.imported("openid,avatar_url\nmei,https://pictures.example/mei.png\nnew,http://pictures.example/new.png\n")
+		job := a.imported("openid,avatar_url\nmei,\nlin,ftp://pictures.example/lin.png\n")
+		if got := a.failed(job); !slices.Equal(got, []string{"2 avatar_url INVALID"}) {
+			t.Errorf("what failed: %q", got)
+		}
+		for openid, want := range map[string]any{"mei": "https://pictures.example/mei.png", "new": "http://pictures.example/new.png", "lin": nil} {
+			if got := a.person(openid)["avatarUrl"]; got != want {
+				t.Errorf("%s has %v, want %v", openid, got, want)
+			}
+		}
 	})
 }

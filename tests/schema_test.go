@@ -2,12 +2,10 @@ package tests
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -139,31 +137,24 @@ func TestSchemaIsCharged(t *testing.T) {
 // release, and relay-compiler and graphql-codegen, under tsc --strict, make code of the operations of an advisor's app and of a console. Each finds
 // a fault that is planted. What they persist is kept in tests/schema/persisted, for -update to write.
 func TestFrontEndTools(t *testing.T) {
-	node := testkit.Program(t, testkit.NeedNode)
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		testkit.Missing(t, testkit.NeedNode, err)
-	}
-	folder := t.TempDir()
-	// What is kept of a run before, persisted documents or packages, must not stand for what this one makes.
 	parts, err := filepath.Glob("schema/*.*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range append(parts, "schema/operations", "schema/relay") {
-		to, from := filepath.Join(folder, filepath.Base(part)), os.DirFS(part)
-		if filepath.Ext(part) != "" {
-			text, err := os.ReadFile(part)
-			if err == nil {
-				err = os.WriteFile(to, text, 0o600)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		} else if err := os.CopyFS(to, from); err != nil {
+	for _, folder := range []string{"operations", "relay"} {
+		more, err := filepath.Glob("schema/" + folder + "/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, more...)
+	}
+	for i, part := range parts {
+		if parts[i], err = filepath.Rel("schema", part); err != nil {
 			t.Fatal(err)
 		}
 	}
+	// What is kept of a run before, persisted documents or packages, must not stand for what this one makes.
+	npm := testkit.NewNPM(t, "schema", parts...)
 	w := start(t, testkit.SQLite(t), options{})
 	a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
 	admin := w.bearer("admin", a.account)
@@ -185,25 +176,12 @@ func TestFrontEndTools(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string][]byte{"schema.graphql": []byte(sdl), "introspection.json": told, "released.graphql": released, "accepted.json": accepted} {
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(npm.Folder, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	run := func(name string, args ...string) []byte {
-		c := exec.CommandContext(ctx, name, args...)
-		c.Dir = folder
-		var errs bytes.Buffer
-		c.Stderr = &errs
-		out, err := c.Output()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s\n%s", filepath.Base(name), err, out, errs.String())
-		}
-		return out
-	}
 	began := time.Now()
-	run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+	npm.Install()
 	installed := time.Since(began)
 	var came struct {
 		Findings []string
@@ -212,7 +190,7 @@ func TestFrontEndTools(t *testing.T) {
 			Relay                                        string
 		}
 	}
-	if err := json.Unmarshal(run(node, "run.mjs"), &came); err != nil {
+	if err := json.Unmarshal(npm.Run(testkit.NeedNode.Program(), "run.mjs"), &came); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("installed in %s, run in %s: %+v", installed, time.Since(began)-installed, came.Counts)
@@ -220,7 +198,7 @@ func TestFrontEndTools(t *testing.T) {
 		t.Error(f)
 	}
 	for _, name := range []string{"codegen.json", "relay.json"} {
-		made, err := os.ReadFile(filepath.Join(folder, "persisted", name))
+		made, err := os.ReadFile(filepath.Join(npm.Folder, "persisted", name))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,17 +1,12 @@
 package tests
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"clientele/internal/config"
 	"clientele/internal/testkit"
@@ -106,35 +101,8 @@ func TestMultipartIsNotServed(t *testing.T) {
 
 // Ensure the client graphql-sse gets results of many operations on the one stream that it reserves.
 func TestUsualClientWithOneStream(t *testing.T) {
-	node := testkit.Program(t, testkit.NeedNode)
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		testkit.Missing(t, testkit.NeedNode, err)
-	}
-	folder := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "single.mjs"} {
-		text, err := os.ReadFile(filepath.Join("clients", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	run := func(name string, args ...string) []byte {
-		c := exec.CommandContext(ctx, name, args...)
-		c.Dir = folder
-		var errs bytes.Buffer
-		c.Stderr = &errs
-		out, err := c.Output()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s\n%s", filepath.Base(name), err, out, errs.String())
-		}
-		return out
-	}
-	run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+	npm := testkit.NewNPM(t, "clients")
+	npm.Install()
 	w := start(t, testkit.SQLite(t), options{})
 	a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
 	var came struct {
@@ -142,7 +110,7 @@ func TestUsualClientWithOneStream(t *testing.T) {
 		Texts    []string
 		Code     string
 	}
-	if err := json.Unmarshal(run(node, "single.mjs", w.url+"/graphql", w.bearer("admin", a.account), w.bearer("anna", a.account)), &came); err != nil {
+	if err := json.Unmarshal(npm.Run(testkit.NeedNode.Program(), "single.mjs", w.url+"/graphql", w.bearer("admin", a.account), w.bearer("anna", a.account)), &came); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(came.Texts, " "); got != "hello hello again" || came.Reserved != 1 || came.Code != "INVALID" {

@@ -2,7 +2,7 @@ import type { CodegenConfig } from '@graphql-codegen/cli';
 
 // The SDL, not an introspection of a server: that would lose which inputs are @oneOf.
 const config: CodegenConfig = {
-  schema: process.env.CLIENTELE_SCHEMA ?? '../../schema/*.graphql',
+  schema: process.env.CLIENTELE_SCHEMA ?? '../../schema.graphql',
   documents: ['src/**/*.ts', 'test/**/*.ts', '!src/generated/**'],
   generates: {
     'src/generated/': {

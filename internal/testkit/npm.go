@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,8 @@ type NPM struct {
 	tb  testing.TB
 }
 
-// NewNPM makes a folder that ends with the test, and copies the named files of another folder into it. Without Node or npm, or with one that is too old, the
+// NewNPM makes a folder that ends with the test, and copies the named files of another folder into it; where none is named all of that folder and those
+// below, but for what was installed or built there. Without Node or npm, or with one that is too old, the
 // test is skipped with the reason, or fails where NeedNode is required.
 func NewNPM(tb testing.TB, from string, names ...string) *NPM {
 	tb.Helper()
@@ -43,17 +46,47 @@ func NewNPM(tb testing.TB, from string, names ...string) *NPM {
 		Missing(tb, NeedNode, fmt.Errorf("%s is older than v%d.%d", strings.TrimSpace(string(version)), nodeOldest[0], nodeOldest[1]))
 	}
 	n := &NPM{Folder: tb.TempDir(), tb: tb}
+	if len(names) == 0 {
+		names = repositoryFiles(tb, from)
+	}
 	for _, name := range names {
 		// Read by the test itself, which go test then runs again whenever one of them has changed.
 		text, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(n.Folder, name), text, 0o600); err != nil {
+		to := filepath.Join(n.Folder, name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			tb.Fatal(err)
+		}
+		if err := os.WriteFile(to, text, 0o600); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	return n
+}
+
+// repositoryFiles are the files of a folder and those below it, but for what somebody installed or built there.
+func repositoryFiles(tb testing.TB, from string) (names []string) {
+	tb.Helper()
+	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if slices.Contains([]string{"node_modules", "build", "generated"}, entry.Name()) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		name, err := filepath.Rel(from, path)
+		names = append(names, name)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return names
 }
 
 // Install installs what the folder's lock file says, without running the packages' scripts.
