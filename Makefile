@@ -4,7 +4,7 @@
 
 # The race detector finds what matters in our code; in the embedded SQLite, which is C turned into
 # Go, it finds nothing and makes the tests eight times slower.
-GOTEST = go test -timeout 20m -race -gcflags=github.com/ncruces/go-sqlite3-wasm/v2=-race=false
+GOTEST = go test -timeout 40m -race -gcflags=github.com/ncruces/go-sqlite3-wasm/v2=-race=false
 TESTDB = go run ./internal/testkit/cmd/testdb
 FUZZTIME = 5s
 CRASHTIME = 10m

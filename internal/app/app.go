@@ -133,8 +133,13 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if o.Jobs != nil {
 		o.Jobs(a.runner)
 	}
+	persisted, err := set.Persisted()
+	if err != nil {
+		return nil, err
+	}
 	a.Server = server.New(server.Options{
-		Settings: set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
+		Persisted: persisted,
+		Settings:  set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
 		Sockets: o.Sockets, Ballast: a.ballast.held.Load,
 	})
 	a.runner.Delivered = a.Server.Delivered

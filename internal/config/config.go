@@ -83,6 +83,11 @@ type Server struct {
 	OperationTime          time.Duration `name:"operation-time" group:"API limits" env:"CLIENTELE_OPERATION_TIME" default:"${operation_time}" placeholder:"TIME" help:"How long one query or mutation may take."`
 	SubscriptionsPerSocket int           `name:"subscriptions-per-socket" group:"API limits" env:"CLIENTELE_SUBSCRIPTIONS_PER_SOCKET" default:"${subscriptions_per_socket}" placeholder:"N" help:"Most subscriptions of one WebSocket."`
 
+	HTTPStatus string `name:"http-status" group:"API limits" env:"CLIENTELE_HTTP_STATUS" default:"${http_status}" placeholder:"WHOSE" help:"Statuses of answers: audit, as clients of today and the audits of graphql-http want them, or draft, those of the 2026 draft of GraphQL over HTTP (422, 294)."`
+
+	TrustedDocuments string   `name:"trusted-documents" group:"API limits" env:"CLIENTELE_TRUSTED_DOCUMENTS" default:"${trusted_documents}" placeholder:"MODE" help:"What becomes of documents that are in none of --trusted-files: off, nothing; log, they are counted and logged; enforce, ADVISOR is refused them, and introspection."`
+	TrustedFiles     []string `name:"trusted-files" group:"API limits" env:"CLIENTELE_TRUSTED_FILES" placeholder:"FILE" help:"Persisted documents of front ends, as graphql-codegen and relay-compiler write them: a JSON object of documents by id."`
+
 	RatePerToken   int `name:"rate-per-token" group:"API limits" env:"CLIENTELE_RATE_PER_TOKEN" default:"${rate_per_token}" placeholder:"N" help:"Queries and mutations a second that this node gives one token; large ones count as several. 0: no limit."`
 	RatePerAccount int `name:"rate-per-account" group:"API limits" env:"CLIENTELE_RATE_PER_ACCOUNT" default:"${rate_per_account}" placeholder:"N" help:"The same for all tokens of an account together."`
 
@@ -138,6 +143,19 @@ type Import struct {
 	Failed string `name:"failed" env:"CLIENTELE_IMPORT_FAILED" placeholder:"FILE" help:"Write here which records failed and why, as CSV."`
 }
 
+// Values of Server.HTTPStatus.
+const (
+	HTTPStatusAudit = "audit"
+	HTTPStatusDraft = "draft"
+)
+
+// Values of Server.TrustedDocuments (rule V8).
+const (
+	TrustedOff     = "off"
+	TrustedLog     = "log"
+	TrustedEnforce = "enforce"
+)
+
 // Defaults that are no product numbers.
 const (
 	// maxConnections of idle sockets take 240 MB, at the 12 KiB each that docs/performance.md
@@ -176,6 +194,8 @@ func Default() Server {
 		BodyBytes:              limits.BodyBytes,
 		OperationTime:          limits.OperationTime,
 		SubscriptionsPerSocket: limits.SubscriptionsPerSocket,
+		HTTPStatus:             HTTPStatusAudit,
+		TrustedDocuments:       TrustedOff,
 		RatePerToken:           limits.RatePerToken,
 		RatePerAccount:         limits.RatePerAccount,
 

@@ -274,10 +274,10 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 	want := []string{
 		"addr", "allowed-origins", "audience", "body-bytes", "data", "db", "db-conn-life", "db-max-idle", "db-max-open",
-		"delivery-workers", "issuer", "lanes", "log-format", "log-level", "master-keys", "max-connections",
+		"delivery-workers", "http-status", "issuer", "lanes", "log-format", "log-level", "master-keys", "max-connections",
 		"messages-page-max", "nodes-per-call", "operation-time", "page-default", "page-max", "query-aliases",
 		"query-depth", "query-tokens", "rate-per-account", "rate-per-token", "shutdown-grace", "subscriptions-per-socket", "token-public-keys", "token-secrets",
-		"token-secrets",
+		"token-secrets", "trusted-documents",
 	}
 	err := s.Validate()
 	if got := settings(err); !slices.Equal(got, want) {

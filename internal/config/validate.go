@@ -56,6 +56,10 @@ func (s *Server) Validate() error {
 		f.add("operation-time", "%s is not positive", s.OperationTime)
 	}
 	atLeast(&f, "subscriptions-per-socket", s.SubscriptionsPerSocket, 1)
+	if s.HTTPStatus != HTTPStatusAudit && s.HTTPStatus != HTTPStatusDraft {
+		f.add("http-status", "%q is neither %s nor %s", s.HTTPStatus, HTTPStatusAudit, HTTPStatusDraft)
+	}
+	s.checkTrusted(&f)
 	between(&f, "rate-per-token", s.RatePerToken, 0, mostRate)
 	between(&f, "rate-per-account", s.RatePerAccount, 0, mostRate)
 	between(&f, "lanes", s.Lanes, 1, mostLanes)

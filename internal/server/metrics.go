@@ -20,6 +20,7 @@ type metrics struct {
 	closed        *prometheus.CounterVec
 	subscriptions prometheus.Gauge
 	pushed        prometheus.Counter
+	documents     *prometheus.CounterVec
 	deliveries    *prometheus.CounterVec
 	pauses        prometheus.Counter
 }
@@ -47,7 +48,10 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	m.pauses = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "clientele_outbound_pauses_total", Help: "Pauses of an account's messages because its channel did not answer.",
 	})
-	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed, m.deliveries, m.pauses,
+	m.documents = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "clientele_untrusted_documents_total", Help: "Documents that are none of the trusted: free, executed; refused, of an ADVISOR.",
+	}, []string{"result"})
+	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if ballast != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -45,7 +45,7 @@ func (s *Server) sdl(w http.ResponseWriter, r *http.Request) {
 }
 
 // introspects says why the viewer of a request may not be told the schema; nil: they may, and it was charged. It is the rule of
-// introspection (rule V8), which is everybody's who has a token.
+// introspection (rule V8): everybody's who has a token, but not of an ADVISOR where trusted documents are enforced.
 func (s *Server) introspects(ctx context.Context) *gqlerror.Error {
 	ctx, cancel := context.WithTimeout(ctx, s.settings.OperationTime)
 	defer cancel()
@@ -55,6 +55,9 @@ func (s *Server) introspects(ctx context.Context) *gqlerror.Error {
 	}
 	if err != nil {
 		return s.present(ctx, err)
+	}
+	if s.trusted.enforced(v) {
+		return s.present(ctx, errNoIntrospection)
 	}
 	return s.rates.charge(ctx, v, 1)
 }

@@ -44,6 +44,8 @@ type Options struct {
 	Services *services.Services
 	Hub      *events.Hub
 	Verifier Verifier
+	// Persisted is documents by id, as config.Server.Persisted reads them.
+	Persisted map[string]string
 	// Ready says why requests cannot be served; nil: they can.
 	Ready func(context.Context) error
 	Now   func() time.Time
@@ -69,6 +71,7 @@ type Server struct {
 	ws       *transport.WebSocket
 	events   *transport.Events
 	rates    *rates
+	trusted  *trusted
 	mux      *http.ServeMux
 }
 
@@ -83,6 +86,7 @@ func New(o Options) *Server {
 	}
 	set := o.Settings
 	s.rates = newRates(set.RatePerToken, set.RatePerAccount, s.viewerOf, s.present)
+	s.trusted = newTrusted(s, o.Persisted)
 	sockets := transport.WebSocketOptions{
 		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
 		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes),
@@ -156,13 +160,14 @@ func (s *Server) graphql() http.Handler {
 	h := handler.New(schema)
 	h.AddTransport(s.ws)
 	h.AddTransport(s.events)
-	h.AddTransport(transport.HTTP{Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes})
+	h.AddTransport(transport.HTTP{Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes, Draft: s.settings.HTTPStatus == config.HTTPStatusDraft})
 	h.SetQueryCache(shortTexts{lru.New[*ast.QueryDocument](queriesKept)})
 	h.SetParserTokenLimit(s.settings.QueryTokens)
 	h.SetDisableSuggestion(!s.settings.GraphiQL)
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
 	h.Use(access{schema: schema.Schema(), present: s.present, viewer: s.viewerOf}) // first: nobody else is worth the work
+	h.Use(s.trusted)
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
 	h.Use(oneOf{schema: schema.Schema(), present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})

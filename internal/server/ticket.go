@@ -59,6 +59,8 @@ func statusOf(e *gqlerror.Error) int {
 	switch e.Extensions["code"] {
 	case string(models.CodeUnauthenticated):
 		return http.StatusUnauthorized
+	case string(models.CodeForbidden):
+		return http.StatusForbidden
 	case string(models.CodeRateLimited):
 		return http.StatusTooManyRequests
 	case string(models.CodeUnavailable):

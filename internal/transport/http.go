@@ -7,11 +7,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
@@ -23,7 +25,7 @@ const allowedMethods = "GET, POST"
 // Statuses are those that the audits of graphql-http want: a request that is malformed is answered 400, 405, 406, 413 or 415 whatever the
 // client accepts; a document that does not parse, is not valid or is refused before it is executed is answered 200 to application/json and
 // 400 to application/graphql-response+json; what was executed is answered 200. Errors of a request come without `data`. A subscription is
-// refused without being executed. @defer is ignored: everything is in the one response.
+// refused without being executed. @defer is ignored: everything is in the one response. With Draft the statuses are others.
 //
 // It supports every request but an upgrade, so it must be the last transport that is added. It is safe for concurrent use.
 type HTTP struct {
@@ -32,7 +34,14 @@ type HTTP struct {
 	Timeout time.Duration
 	// MaxBody is the most bytes of a body; a longer one is answered 413. Zero: [DefaultMaxBody]; negative: no limit.
 	MaxBody int64
+	// Draft answers with the statuses of the 2026 draft of GraphQL over HTTP, which no server can give together with those of the audits:
+	// whatever the client accepts, 400 to a body that is not JSON and to a document that does not parse; 422 to any other request that is malformed
+	// or refused before it is executed; [StatusPartialSuccess] to an answer with both data, null or not, and errors, where application/json gets 200.
+	Draft bool
 }
+
+// StatusPartialSuccess is the draft's 294 Partial Success.
+const StatusPartialSuccess = 294
 
 // Supports implements [graphql.Transport]: everything but WebSocket upgrades, so that other methods get their 405.
 func (t HTTP) Supports(r *http.Request) bool {
@@ -53,7 +62,7 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	if !acceptable {
 		media = mediaJSON
 	}
-	answer := answerer{w: w, exec: exec, media: media}
+	answer := answerer{w: w, exec: exec, media: media, draft: t.Draft}
 	if r.Method == http.MethodOptions {
 		w.Header().Set("Allow", "OPTIONS, "+allowedMethods)
 		w.WriteHeader(http.StatusNoContent)
@@ -75,7 +84,7 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	}
 	params, err := decodeParams(members)
 	if err != nil {
-		answer.refuse(ctx, http.StatusBadRequest, newError(CodeInvalid, "%s", err))
+		answer.refuse(ctx, http.StatusUnprocessableEntity, newError(CodeInvalid, "%s", err))
 		return
 	}
 	params.Headers = r.Header
@@ -83,12 +92,12 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	answer.execute(ctx, r.Method, params)
 }
 
-// readMembers reads the parameters of a request as members of a JSON object; they are nil where the request is refused.
+// readMembers reads the parameters of a request as members of a JSON object; they are nil where the request is refused, with a status for answerer.refuse.
 func readMembers(w http.ResponseWriter, r *http.Request, maxBody int64) (map[string]json.RawMessage, int, *gqlerror.Error) {
 	if r.Method == http.MethodGet {
 		members, err := queryMembers(r.URL.RawQuery)
 		if err != nil {
-			return nil, http.StatusBadRequest, newError(CodeInvalid, "%s", err)
+			return nil, http.StatusUnprocessableEntity, newError(CodeInvalid, "%s", err)
 		}
 		return members, 0, nil
 	}
@@ -107,8 +116,11 @@ func readMembers(w http.ResponseWriter, r *http.Request, maxBody int64) (map[str
 	}
 	// What encoding/json says of a body may quote it; what is said here does not.
 	var members map[string]json.RawMessage
-	if err != nil || !utf8.Valid(text) || json.Unmarshal(text, &members) != nil || members == nil {
+	if err != nil || !utf8.Valid(text) || !json.Valid(text) {
 		return nil, http.StatusBadRequest, newError(CodeInvalid, "the body must be one JSON object")
+	}
+	if json.Unmarshal(text, &members) != nil || members == nil {
+		return nil, http.StatusUnprocessableEntity, newError(CodeInvalid, "the body must be one JSON object")
 	}
 	return members, 0, nil
 }
@@ -120,7 +132,7 @@ func queryMembers(rawQuery string) (map[string]json.RawMessage, error) {
 		return nil, paramsError("the query of the URL is malformed")
 	}
 	members := make(map[string]json.RawMessage)
-	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+	for _, name := range []string{"query", DocumentID, "operationName", "variables", "extensions"} {
 		given := values[name]
 		if len(given) > 1 {
 			return nil, paramsError("`" + name + "` is given twice")
@@ -132,7 +144,7 @@ func queryMembers(rawQuery string) (map[string]json.RawMessage, error) {
 			return nil, paramsError("`" + name + "` must be utf-8")
 		}
 		member := []byte(given[0])
-		if name == "query" || name == "operationName" {
+		if name == "query" || name == DocumentID || name == "operationName" {
 			if member, err = json.Marshal(given[0]); err != nil {
 				return nil, paramsError("`" + name + "` must be a string")
 			}
@@ -149,6 +161,7 @@ type answerer struct {
 	w     http.ResponseWriter
 	exec  graphql.GraphExecutor
 	media string
+	draft bool // see HTTP.Draft
 }
 
 // execute answers a request that is well formed.
@@ -163,6 +176,9 @@ func (a answerer) run(ctx context.Context, method string, params *graphql.RawPar
 		return http.StatusInternalServerError, requestError(ctx, a.exec, opCtx, errs)
 	}
 	if len(errs) > 0 {
+		if a.draft && isUnparsed(errs) {
+			return http.StatusBadRequest, requestError(ctx, a.exec, opCtx, errs)
+		}
 		return a.result(requestError(ctx, a.exec, opCtx, errs))
 	}
 	switch opCtx.Operation.Operation {
@@ -193,14 +209,27 @@ func (a answerer) run(ctx context.Context, method string, params *graphql.RawPar
 
 // result is the answer to a request that was well formed.
 func (a answerer) result(resp *graphql.Response) (int, *graphql.Response) {
-	if isRequestError(resp) && a.media == mediaResponse {
+	switch failed := isRequestError(resp); {
+	case failed && a.draft:
+		return http.StatusUnprocessableEntity, resp
+	case failed && a.media == mediaResponse:
 		return http.StatusBadRequest, resp
+	case len(resp.Errors) > 0 && a.draft && a.media == mediaResponse:
+		return StatusPartialSuccess, resp
 	}
 	return http.StatusOK, resp
 }
 
-// refuse answers a request that was not.
+// isUnparsed reports whether the errors are of a document that is no GraphQL. They are the executor's own, not presented yet.
+func isUnparsed(errs gqlerror.List) bool {
+	return slices.ContainsFunc(errs, func(err *gqlerror.Error) bool { return err.Extensions["code"] == errcode.ParseFailed })
+}
+
+// refuse answers a request that was not. The draft's 422 is 400 for the audits.
 func (a answerer) refuse(ctx context.Context, status int, err *gqlerror.Error) {
+	if status == http.StatusUnprocessableEntity && !a.draft {
+		status = http.StatusBadRequest
+	}
 	a.write(status, requestError(ctx, a.exec, nil, gqlerror.List{err}))
 }
 

@@ -168,6 +168,51 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+// TestDraftStatuses has the statuses of the draft of 2026, which the transport gives on request, to both media types.
+func TestDraftStatuses(t *testing.T) {
+	s := serveHTTP(t, transport.WebSocketOptions{}, transport.HTTP{Draft: true, MaxBody: 1000})
+	for name, test := range map[string]struct {
+		call
+		status int
+		legacy int // to application/json, where it is another; 0: the same
+	}{
+		"an answer":                     {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{viewer}"}`}, status: 200},
+		"data and errors":               {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{fail viewer}"}`}, status: 294, legacy: 200},
+		"nothing but errors":            {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{fail}"}`}, status: 294, legacy: 200},
+		"a body that is not JSON":       {call: call{method: "POST", contentType: typeJSON, body: `NONSENSE`}, status: 400},
+		"an empty body":                 {call: call{method: "POST", contentType: typeJSON}, status: 400},
+		"a document that is no GraphQL": {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{"}`}, status: 400},
+		"the same in an address":        {call: call{method: "GET", query: "query=%7B"}, status: 400},
+		"a list":                        {call: call{method: "POST", contentType: typeJSON, body: `[]`}, status: 422},
+		"no query":                      {call: call{method: "POST", contentType: typeJSON, body: `{"qeury":"{viewer}"}`}, status: 422},
+		"no query in an address":        {call: call{method: "GET", query: "x=1"}, status: 422},
+		"variables that are text":       {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{viewer}","variables":"{}"}`}, status: 422},
+		"a field that is not there":     {call: call{method: "POST", contentType: typeJSON, body: `{"query":"{nothing}"}`}, status: 422},
+		"a variable that is missing":    {call: call{method: "POST", contentType: typeJSON, body: `{"query":"query($v:Int!){echo(value:$v)}"}`}, status: 422},
+		"no such operation":             {call: call{method: "POST", contentType: typeJSON, body: `{"query":"query A{viewer} query B{viewer}","operationName":"C"}`}, status: 422},
+		"a subscription":                {call: call{method: "POST", contentType: typeJSON, body: `{"query":"subscription{count(to:3)}"}`}, status: 422},
+		"a mutation by GET":             {call: call{method: "GET", query: "query=mutation%7Bbump%7D"}, status: 405},
+		"text":                          {call: call{method: "POST", contentType: "text/plain", body: `{"query":"{viewer}"}`}, status: 415},
+		"too much":                      {call: call{method: "POST", contentType: typeJSON, body: strings.Repeat(" ", 1001)}, status: 413},
+	} {
+		for _, media := range []string{typeJSON, typeResponse} {
+			want := test.status
+			if media == typeJSON && test.legacy != 0 {
+				want = test.legacy
+			}
+			asked := test.call
+			asked.header = accept(media)
+			resp, body := s.do(t, asked)
+			if resp.StatusCode != want || !strings.HasPrefix(resp.Header.Get("Content-Type"), media) {
+				t.Errorf("%s, as %s: %d %s, want %d: %s", name, media, resp.StatusCode, resp.Header.Get("Content-Type"), want, body)
+			}
+			if failed := want >= 400; failed == strings.Contains(body, `"data"`) {
+				t.Errorf("%s, as %s: %d with %s", name, media, want, body)
+			}
+		}
+	}
+}
+
 func TestHTTPLimits(t *testing.T) {
 	s := serveHTTP(t, transport.WebSocketOptions{}, transport.HTTP{Timeout: 30 * time.Millisecond, MaxBody: 100})
 	for name, body := range map[string]io.Reader{

@@ -13,13 +13,22 @@ type paramsError string
 // Error implements error.
 func (e paramsError) Error() string { return string(e) }
 
+// DocumentID is the extension under which an executor finds `documentId`, the name that a client sends in place of a document it does not send
+// (draft of GraphQL over HTTP, Appendix A). What is not named so may be named by the extension persistedQuery, as Apollo's clients do.
+const DocumentID = "documentId"
+
+// persistedQuery is the extension of requests whose document the server may know by its hash.
+const persistedQuery = "persistedQuery"
+
 // decodeParams takes a GraphQL request from the members of a JSON object. Types are strict (GraphQL over HTTP, "Request Parameters"): query
 // is a string that is not empty, operationName a string, variables and extensions are objects; the last three may be null or absent. The
-// members come as a map and not as a struct because encoding/json would also take `Query` for `query`.
+// members come as a map and not as a struct because encoding/json would also take `Query` for `query`. Without query there must be a documentId, a string that is not empty,
+// or the extension persistedQuery; then the executor has to find the document, or answers as to an empty one.
 func decodeParams(members map[string]json.RawMessage) (*graphql.RawParams, error) {
 	params := &graphql.RawParams{}
 	var ok bool
-	if params.Query, ok = decodeString(members["query"]); !ok || params.Query == "" {
+	isNamed := !isNull(members[DocumentID])
+	if params.Query, ok = decodeString(members["query"]); !ok {
 		return nil, paramsError("`query` must be a string that is not empty")
 	}
 	if params.OperationName, ok = decodeString(members["operationName"]); !ok {
@@ -30,6 +39,24 @@ func decodeParams(members map[string]json.RawMessage) (*graphql.RawParams, error
 	}
 	if params.Extensions, ok = decodeObject(members["extensions"]); !ok {
 		return nil, paramsError("`extensions` must be an object or null")
+	}
+	if isNamed {
+		id, ok := decodeString(members[DocumentID])
+		if !ok || id == "" {
+			return nil, paramsError("`documentId` must be a string that is not empty")
+		}
+		if params.Query != "" {
+			return nil, paramsError("`query` and `documentId` exclude one another")
+		}
+		if params.Extensions == nil {
+			params.Extensions = map[string]any{}
+		}
+		params.Extensions[DocumentID] = id
+	} else {
+		delete(params.Extensions, DocumentID)
+		if _, hashed := params.Extensions[persistedQuery].(map[string]any); params.Query == "" && !hashed {
+			return nil, paramsError("`query` must be a string that is not empty")
+		}
 	}
 	return params, nil
 }
