@@ -144,17 +144,10 @@ func (t *Events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		t.serveReserved(w, r, answer)
 		return
 	}
-	members, status, refusal := readMembers(w, r, t.options.MaxBody)
-	if refusal != nil {
-		answer.refuse(r.Context(), status, refusal)
+	params := answer.params(r, t.options.MaxBody)
+	if params == nil {
 		return
 	}
-	params, err := decodeParams(members)
-	if err != nil {
-		answer.refuse(r.Context(), http.StatusBadRequest, newError(CodeInvalid, "%s", err))
-		return
-	}
-	params.Headers = r.Header
 	if !t.enter() {
 		w.Header().Set("Retry-After", "5")
 		answer.refuse(r.Context(), http.StatusServiceUnavailable, newError(CodeUnavailable, "too many streams: try again"))

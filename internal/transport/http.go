@@ -77,17 +77,10 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 		answer.refuse(ctx, http.StatusNotAcceptable, newError(CodeInvalid, "answers are %s or %s, in utf-8", mediaJSON, mediaResponse))
 		return
 	}
-	members, status, refusal := readMembers(w, r, t.MaxBody)
-	if refusal != nil {
-		answer.refuse(ctx, status, refusal)
+	params := answer.params(r, t.MaxBody)
+	if params == nil {
 		return
 	}
-	params, err := decodeParams(members)
-	if err != nil {
-		answer.refuse(ctx, http.StatusUnprocessableEntity, newError(CodeInvalid, "%s", err))
-		return
-	}
-	params.Headers = r.Header
 	params.ReadTime = graphql.TraceTiming{Start: started, End: graphql.Now()}
 	answer.execute(ctx, r.Method, params)
 }
@@ -162,6 +155,22 @@ type answerer struct {
 	exec  graphql.GraphExecutor
 	media string
 	draft bool // see HTTP.Draft
+}
+
+// params reads the parameters of a request, with its header. nil: the request is malformed, and has been refused.
+func (a answerer) params(r *http.Request, maxBody int64) *graphql.RawParams {
+	members, status, refusal := readMembers(a.w, r, maxBody)
+	if refusal != nil {
+		a.refuse(r.Context(), status, refusal)
+		return nil
+	}
+	params, err := decodeParams(members)
+	if err != nil {
+		a.refuse(r.Context(), http.StatusUnprocessableEntity, newError(CodeInvalid, "%s", err))
+		return nil
+	}
+	params.Headers = r.Header
+	return params
 }
 
 // execute answers a request that is well formed.

@@ -264,14 +264,8 @@ func (t *Events) openReserved(w http.ResponseWriter, r *http.Request, res *reser
 
 // executeReserved begins an operation on a reserved stream. One that is not open yet has it begin when it opens.
 func (t *Events) executeReserved(w http.ResponseWriter, r *http.Request, res *reservation, answer answerer) {
-	members, status, refusal := readMembers(w, r, t.options.MaxBody)
-	if refusal != nil {
-		answer.refuse(r.Context(), status, refusal)
-		return
-	}
-	params, err := decodeParams(members)
-	if err != nil {
-		answer.refuse(r.Context(), http.StatusBadRequest, newError(CodeInvalid, "%s", err))
+	params := answer.params(r, t.options.MaxBody)
+	if params == nil {
 		return
 	}
 	id, ok := params.Extensions["operationId"].(string)
@@ -280,7 +274,6 @@ func (t *Events) executeReserved(w http.ResponseWriter, r *http.Request, res *re
 		return
 	}
 	delete(params.Extensions, "operationId")
-	params.Headers = r.Header
 	quoted, err := json.Marshal(id)
 	if err != nil {
 		answer.refuse(r.Context(), http.StatusBadRequest, newError(CodeInvalid, "`extensions.operationId` must be a string"))
