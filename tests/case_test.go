@@ -15,9 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"gopkg.in/yaml.v3"
 
 	"clientele/internal/testkit"
+	"clientele/limits"
 )
 
 var update = flag.Bool("update", false, "write the want files of the cases anew")
@@ -113,7 +115,7 @@ func runCase(t *testing.T, dsn, dir string) {
 	if s.About == "" || len(s.Steps) == 0 {
 		t.Fatal("data.yml: about and steps are required")
 	}
-	w := start(t, dsn, options{})
+	w := start(t, dsn, options{sweep: time.Hour}) // what has lapsed is swept where a step says so
 	p := &play{t: t, dir: dir, twin: newTwin(w, s.Account), subs: map[string]*subscription{}}
 	if s.Account != nil {
 		p.tenant = w.found(*s.Account, "main")
@@ -133,7 +135,22 @@ func runCase(t *testing.T, dsn, dir string) {
 	}
 	p.delivered()
 	w.searchable()
+	p.leave()
 	p.twin.check(p.said, p.tenant)
+}
+
+// leave closes what is still subscribed, so that no app renews its lease while rows are compared.
+func (p *play) leave() {
+	for _, sub := range p.subs {
+		_ = sub.conn.Close(websocket.StatusNormalClosure, "")
+	}
+	p.await("every app is closed", func() bool {
+		if p.listening() == 0 && p.swept() == 0 {
+			return true
+		}
+		p.clock.Advance(limits.AppLease) // the lease of an app that the server closed lapses
+		return false
+	})
 }
 
 func (s step) title() string {

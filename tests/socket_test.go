@@ -134,6 +134,15 @@ func (w *world) listening() (n int) {
 // leased is how many advisors' apps count as open.
 func (w *world) leased() int64 { return w.count("SELECT COUNT(*) FROM app_lease") }
 
+// swept is leased once what has lapsed was swept, which nobody has to wait for.
+func (w *world) swept() int64 {
+	w.tb.Helper()
+	if _, err := w.Services.SweepApps(context.Background()); err != nil {
+		w.tb.Fatal(err)
+	}
+	return w.leased()
+}
+
 // next is the next event: the value of the subscription's one field. Its cursor is that of the
 // response's extensions.
 func (s *subscription) next() map[string]any {
@@ -201,7 +210,7 @@ func (s *subscription) close() {
 	open, leases := s.w.listening(), s.w.leased()
 	_ = s.conn.Close(websocket.StatusNormalClosure, "")
 	s.w.await("the subscription is closed", func() bool {
-		return s.w.listening() < open && (!s.app || s.w.leased() < leases)
+		return s.w.listening() < open && (!s.app || s.w.swept() < leases)
 	})
 }
 
