@@ -81,6 +81,8 @@ type Services struct {
 
 	callbacks callbacks
 
+	pages followerPages
+
 	recentMu sync.Mutex
 	recent   map[models.Key]recent
 
@@ -103,6 +105,7 @@ func New(d Deps) *Services {
 		queued: make(chan struct{}, 1), jobQueued: make(chan struct{}, 1), waiting: make(chan struct{}, 1), recent: map[models.Key]recent{},
 		drawing:     make(chan struct{}, limits.CodePicturesAtOnce),
 		callbacks:   callbacks{read: map[string]readCallback{}},
+		pages:       followerPages{pages: map[models.Key]FollowersPage{}},
 		revocations: revocations{byAccount: map[models.Key]*revokedIn{}}, visits: visits{open: map[*Watch]func(error){}},
 	}
 	s.lanes = newLanes(d.Lanes, s.processInbound)
