@@ -28,7 +28,7 @@ var imports = map[string][]string{
 	"auth":                       {"limits"},
 	"bench":                      {anything},
 	"bench/*":                    {anything},
-	"channels/*":                 {"services", "models", "limits"},
+	"channels/*":                 {"services", "models", "limits", "internal/webcall"},
 	"channels/wechat/wechattest": {"channels/wechat", "limits", "models"}, // a platform for tests
 	"cmd/*":                      {anything, "-internal/testkit"},
 	"dataloaders":                {"limits", "models", "services"},
@@ -51,6 +51,7 @@ var imports = map[string][]string{
 	"internal/testkit/*":         {anything, "-cmd"},
 	"internal/transport":         {},
 	"internal/uploader":          {"internal/apiclient", "limits"}, // a client like any other
+	"internal/webcall":           {},
 	"jobs":                       {"services", "models", "limits", "events"},
 	"limits":                     {},
 	"migrations":                 {},

@@ -17,6 +17,8 @@ import (
 
 type AccountResolver interface {
 	CallbackPath(ctx context.Context, obj *models.Account) (*string, error)
+	HasAppSecret(ctx context.Context, obj *models.Account) (*bool, error)
+	ChannelFaults(ctx context.Context, obj *models.Account) ([]*models.ChannelFault, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -281,11 +283,94 @@ func fieldContext_Account_callbackPath(_ context.Context, ec *executionContext, 
 	return graphql.NewScalarFieldContext("Account", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
+func _Account_hasAppSecret(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_hasAppSecret(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Account().HasAppSecret(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return marshalOBoolean2ᚖbool(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Account_hasAppSecret(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, true, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _Account_channelFaults(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_channelFaults(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Account().ChannelFaults(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.ChannelFault) graphql.Marshaler {
+			return marshalOChannelFault2ᚕᚖclienteleᚋmodelsᚐChannelFaultᚄ(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Account_channelFaults(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_ChannelFault(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 func _Account_createdAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
 	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.CreatedAt)
 }
 func fieldContext_Account_createdAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func _ChannelFault_api(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ChannelFault) graphql.Marshaler {
+	return marshalNChannelAPI2clienteleᚋmodelsᚐChannelAPI(ctx, ec, field.Selections, obj.API)
+}
+func fieldContext_ChannelFault_api(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelFault", field, false, false, errors.New("field of type ChannelAPI does not have child fields"))
+}
+
+func _ChannelFault_code(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ChannelFault) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.Code)
+}
+func fieldContext_ChannelFault_code(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelFault", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _ChannelFault_since(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ChannelFault) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.Since)
+}
+func fieldContext_ChannelFault_since(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelFault", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func _ChannelFault_until(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ChannelFault) graphql.Marshaler {
+	return marshalNDateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.Until)
+}
+func fieldContext_ChannelFault_until(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelFault", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func _CloseAccountPayload_account(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *CloseAccountPayload) (ret graphql.Marshaler) {
@@ -462,6 +547,38 @@ func _RecordAccountFactsPayload_account(ctx context.Context, ec *executionContex
 func fieldContext_RecordAccountFactsPayload_account(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RecordAccountFactsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Account(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _SetAppSecretPayload_account(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *SetAppSecretPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_SetAppSecretPayload_account(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Account, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Account) graphql.Marshaler {
+			return marshalNAccount2ᚖclienteleᚋmodelsᚐAccount(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_SetAppSecretPayload_account(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetAppSecretPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -880,6 +997,36 @@ func unmarshalInputRecordAccountFactsInput(ctx context.Context, ec *executionCon
 	return it, nil
 }
 
+func unmarshalInputSetAppSecretInput(ctx context.Context, ec *executionContext, obj any) (SetAppSecretInput, error) {
+	var it SetAppSecretInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"secret"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "secret":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secret"))
+			data, err := unmarshalNString2string(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.Secret = data
+		}
+	}
+	return it, nil
+}
+
 func unmarshalInputSetCallbackCredentialsInput(ctx context.Context, ec *executionContext, obj any) (SetCallbackCredentialsInput, error) {
 	var it SetCallbackCredentialsInput
 	if obj == nil {
@@ -1221,8 +1368,59 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "hasAppSecret":
+			out.Values[i] = _Account_hasAppSecret(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "channelFaults":
+			out.Values[i] = _Account_channelFaults(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "createdAt":
 			out.Values[i] = _Account_createdAt(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var channelFaultImplementors = []string{"ChannelFault"}
+
+func _ChannelFault(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.ChannelFault) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, channelFaultImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChannelFault")
+		case "api":
+			out.Values[i] = _ChannelFault_api(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "code":
+			out.Values[i] = _ChannelFault_code(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "since":
+			out.Values[i] = _ChannelFault_since(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "until":
+			out.Values[i] = _ChannelFault_until(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -1423,6 +1621,32 @@ func _RecordAccountFactsPayload(ctx context.Context, ec *executionContext, sel a
 	return out
 }
 
+var setAppSecretPayloadImplementors = []string{"SetAppSecretPayload"}
+
+func _SetAppSecretPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SetAppSecretPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setAppSecretPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetAppSecretPayload")
+		case "account":
+			out.Values[i] = _SetAppSecretPayload_account(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 var setCallbackCredentialsPayloadImplementors = []string{"SetCallbackCredentialsPayload"}
 
 func _SetCallbackCredentialsPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *SetCallbackCredentialsPayload) graphql.Marshaler {
@@ -1536,6 +1760,33 @@ func marshalNCapability2clienteleᚋmodelsᚐCapability(ctx context.Context, ec 
 		}
 	}
 	return res
+}
+
+func unmarshalNChannelAPI2clienteleᚋmodelsᚐChannelAPI(ctx context.Context, ec *executionContext, v any) (models.ChannelAPI, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.ChannelAPI(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalNChannelAPI2clienteleᚋmodelsᚐChannelAPI(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.ChannelAPI) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func marshalNChannelFault2ᚖclienteleᚋmodelsᚐChannelFault(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.ChannelFault) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _ChannelFault(ctx, ec, sel, v)
 }
 
 func unmarshalNChannelKind2clienteleᚋmodelsᚐChannelKind(ctx context.Context, ec *executionContext, v any) (models.ChannelKind, error) {
@@ -1683,6 +1934,11 @@ func unmarshalNRecordAccountFactsInput2clienteleᚋgraphᚐRecordAccountFactsInp
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func unmarshalNSetAppSecretInput2clienteleᚋgraphᚐSetAppSecretInput(ctx context.Context, ec *executionContext, v any) (SetAppSecretInput, error) {
+	res, err := unmarshalInputSetAppSecretInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func unmarshalNSetCallbackCredentialsInput2clienteleᚋgraphᚐSetCallbackCredentialsInput(ctx context.Context, ec *executionContext, v any) (SetCallbackCredentialsInput, error) {
 	res, err := unmarshalInputSetCallbackCredentialsInput(ctx, ec, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1763,6 +2019,25 @@ func unmarshalOAllowanceOverrideInput2ᚕᚖclienteleᚋgraphᚐAllowanceOverrid
 	return res, nil
 }
 
+func marshalOChannelFault2ᚕᚖclienteleᚋmodelsᚐChannelFaultᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*models.ChannelFault) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNChannelFault2ᚖclienteleᚋmodelsᚐChannelFault(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func marshalOCloseAccountPayload2ᚖclienteleᚋgraphᚐCloseAccountPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *CloseAccountPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -1836,6 +2111,13 @@ func marshalORecordAccountFactsPayload2ᚖclienteleᚋgraphᚐRecordAccountFacts
 		return graphql.Null
 	}
 	return _RecordAccountFactsPayload(ctx, ec, sel, v)
+}
+
+func marshalOSetAppSecretPayload2ᚖclienteleᚋgraphᚐSetAppSecretPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *SetAppSecretPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _SetAppSecretPayload(ctx, ec, sel, v)
 }
 
 func marshalOSetCallbackCredentialsPayload2ᚖclienteleᚋgraphᚐSetCallbackCredentialsPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *SetCallbackCredentialsPayload) graphql.Marshaler {

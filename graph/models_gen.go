@@ -934,6 +934,18 @@ type SendMessagePayload struct {
 	Message *models.Message `json:"message"`
 }
 
+// The app secret.
+type SetAppSecretInput struct {
+	// The AppSecret of the platform's console, 16 to 64 letters and digits.
+	Secret string `json:"secret"`
+}
+
+// The account, whose platform can be asked.
+type SetAppSecretPayload struct {
+	// The account.
+	Account *models.Account `json:"account"`
+}
+
 // Callback credentials.
 type SetCallbackCredentialsInput struct {
 	// How the platform is set to post.

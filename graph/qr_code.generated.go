@@ -200,6 +200,29 @@ func fieldContext_QRCode_url(_ context.Context, ec *executionContext, field grap
 	return graphql.NewScalarFieldContext("QRCode", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
+func _QRCode_refusal(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_QRCode_refusal(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PlatformRefusal(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return marshalOInt2ᚖint(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_QRCode_refusal(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QRCode", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
 func _QRCode_expiresAt(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.QRCode) graphql.Marshaler {
 	return marshalODateTime2clienteleᚋmodelsᚐTime(ctx, ec, field.Selections, obj.ExpiresAt)
 }
@@ -702,6 +725,11 @@ func _QRCode(ctx context.Context, ec *executionContext, sel ast.SelectionSet, ob
 			}
 		case "url":
 			out.Values[i] = _QRCode_url(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "refusal":
+			out.Values[i] = _QRCode_refusal(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

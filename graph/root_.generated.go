@@ -131,6 +131,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputRevokeTokensIssuedBeforeInput,
 		unmarshalInputScanFilter,
 		unmarshalInputSendMessageInput,
+		unmarshalInputSetAppSecretInput,
 		unmarshalInputSetCallbackCredentialsInput,
 		unmarshalInputSetPresenceInput,
 		unmarshalInputSimulateFollowInput,
@@ -277,6 +278,12 @@ extend type Mutation {
   """
   setCallbackCredentials("The credentials." input: SetCallbackCredentialsInput!): SetCallbackCredentialsPayload
     @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Sets the app secret of a ` + "`" + `WECHAT` + "`" + ` account, with which its platform is asked (rules A4, K1). It is sealed at rest and never returned. The one
+  before is gone at once, as it is on the platform, and so are the account's ` + "`" + `channelFaults` + "`" + `. STATE on another channel.
+  """
+  setAppSecret("The secret." input: SetAppSecretInput!): SetAppSecretPayload @allow(roles: [ADMIN, INTEGRATION])
 }
 
 "A merchant's service account (服务号): the tenant everything belongs to."
@@ -319,6 +326,10 @@ type Account implements Node {
   eraseAfterDays: Int
   "The path of the callback URL to enter on the platform; null on ` + "`" + `SANDBOX` + "`" + `, and for all but ADMIN and INTEGRATION."
   callbackPath: String
+  "Whether an app secret is set (rule A4); null on ` + "`" + `SANDBOX` + "`" + `, and for all but ADMIN and INTEGRATION."
+  hasAppSecret: Boolean
+  "Why parts of the account's platform are not asked now; empty when all are, null for all but ADMIN and INTEGRATION."
+  channelFaults: [ChannelFault!]
   "When the account was created."
   createdAt: DateTime!
 }
@@ -604,6 +615,46 @@ input SetCallbackCredentialsInput {
 type SetCallbackCredentialsPayload {
   "The account."
   account: Account!
+}
+
+"The app secret."
+input SetAppSecretInput {
+  "The AppSecret of the platform's console, 16 to 64 letters and digits."
+  secret: String!
+}
+
+"The account, whose platform can be asked."
+type SetAppSecretPayload {
+  "The account."
+  account: Account!
+}
+
+"A part of a platform's API that is asked, refused and kept from being asked by itself (rule K1)."
+enum ChannelAPI {
+  "What every call is made with: while it is refused nothing is asked."
+  ACCESS_TOKEN
+  "Customer-service messages."
+  MESSAGES
+  "QR codes (rule C1)."
+  QR_CODES
+  "Who follows (rule E11)."
+  FOLLOWERS
+  "What is known of followers (rules E3, E11)."
+  FOLLOWER_INFO
+  "Customer-service agents (rule B2)."
+  SERVICE_AGENTS
+}
+
+"Why a part of the account's platform is not asked until an instant: its quota of the day is used up (45009), or it refuses the account as a whole, which somebody has to mend."
+type ChannelFault {
+  "The part."
+  api: ChannelAPI!
+  "The platform's return code, e.g. 45009 for a quota, 40125 for a wrong secret, 40164 for a server address that is not on the account's list."
+  code: Int!
+  "When it was refused first, of refusals with this code at most an hour apart."
+  since: DateTime!
+  "From when on it is asked again."
+  until: DateTime!
 }
 `, BuiltIn: false},
 	{Name: "../schema/advisor.graphql", Input: `extend type Query {
@@ -3067,6 +3118,8 @@ type QRCode implements Node {
   label: String
   "What its picture says, for those who draw it themselves; null while the platform does not know the code."
   url: String
+  "The platform's return code if it refused to know the code when it was last told of it, which is done again each day; null: it did not."
+  refusal: Int
   "From when on a temporary code leads nowhere; null: it is permanent."
   expiresAt: DateTime
   "The advisor whom it leads to; null for a group's."
@@ -3799,6 +3852,10 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_eraseAfterDays(ctx, ec, field)
 	case "callbackPath":
 		return fieldContext_Account_callbackPath(ctx, ec, field)
+	case "hasAppSecret":
+		return fieldContext_Account_hasAppSecret(ctx, ec, field)
+	case "channelFaults":
+		return fieldContext_Account_channelFaults(ctx, ec, field)
 	case "createdAt":
 		return fieldContext_Account_createdAt(ctx, ec, field)
 	}
@@ -4013,6 +4070,20 @@ func childFields_CancelJobPayload(ctx context.Context, ec *executionContext, fie
 		return fieldContext_CancelJobPayload_job(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CancelJobPayload", field.Name)
+}
+
+func childFields_ChannelFault(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "api":
+		return fieldContext_ChannelFault_api(ctx, ec, field)
+	case "code":
+		return fieldContext_ChannelFault_code(ctx, ec, field)
+	case "since":
+		return fieldContext_ChannelFault_since(ctx, ec, field)
+	case "until":
+		return fieldContext_ChannelFault_until(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChannelFault", field.Name)
 }
 
 func childFields_CloseAccountPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4811,6 +4882,8 @@ func childFields_QRCode(ctx context.Context, ec *executionContext, field graphql
 		return fieldContext_QRCode_label(ctx, ec, field)
 	case "url":
 		return fieldContext_QRCode_url(ctx, ec, field)
+	case "refusal":
+		return fieldContext_QRCode_refusal(ctx, ec, field)
 	case "expiresAt":
 		return fieldContext_QRCode_expiresAt(ctx, ec, field)
 	case "advisor":
@@ -5057,6 +5130,14 @@ func childFields_SendMessagePayload(ctx context.Context, ec *executionContext, f
 		return fieldContext_SendMessagePayload_message(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SendMessagePayload", field.Name)
+}
+
+func childFields_SetAppSecretPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return fieldContext_SetAppSecretPayload_account(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetAppSecretPayload", field.Name)
 }
 
 func childFields_SetCallbackCredentialsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

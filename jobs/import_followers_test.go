@@ -54,6 +54,12 @@ func (c *crowd) FollowersInfo(_ context.Context, _ *models.Account, openids []mo
 	return infos, nil
 }
 
+// closedUntil is what a channel answers that does not ask its platform until then.
+type closedUntil models.Time
+
+func (closedUntil) Error() string              { return "not asked" }
+func (c closedUntil) ClosedUntil() models.Time { return models.Time(c) }
+
 func (sh *shop) asAdmin() context.Context {
 	return services.WithScope(context.Background(), &services.Scope{
 		Viewer: &auth.Viewer{Role: auth.RoleAdmin, Account: sh.account.Key.String(), Subject: "admin"}, Account: sh.account,
@@ -249,7 +255,7 @@ func TestImportFollowersWaits(t *testing.T) {
 			}
 		}
 		start()
-		ch.fault = fmt.Errorf("a test: %w", services.ErrAway)
+		ch.fault = errors.New("no connection")
 		for range limits.JobFaults + 1 {
 			if _, err := n.StepJob(t.Context(), n.claimed(t)); err == nil {
 				t.Fatal("done though the platform does not answer")
@@ -258,7 +264,7 @@ func TestImportFollowersWaits(t *testing.T) {
 			clock.Advance(time.Minute)
 		}
 		tomorrow := clock.Time().Add(10 * time.Hour)
-		ch.fault = &models.Error{Code: models.CodeRateLimited, Message: "the platform's quota of the day is used up", RetryAt: tomorrow}
+		ch.fault = closedUntil(tomorrow)
 		if _, err := n.StepJob(t.Context(), n.claimed(t)); err == nil {
 			t.Fatal("done though the quota is used up")
 		}
@@ -308,7 +314,7 @@ func TestImportFollowersWaits(t *testing.T) {
 			t.Errorf("cancelled: %v", err)
 		}
 		start()
-		ch.fault = models.Errorf(models.CodeState, "the account has no app secret")
+		ch.fault = services.ErrNoSecret
 		if j = n.stepped(t, t.Context(), n.claimed(t)); j.State != models.JobFailed || j.ErrorCode != models.CodeState || j.Cursor != "" {
 			t.Errorf("the job is %+v", j)
 		}

@@ -19,11 +19,11 @@ import (
 // asking is a channel of which nothing is wanted but who is a service agent.
 type asking struct {
 	sending
-	ask func(openids []models.Ident) (map[models.Ident]bool, error)
+	ask func(people []services.Person) ([]bool, error)
 }
 
-func (c asking) ServiceAgents(_ context.Context, _ *models.Account, openids []models.Ident) (map[models.Ident]bool, error) {
-	return c.ask(openids)
+func (c asking) ServiceAgents(_ context.Context, _ *models.Account, people []services.Person) ([]bool, error) {
+	return c.ask(people)
 }
 
 // Ensure an import of advisors asks the channel once a chunk, about those whom the chunk may invite, before its transaction; that a channel which cannot be asked leaves everything as it is
@@ -33,14 +33,18 @@ func TestImportAsksTheChannel(t *testing.T) {
 		clock := testkit.NewClock()
 		s := testkit.Store(t, dsn, clock)
 		account := newShop(t, s, 2).account // where two follow, and one is an advisor
-		var asked [][]models.Ident
+		var asked [][]services.Person
 		var down atomic.Bool
-		n := newNode(t, s, asking{ask: func(openids []models.Ident) (map[models.Ident]bool, error) {
-			asked = append(asked, openids)
+		n := newNode(t, s, asking{ask: func(people []services.Person) ([]bool, error) {
+			asked = append(asked, people)
 			if down.Load() {
 				return nil, errors.New("no connection")
 			}
-			return map[models.Ident]bool{"customer-1": true}, nil
+			agents := make([]bool, len(people))
+			for i, p := range people {
+				agents[i] = p.OpenID == "customer-1" || p.WechatID == "w1"
+			}
+			return agents, nil
 		}})
 		admin := services.WithScope(t.Context(), &services.Scope{
 			Viewer: &auth.Viewer{Role: auth.RoleAdmin, Account: account.Key.String(), Subject: "admin"}, Account: account,
@@ -84,11 +88,11 @@ func TestImportAsksTheChannel(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if j.State != models.JobFinished || j.Failures != `{"ALREADY_SERVICE_AGENT":1}` || j.Changed != limits.ImportAdvisors+1 {
+		if j.State != models.JobFinished || j.Failures != `{"ALREADY_SERVICE_AGENT":2}` || j.Changed != limits.ImportAdvisors {
 			t.Errorf("the job is %+v", j)
 		}
-		// Of the second chunk nobody has an openid, so nobody is asked about.
-		if len(asked) != 3 || !slices.Equal(asked[2], []models.Ident{"customer-0", "customer-1"}) {
+		first := []services.Person{{OpenID: "customer-0"}, {OpenID: "customer-1"}, {WechatID: "w0"}} // and not who is gone
+		if len(asked) != 4 || !slices.Equal(asked[2][:3], first) || len(asked[2])+len(asked[3]) != limits.ImportAdvisors+2 {
 			t.Errorf("the channel was asked about %q", asked)
 		}
 	})

@@ -41,6 +41,7 @@ func (r *Runner) Run(ctx context.Context) {
 	wg.Go(func() { r.every(ctx, "who stopped following", r.Services.SweepUnfollowed) })
 	wg.Go(func() { r.relay(ctx) })
 	wg.Go(func() { r.jobs(ctx) })
+	wg.Go(func() { r.channelWork(ctx) })
 	wg.Go(func() { r.retention(ctx) })
 	wg.Wait()
 }

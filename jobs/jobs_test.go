@@ -30,8 +30,8 @@ func (f sending) Send(ctx context.Context, a *models.Account, to models.Ident, m
 	return f(ctx, a, to, m)
 }
 
-func (sending) ServiceAgents(context.Context, *models.Account, []models.Ident) (map[models.Ident]bool, error) {
-	return nil, nil
+func (sending) ServiceAgents(_ context.Context, _ *models.Account, people []services.Person) ([]bool, error) {
+	return make([]bool, len(people)), nil
 }
 
 func (sending) CodeURL(*models.Account, *models.QRCode) string { return "" }

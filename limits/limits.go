@@ -78,6 +78,13 @@ const (
 	CodeLifeMin = time.Minute
 	// CodeLifeMax is the longest life of a temporary code. Source: rule C3.
 	CodeLifeMax = 30 * 24 * time.Hour
+	// CodeURLBytes is the longest text of a code that a platform answers, in bytes.
+	CodeURLBytes = 512
+	// CodesTold is the most codes of which a platform is told before what it answered is recorded, CodesAtOnce how many
+	// of them at the same time. Source: rule C1.
+	CodesTold, CodesAtOnce = 64, 8
+	// CodeRetry is when a platform is told again of a code that it refused.
+	CodeRetry = 24 * time.Hour
 	// CodeKept is how long a temporary code is kept after it expired, so that a late scan of it still
 	// tells its label.
 	CodeKept = 30 * 24 * time.Hour
@@ -491,6 +498,34 @@ const (
 	// CallbackTime is how long a callback may take before it is answered 503, so that the
 	// platform, which waits 5 s, sends it again.
 	CallbackTime = 4500 * time.Millisecond
+	// AppSecretMin and AppSecretMax are how many characters an app secret has. Source: rule A4.
+	AppSecretMin, AppSecretMax = 16, 64
+	// AccessTokenEarly is how long before its end an access token is renewed: the platform then takes the
+	// old one and the new one. Source: WeChat official account documentation: stable access token.
+	AccessTokenEarly = 5 * time.Minute
+	// AccessTokenLook is how often it is looked whether another node has the token it asks for.
+	AccessTokenLook = 100 * time.Millisecond
+	// AccessTokenBytes is the longest access token that can be kept.
+	AccessTokenBytes = 1_024
+	// ChannelBodyBytes is the largest answer of a platform that is read, in bytes: 10,000 openids take half of it.
+	ChannelBodyBytes = 1 << 20
+	// ChannelRefused is how long a part of a platform is not asked that refuses the account as a whole.
+	ChannelRefused = time.Minute
+	// ChannelFaultGap is how soon after another the same refusal counts as the same fault.
+	ChannelFaultGap = time.Hour
+	// ChannelWorkers is of how many accounts a node asks the platforms at the same time, beside jobs and messages.
+	ChannelWorkers = 8
+	// ChannelWorkPoll is how often it is looked for what is to be asked that nobody woke the node for.
+	ChannelWorkPoll = 5 * time.Second
+	// ChannelWorkLease is for how long a node has what is to be asked of one part of an account's platform: longer than CodesTold calls
+	// and their recording.
+	ChannelWorkLease = 3 * time.Minute
+	// ChannelWorkTurn is how often in a row one account's platform is asked while others wait.
+	ChannelWorkTurn = 16
+	// ChannelWorkIdle is how often it is looked whether an account has an app secret by now; setting one is told at once.
+	ChannelWorkIdle = time.Hour
+	// ServiceAgentsAge is how old what is known of an account's customer-service agents may be. Source: rule B2.
+	ServiceAgentsAge = time.Minute
 	// CallbackRotation is how long replaced callback credentials are still accepted. Source: rule A4.
 	CallbackRotation = 7 * 24 * time.Hour
 	// CallbackSkew is how far a callback's timestamp may be from our clock.

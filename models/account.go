@@ -85,6 +85,7 @@ type Account struct {
 	SealedAESKey    []byte `gorm:"column:sealed_aes_key"`
 	SealedAESKeyOld []byte `gorm:"column:sealed_aes_key_old"`
 	RotatedAt       Time   `gorm:"column:rotated_at"` // when the old ones were replaced
+	SealedAppSecret []byte `gorm:"column:sealed_app_secret"`
 
 	CreatedAt Time `gorm:"column:created_at;autoCreateTime:false"`
 	UpdatedAt Time `gorm:"column:updated_at;autoUpdateTime:false"`
@@ -98,6 +99,9 @@ func (a *Account) ID() relay.ID { return relay.ID{Kind: KindAccount, Key: a.Key}
 
 // IsNode marks the type for GraphQL's Node interface.
 func (*Account) IsNode() {}
+
+// HasAppSecret reports whether the account's platform can be asked (rule A4).
+func (a *Account) HasAppSecret() bool { return len(a.SealedAppSecret) > 0 }
 
 // Location is the account's time zone, in which its months and days are counted (rule A2).
 // A zone that does not load (none passes CheckZone) counts as UTC.

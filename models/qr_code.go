@@ -31,6 +31,10 @@ type QRCode struct {
 	Label string `gorm:"column:label"`
 	// ExpiresAt is from when on a temporary code leads nowhere; 0: it is permanent.
 	ExpiresAt Time `gorm:"column:expires_at"`
+	// PlatformURL is what its picture says, as the platform answered; empty: it does not know the code, or need not.
+	PlatformURL string `gorm:"column:platform_url"`
+	// Refusal is the number with which the platform refused to know it when it was last told; 0: it did not.
+	Refusal   int  `gorm:"column:refusal"`
 	CreatedAt Time `gorm:"column:created_at;autoCreateTime:false"`
 }
 
@@ -75,6 +79,14 @@ func (q *QRCode) IsExpired(at Time) bool { return !q.ExpiresAt.IsZero() && at >=
 
 // ShownLabel is the label; nil for an owner's own code.
 func (q *QRCode) ShownLabel() *string { return optional(q.Label) }
+
+// PlatformRefusal is Refusal; nil for none.
+func (q *QRCode) PlatformRefusal() *int {
+	if q.Refusal == 0 {
+		return nil
+	}
+	return &q.Refusal
+}
 
 // QRCodeFormat is as what a code is drawn.
 type QRCodeFormat string

@@ -16,6 +16,21 @@ func (r *accountResolver) CallbackPath(ctx context.Context, obj *models.Account)
 	return &path, nil
 }
 
+func (r *accountResolver) HasAppSecret(ctx context.Context, obj *models.Account) (*bool, error) {
+	if obj.Channel != models.ChannelWechat || !r.r.Services.MayReadCallback(ctx) {
+		return nil, nil
+	}
+	has := obj.HasAppSecret()
+	return &has, nil
+}
+
+func (r *accountResolver) ChannelFaults(ctx context.Context, obj *models.Account) ([]*models.ChannelFault, error) {
+	if !r.r.Services.MayReadCallback(ctx) {
+		return nil, nil
+	}
+	return r.r.Services.ChannelFaults(ctx, obj.Key)
+}
+
 func (r *mutationResolver) CreateAccount(ctx context.Context, input graph.CreateAccountInput) (*graph.CreateAccountPayload, error) {
 	a, err := r.r.Services.CreateAccount(ctx, services.NewAccount{
 		Name: input.Name, Channel: input.Channel, AppID: value(input.AppID), OriginalID: value(input.OriginalID),
@@ -96,6 +111,14 @@ func (r *mutationResolver) SetCallbackCredentials(ctx context.Context, input gra
 		return nil, err
 	}
 	return &graph.SetCallbackCredentialsPayload{Account: a}, nil
+}
+
+func (r *mutationResolver) SetAppSecret(ctx context.Context, input graph.SetAppSecretInput) (*graph.SetAppSecretPayload, error) {
+	a, err := r.r.Services.SetAppSecret(ctx, input.Secret)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.SetAppSecretPayload{Account: a}, nil
 }
 
 func (r *queryResolver) Account(ctx context.Context, accountID *relay.ID) (*models.Account, error) {

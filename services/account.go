@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -326,6 +327,7 @@ var (
 	linkScheme    = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
 	callbackToken = regexp.MustCompile(`^[A-Za-z0-9]{3,32}$`)
 	callbackKey   = regexp.MustCompile(`^[A-Za-z0-9]{43}$`)
+	appSecret     = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9]{%d,%d}$`, limits.AppSecretMin, limits.AppSecretMax))
 )
 
 func set[T any](to, from *T) { swap(to, from) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"clientele/auth"
@@ -106,45 +107,64 @@ func (s *Services) Invite(ctx context.Context, in []Invitation) ([]AdvisorResult
 	for i := range in {
 		checked[i].Err = in[i].check(fmt.Sprintf("input.advisors.%d", i))
 	}
-	var openids []models.Ident
-	for _, i := range in {
-		if i.OpenID != "" {
-			openids = append(openids, i.OpenID)
-		}
+	people := make([]Person, len(in))
+	for i := range in {
+		people[i] = in[i].person()
 	}
-	agents, err := s.serviceAgents(ctx, c.Account, openids)
+	agents, err := s.serviceAgents(ctx, c.Account, people)
 	if err != nil {
 		return nil, err
 	}
 	var results []AdvisorResult
 	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
-		b := &inviteBatch{inviting: inviting{tx: tx, agents: agents}, in: in, results: append([]AdvisorResult(nil), checked...)}
+		b := &inviteBatch{inviting: inviting{s: s, tx: tx, agents: agents}, in: in, results: append([]AdvisorResult(nil), checked...)}
 		if err := b.write(); err != nil {
 			return err
 		}
 		results = b.results
 		return nil
 	})
+	s.wakeChannelWork() // their codes
 	if errors.Is(err, store.ErrDuplicate) {
 		return nil, &models.Error{Code: models.CodeConflict, Message: "somebody else invited one of them at this moment; try again"}
 	}
 	return results, err
 }
 
-// serviceAgents asks the channel, before any transaction.
-func (s *Services) serviceAgents(ctx context.Context, a *models.Account, openids []models.Ident) (map[models.Ident]bool, error) {
+// serviceAgents is which people are customer-service agents of the account (rule B2).
+type serviceAgents struct{ openids, wechatIDs map[models.Ident]bool }
+
+// has reports whether one of them is known by either name.
+func (g serviceAgents) has(p Person) bool { return g.openids[p.OpenID] || g.wechatIDs[p.WechatID] }
+
+// serviceAgents asks the channel, before any transaction, about those whom it may know.
+func (s *Services) serviceAgents(ctx context.Context, a *models.Account, people []Person) (serviceAgents, error) {
+	known := slices.DeleteFunc(slices.Clone(people), func(p Person) bool { return p == Person{} })
 	ch := s.channels[a.Channel]
-	if ch == nil || len(openids) == 0 {
-		return nil, nil
+	if ch == nil || len(known) == 0 {
+		return serviceAgents{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, limits.ChannelTime)
 	defer cancel()
-	agents, err := ch.ServiceAgents(ctx, a, openids)
-	if err != nil {
-		return nil, models.Errorf(models.CodeUnavailable, "the channel cannot say who is a service agent; try again")
+	are, err := ch.ServiceAgents(ctx, a, known)
+	if err != nil || len(are) != len(known) {
+		s.log.WarnContext(ctx, "the channel did not say who is a service agent", "account", a.Key.String(), "error", err)
+		return serviceAgents{}, models.Errorf(models.CodeUnavailable, "the channel cannot say who is a service agent; try again")
+	}
+	agents := serviceAgents{map[models.Ident]bool{}, map[models.Ident]bool{}}
+	for i, p := range known {
+		if are[i] && p.OpenID != "" {
+			agents.openids[p.OpenID] = true
+		}
+		if are[i] && p.WechatID != "" {
+			agents.wechatIDs[p.WechatID] = true
+		}
 	}
 	return agents, nil
 }
+
+// person is whom it invites as the platform may know them.
+func (i *Invitation) person() Person { return Person{i.OpenID, i.WechatID} }
 
 func (i *Invitation) check(field string) (err error) {
 	if i.Nickname, err = models.CheckName(i.Nickname, field+".nickname", limits.AdvisorNicknameRunes); err != nil {
@@ -190,9 +210,9 @@ func (s *Services) Answer(ctx context.Context, accept bool, openid models.Ident)
 	if c.Advisor.OpenID != "" {
 		openid = c.Advisor.OpenID
 	}
-	agents := map[models.Ident]bool{}
-	if accept && openid != "" {
-		if agents, err = s.serviceAgents(ctx, c.Account, []models.Ident{openid}); err != nil {
+	var agents serviceAgents
+	if accept {
+		if agents, err = s.serviceAgents(ctx, c.Account, []Person{{openid, c.Advisor.WechatID}}); err != nil {
 			return nil, err
 		}
 	}
@@ -203,7 +223,7 @@ func (s *Services) Answer(ctx context.Context, accept bool, openid models.Ident)
 		if a.OpenID == "" { // kept only now: a refusal must not lay claim to it
 			a.OpenID = openid
 		}
-		if agents[a.OpenID] {
+		if agents.has(Person{a.OpenID, a.WechatID}) {
 			return models.Errorf(models.CodeAlreadyServiceAgent, "is a customer-service agent of the account")
 		}
 		return mustFollow(&tx.Reader, tx.Account, a)

@@ -11,8 +11,10 @@ import (
 // inviting is what a transaction that invites knows, and whom it invited: by one call, or by a part of a file. The account
 // is locked before it is loaded (rule B1 is counted under that lock).
 type inviting struct {
+	s       *Services
 	tx      *store.Tx
-	agents  map[models.Ident]bool
+	account *models.Account
+	agents  serviceAgents
 	byIdent map[store.AdvisorIdent]map[models.Ident]*models.Advisor
 	was     map[models.Key]any    // what the audit log tells of who is known already
 	follows map[models.Ident]bool // by openid
@@ -110,7 +112,7 @@ func (b *inviting) invite(in *Invitation, a *models.Advisor) (*models.Advisor, e
 	switch {
 	case a != nil && !a.MayBeInvited(now):
 		return nil, models.Errorf(models.CodeAlreadyAdvisor, "is an advisor or has an open invitation")
-	case b.agents[in.OpenID], a != nil && b.agents[a.OpenID]:
+	case b.agents.has(in.person()), a != nil && b.agents.has(Person{a.OpenID, a.WechatID}):
 		return nil, errServiceAgent()
 	case b.room <= 0:
 		return nil, models.TooMany("", limits.AdvisorsPerAccount, "the account has %d advisors", limits.AdvisorsPerAccount)
@@ -169,7 +171,7 @@ func (b *inviting) save() ([]store.Change, error) {
 	for i, a := range b.fresh {
 		codes[i] = newQRCode(tx, models.QRCodeAdvisor, a.Key, "")
 	}
-	if err := tx.InsertQRCodes(codes); err != nil {
+	if err := b.s.insertQRCodes(tx, b.account, codes); err != nil {
 		return nil, err
 	}
 	var notices []*models.Notification
@@ -194,8 +196,8 @@ type inviteBatch struct {
 	results []AdvisorResult
 }
 
-func (b *inviteBatch) write() error {
-	if _, err := b.tx.LockAccount(); err != nil {
+func (b *inviteBatch) write() (err error) {
+	if b.account, err = b.tx.LockAccount(); err != nil {
 		return err
 	}
 	var whom []*Invitation

@@ -3,13 +3,13 @@ package services
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"clientele/models"
 )
 
-// Directory is a channel that can tell who follows an account. A Channel may be one or not. Its errors:
-// one that wraps ErrAway when the platform does not answer now; a *models.Error with RetryAt when it will not answer before; any other *models.Error is
-// final, STATE above all when the account's credentials do not let it ask.
+// Directory is a channel whose platform can tell who follows an account (rules E3, E11). Its errors: ErrNoSecret; a *models.Error when the
+// platform refuses just this and would again; one that has ClosedUntil while the platform is not asked at all; after any other it is asked again.
 type Directory interface {
 	// Followers reads openids that follow after one, in the platform's order, at most limits.FollowersPage; an empty after reads the first.
 	Followers(ctx context.Context, account *models.Account, after models.Ident) (FollowersPage, error)
@@ -40,8 +40,23 @@ type FollowerInfo struct {
 	FollowedAt models.Time
 }
 
-// ErrAway is wrapped by what a Directory answers when the platform cannot be reached or does not answer; it is asked again later.
-var ErrAway = errors.New("the platform does not answer")
+// errAway is wrapped by the error of a job that waits because the platform does not answer.
+var errAway = errors.New("the platform does not answer")
+
+// unanswered is an error of a Directory as a job has it: STATE where nobody can be asked, RetryAt until when nobody is, errAway for what may be had by asking again.
+func unanswered(err error) error {
+	var closed interface{ ClosedUntil() models.Time }
+	var final *models.Error
+	switch {
+	case err == nil || errors.As(err, &final):
+		return err
+	case errors.Is(err, ErrNoSecret):
+		return models.Errorf(models.CodeState, "the account has no app secret")
+	case errors.As(err, &closed):
+		return &models.Error{Code: models.CodeUnavailable, Message: err.Error(), RetryAt: closed.ClosedUntil()}
+	}
+	return fmt.Errorf("%w: %w", errAway, err)
+}
 
 // directory is an account's channel as a Directory; false when it is none.
 func (s *Services) directory(a *models.Account) (Directory, bool) {

@@ -30,7 +30,8 @@ func (s *Services) CreateGroup(ctx context.Context, name string) (*models.Group,
 	}
 	var g *models.Group
 	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
-		if _, err := tx.LockAccount(); err != nil {
+		account, err := tx.LockAccount()
+		if err != nil {
 			return err
 		}
 		n, err := tx.CountGroups(tx.Account)
@@ -46,7 +47,7 @@ func (s *Services) CreateGroup(ctx context.Context, name string) (*models.Group,
 		if err := tx.InsertGroup(g); err != nil {
 			return err
 		}
-		if err := tx.InsertQRCodes([]*models.QRCode{newQRCode(tx, models.QRCodeGroup, g.Key, "")}); err != nil {
+		if err := s.insertQRCodes(tx, account, []*models.QRCode{newQRCode(tx, models.QRCodeGroup, g.Key, "")}); err != nil {
 			return err
 		}
 		return tx.Audit(store.Change{Action: "createGroup", TargetKind: "Group", Target: g.Key, After: map[string]any{"name": name}})
@@ -54,6 +55,7 @@ func (s *Services) CreateGroup(ctx context.Context, name string) (*models.Group,
 	if err != nil {
 		return nil, nameTaken(err)
 	}
+	s.wakeChannelWork()
 	return g, nil
 }
 

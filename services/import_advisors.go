@@ -30,9 +30,9 @@ func (s *Services) openAdvisors(ctx context.Context, job *models.Job) (importOpe
 	}
 	seen := &advisorBatch{header: work.Header}
 	work.chunk(data, at, limits.ImportAdvisors, seen.take)
-	var agents map[models.Ident]bool
+	var agents serviceAgents
 	if account.IsOpen() {
-		if agents, err = s.serviceAgents(ctx, account, seen.openids()); err != nil {
+		if agents, err = s.serviceAgents(ctx, account, seen.people()); err != nil {
 			return nil, err
 		}
 	}
@@ -42,7 +42,7 @@ func (s *Services) openAdvisors(ctx context.Context, job *models.Job) (importOpe
 			return nil, nil, err
 		}
 		tx.ActFor(work.Actor)
-		return &advisorBatch{inviting: inviting{tx: tx, agents: agents}, header: work.Header}, account, nil
+		return &advisorBatch{inviting: inviting{s: s, tx: tx, account: account, agents: agents}, header: work.Header}, account, nil
 	}, nil
 }
 
@@ -109,11 +109,11 @@ func (b *advisorBatch) take(fields []string) *models.Error {
 	return nil
 }
 
-// openids are those of whom the records may invite.
-func (b *advisorBatch) openids() (all []models.Ident) {
+// people are those whom the records may invite.
+func (b *advisorBatch) people() (all []Person) {
 	for _, r := range b.records {
-		if r.OpenID != "" && !r.IsPassedOver() {
-			all = append(all, r.OpenID)
+		if !r.IsPassedOver() {
+			all = append(all, r.who.person())
 		}
 	}
 	return all
@@ -308,7 +308,7 @@ func (b *advisorBatch) edit(r *advisorRecord, a *models.Advisor) (bool, error) {
 		})
 	}
 	if a.OpenID == "" {
-		if b.agents[r.OpenID] {
+		if b.agents.has(r.who.person()) {
 			return false, errServiceAgent()
 		}
 		if err := b.mustFollow(r.OpenID); err != nil {

@@ -110,7 +110,7 @@ func (k *followersJob) Ask(ctx context.Context, job *models.Job) (jobKind, error
 	page, kept := k.s.pages.behind(job.Key, at.After)
 	if !kept {
 		if page, err = directory.Followers(ctx, account, at.After); err != nil {
-			return nil, err
+			return nil, unanswered(err)
 		}
 		k.s.pages.keep(job.Key, page)
 	}
@@ -125,7 +125,7 @@ func (k *followersJob) Ask(ctx context.Context, job *models.Job) (jobKind, error
 	}
 	infos, err := directory.FollowersInfo(ctx, account, asked.page.OpenIDs)
 	if err != nil {
-		return nil, err
+		return nil, unanswered(err)
 	}
 	asked.infos = make(map[models.Ident]FollowerInfo, len(infos))
 	for _, i := range infos {

@@ -47,7 +47,7 @@ func (s *Services) jobKind(kind models.JobKind) jobKind {
 // askingKind is a kind of jobs of which a chunk depends on what the channel says.
 type askingKind interface {
 	// Ask asks before a chunk's transaction begins, and answers the kind that does this chunk. Its errors are as Step's; and one with
-	// RetryAt, or that wraps ErrAway, has the job wait without counting as a fault of it.
+	// RetryAt, or that wraps errAway, has the job wait without counting as a fault of it.
 	Ask(ctx context.Context, job *models.Job) (jobKind, error)
 }
 
@@ -245,7 +245,7 @@ func (s *Services) jobFault(ctx context.Context, job *models.Job, why error) (*m
 		case code == models.CodeCapabilityNotEnabled: // whoever looks for jobs passes over closed accounts
 		case again > tx.Now:
 			next.DueAt = min(again, tx.Now.Add(limits.JobRest))
-		case errors.Is(why, ErrAway):
+		case errors.Is(why, errAway):
 			next.DueAt = tx.Now.Add(jobPause(limits.JobFaults))
 		case code == models.CodeInternal || code == models.CodeUnavailable:
 			if next.Faults++; next.Faults >= limits.JobFaults {

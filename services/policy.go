@@ -57,6 +57,7 @@ var (
 	mayCloseAccount    = Permission{Field: "closeAccount", Roles: staff}
 	mayUpdateSettings  = Permission{Field: "updateAccountSettings", Roles: staff}
 	maySetCredentials  = Permission{Field: "setCallbackCredentials", Roles: staff}
+	maySetAppSecret    = Permission{Field: "setAppSecret", Roles: staff}
 	mayInvite          = Permission{Field: "inviteAdvisors", Roles: staff, Open: true}
 	mayUpdateAdvisor   = Permission{Field: "updateAdvisor", Roles: []auth.Role{auth.RoleAdmin, auth.RoleIntegration, auth.RoleAdvisor}, Open: true, Serving: true}
 	mayRemoveAdvisor   = Permission{Field: "removeAdvisor", Roles: staff, Open: true}
@@ -139,7 +140,7 @@ func Permissions() []Permission {
 	return []Permission{
 		mayView, mayNode, mayNodes, mayAccount, mayAdvisors, mayAdvisor, mayAdvisorships, mayGroups, mayCustomers, mayCustomer,
 		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
-		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials,
+		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials, maySetAppSecret,
 		mayInvite, mayUpdateAdvisor, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
 		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayQRCodes, mayQRCodePicture, mayCreateQRCodes, mayScans, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,

@@ -64,7 +64,7 @@ func (s *Services) CreateQRCodes(ctx context.Context, in []NewCode, idempotencyK
 	}
 	made := map[models.Key]*models.QRCode{}
 	items, repeated, err := s.bulk(ctx, c, once, func(tx *store.Tx, again func() (bool, error)) ([]models.ItemResult, error) {
-		b := &codeBatch{tx: tx, in: in, found: found}
+		b := &codeBatch{s: s, tx: tx, in: in, found: found}
 		if err := b.lock(); err != nil {
 			return nil, err
 		}
@@ -86,6 +86,7 @@ func (s *Services) CreateQRCodes(ctx context.Context, in []NewCode, idempotencyK
 			return nil, false, err
 		}
 	}
+	s.wakeChannelWork()
 	results = make([]CodeResult, len(items))
 	for i, item := range items {
 		results[i].Code = made[item.Target]
@@ -121,6 +122,7 @@ func (s *Services) codeOwners(r *store.Reader, account models.Key, in []NewCode)
 
 // codeBatch is one call's worth of codes in its transaction. It lives for one attempt.
 type codeBatch struct {
+	s        *Services
 	tx       *store.Tx
 	in       []NewCode
 	found    map[int]models.Key // advisors by item
@@ -185,7 +187,7 @@ func (b *codeBatch) write() ([]models.ItemResult, error) {
 			return nil, err
 		}
 	}
-	if err := b.tx.InsertQRCodes(b.codes); err != nil {
+	if err := b.s.insertQRCodes(b.tx, b.account, b.codes); err != nil {
 		return nil, err
 	}
 	return items, b.tx.Audit(store.Change{

@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"clientele/limits"
@@ -56,6 +57,7 @@ func (s *Services) rekeyAccount(ctx context.Context, account models.Key, done *R
 		}{
 			{"sealed_token", sealToken, &a.SealedToken}, {"sealed_token_old", sealToken, &a.SealedTokenOld},
 			{"sealed_aes_key", sealAESKey, &a.SealedAESKey}, {"sealed_aes_key_old", sealAESKey, &a.SealedAESKeyOld},
+			{"sealed_app_secret", sealAppSecret, &a.SealedAppSecret},
 		} {
 			switch {
 			case len(*v.sealed) == 0:
@@ -72,6 +74,14 @@ func (s *Services) rekeyAccount(ctx context.Context, account models.Key, done *R
 			*v.sealed = s.ring.Seal(account, v.field, plain)
 			values++
 			columns = append(columns, v.column)
+		}
+		// An access token is asked for anew rather than sealed anew.
+		if token, err := tx.AccessToken(account); err == nil && !s.ring.IsCurrent(token.Sealed) {
+			if err := tx.DeleteAccessToken(); err != nil {
+				return err
+			}
+		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
 		}
 		if len(columns) == 0 {
 			return nil

@@ -25,13 +25,16 @@ type Channel interface {
 	// tried again. Any other error, a timeout above all: nobody knows, and it is never sent again
 	// by itself (rule G6).
 	Send(ctx context.Context, account *models.Account, to models.Ident, m *models.Message) error
-	// ServiceAgents answers which of these openids are customer-service agents of the account
-	// (rule B2).
-	ServiceAgents(ctx context.Context, account *models.Account, openids []models.Ident) (map[models.Ident]bool, error)
+	// ServiceAgents answers, in order, which of these people are customer-service agents of the account
+	// (rule B2), by what the platform knows of them.
+	ServiceAgents(ctx context.Context, account *models.Account, people []Person) ([]bool, error)
 	// CodeURL is what the picture of a code says on the platform (rule C4); empty while the platform does
 	// not know the code. It asks nobody.
 	CodeURL(account *models.Account, code *models.QRCode) string
 }
+
+// Person is somebody as a platform may know them; either name may be empty.
+type Person struct{ OpenID, WechatID models.Ident }
 
 // ErrNotSent is wrapped by what Send answers when the platform could not be asked.
 var ErrNotSent = errors.New("the platform could not be asked")
@@ -74,12 +77,14 @@ type Services struct {
 	log      *slog.Logger
 	lanes    *lanes
 	apps     *apps
-	// queued is signalled when a message was put into an outbound queue, jobQueued when a job was made.
-	queued, jobQueued chan struct{}
+	// queued is signalled when a message was put into an outbound queue, jobQueued when a job was made, workQueued when something is to
+	// be asked of a platform.
+	queued, jobQueued, workQueued chan struct{}
 	// waiting is signalled when events of accounts wait for their numbers.
 	waiting chan struct{}
 
 	callbacks callbacks
+	access    channelAccess
 
 	pages followerPages
 
@@ -102,9 +107,10 @@ type Services struct {
 func New(d Deps) *Services {
 	s := &Services{
 		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, log: d.Log,
-		queued: make(chan struct{}, 1), jobQueued: make(chan struct{}, 1), waiting: make(chan struct{}, 1), recent: map[models.Key]recent{},
+		queued: make(chan struct{}, 1), jobQueued: make(chan struct{}, 1), workQueued: make(chan struct{}, 1), waiting: make(chan struct{}, 1), recent: map[models.Key]recent{},
 		drawing:     make(chan struct{}, limits.CodePicturesAtOnce),
 		callbacks:   callbacks{read: map[string]readCallback{}},
+		access:      channelAccess{seen: map[models.Key]*accountAccess{}},
 		pages:       followerPages{pages: map[models.Key]FollowersPage{}},
 		revocations: revocations{byAccount: map[models.Key]*revokedIn{}}, visits: visits{open: map[*Watch]func(error){}},
 	}

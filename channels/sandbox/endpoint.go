@@ -6,13 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptrace"
 	"slices"
-	"sync/atomic"
-	"time"
 
+	"clientele/internal/webcall"
 	"clientele/models"
 	"clientele/services"
 )
@@ -41,29 +38,15 @@ var reasons = []models.FailureReason{
 	models.FailedWindowClosed, models.FailedNotFollowing, models.FailedRefused, models.FailedContent, models.FailedRejected,
 }
 
-const (
-	// answerBytes is the most that is read of an answer.
-	answerBytes = 4 << 10
-	// idleTime is how long a connection is kept for the next request.
-	idleTime = 30 * time.Second
-	// idleConnections is how many are kept.
-	idleConnections = 256
-)
+// answerBytes is the most that is read of an answer.
+const answerBytes = 4 << 10
 
 type endpoint struct {
 	address string
-	client  *http.Client
+	client  *webcall.Client
 }
 
-func newEndpoint(address string) *endpoint {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &endpoint{address: address, client: &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: idleTime, Protocols: protocols},
-		// A redirect would send the message twice.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-}
+func newEndpoint(address string) *endpoint { return &endpoint{address: address, client: webcall.New()} }
 
 // send posts one message and tells what certainly did not arrive from what nobody knows.
 func (e *endpoint) send(ctx context.Context, a *models.Account, to models.Ident, m *models.Message) error {
@@ -73,24 +56,20 @@ func (e *endpoint) send(ctx context.Context, a *models.Account, to models.Ident,
 	if err != nil {
 		return fmt.Errorf("endpoint: %w: %w", err, services.ErrNotSent)
 	}
-	var connected atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.address, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("endpoint: %w: %w", err, services.ErrNotSent)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	answer, err := e.client.Do(r)
-	if err != nil {
-		if !connected.Load() {
-			return fmt.Errorf("endpoint: %w: %w", err, services.ErrNotSent)
-		}
+	code, text, err := e.client.Do(r, answerBytes)
+	if errors.Is(err, webcall.ErrNotAsked) {
+		return fmt.Errorf("endpoint: %w: %w", err, services.ErrNotSent)
+	}
+	if code == 0 {
 		return fmt.Errorf("endpoint: %w", err)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, answerBytes))
 	var refused Refused
-	switch code := answer.StatusCode; {
+	switch {
 	case code >= 200 && code < 300:
 		return nil
 	case code == http.StatusServiceUnavailable:

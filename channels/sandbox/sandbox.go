@@ -42,7 +42,7 @@ import (
 	"clientele/services"
 )
 
-// AgentPrefix begins the openids of those whom the simulated platform knows as customer-service
+// AgentPrefix begins the openids and WeChat ids of those whom the simulated platform knows as customer-service
 // agents (rule B2).
 const AgentPrefix = "kf_"
 
@@ -107,10 +107,10 @@ func (*Channel) CodeURL(_ *models.Account, code *models.QRCode) string {
 }
 
 // ServiceAgents implements services.Channel.
-func (*Channel) ServiceAgents(_ context.Context, _ *models.Account, openids []models.Ident) (map[models.Ident]bool, error) {
-	agents := map[models.Ident]bool{}
-	for _, o := range openids {
-		agents[o] = strings.HasPrefix(string(o), AgentPrefix)
+func (*Channel) ServiceAgents(_ context.Context, _ *models.Account, people []services.Person) ([]bool, error) {
+	agents := make([]bool, len(people))
+	for i, p := range people {
+		agents[i] = strings.HasPrefix(string(p.OpenID), AgentPrefix) || strings.HasPrefix(string(p.WechatID), AgentPrefix)
 	}
 	return agents, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"clientele/auth"
 	"clientele/channels/sandbox"
+	"clientele/channels/wechat"
 	"clientele/events"
 	"clientele/internal/config"
 	"clientele/internal/server"
@@ -124,11 +125,13 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if set.SandboxURL != "" {
 		simulated.Reach(set.SandboxURL)
 	}
+	platform := wechat.New(set.WechatURL, o.Now)
 	a.Services = services.New(services.Deps{
 		Store: a.Store, Hub: a.Hub, Issuer: issuer, Ring: ring, Log: o.Log, Lanes: set.Lanes,
-		Channels: map[models.ChannelKind]services.Channel{models.ChannelSandbox: simulated},
+		Channels: map[models.ChannelKind]services.Channel{models.ChannelSandbox: simulated, models.ChannelWechat: platform},
 	})
 	simulated.Use(a.Services)
+	platform.Use(a.Services)
 	a.runner = &jobs.Runner{Services: a.Services, Log: o.Log, Workers: set.DeliveryWorkers}
 	if o.Jobs != nil {
 		o.Jobs(a.runner)

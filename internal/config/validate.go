@@ -64,6 +64,9 @@ func (s *Server) Validate() error {
 	between(&f, "rate-per-account", s.RatePerAccount, 0, mostRate)
 	between(&f, "lanes", s.Lanes, 1, mostLanes)
 	between(&f, "delivery-workers", s.DeliveryWorkers, 1, mostWorkers)
+	if !isWebAddress(s.WechatURL) || strings.HasSuffix(s.WechatURL, "/") {
+		f.add("wechat-url", "it is not an http or https address without a slash at the end, such as https://api.weixin.qq.com")
+	}
 	if s.SandboxURL != "" && !isWebAddress(s.SandboxURL) {
 		f.add("sandbox-url", "it is not an http or https address such as http://127.0.0.1:9000/")
 	}

@@ -1,0 +1,3 @@
+-- +goose Up
+-- The number with which the platform refused to know a code when it was last told of it; 0: it did not.
+ALTER TABLE `qr_code` ADD COLUMN `refusal` INT NOT NULL DEFAULT 0;
