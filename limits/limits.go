@@ -423,6 +423,10 @@ const (
 	FollowersInfo = 100
 	// FollowersPage is how many followers a page of the platform's list has at most. Source: user/get.
 	FollowersPage = 10_000
+	// OriginPatience is how long what becomes of a follower waits for the platform to say where they come from. Source: rule E3.
+	OriginPatience = 10 * time.Minute
+	// OriginKept is how long the platform is asked for the unionid of a follower.
+	OriginKept = 3 * 24 * time.Hour
 	// FollowersKept is how many such pages a node keeps for jobs that are at them, some 0.5 MB each.
 	FollowersKept = 32
 	// JobItems is how many failed items of a job are kept as rows; all are counted.

@@ -52,6 +52,7 @@ var ErasureMap = map[string]map[string]string{
 	"access_token":    {"sealed": isShort}, // of the account
 	"channel_fault":   {"api": isPublic},
 	"channel_work":    {"api": isPublic},
+	"follow_waiting":  {"customer_id": isKey},
 	"ticket":          {"viewer": isShort}, // of an advisor or of staff
 	"account": {
 		"name": isStaff, "app_id": isPublic, "original_id": isPublic, "terms_version": isStaff, "terms_by": isStaff, "rules_version": isStaff, "time_zone": isStaff,
