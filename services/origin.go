@@ -95,7 +95,7 @@ func (b *inboundBatch) settle(i int, o *origin) error {
 	conv := b.conversations[c.Key]
 	learned, bad := learn(c, o.info.UnionID, b.byUnionID, b.advisors)
 	if bad != nil {
-		b.s.log.Warn("a follower's unionid is not taken", "account", b.tx.Account.String(), "customer", c.Key.String(), "error", bad)
+		b.s.log.Info("a follower's unionid is not taken", "account", b.tx.Account.String(), "customer", c.Key.String(), "error", bad)
 	}
 	if learned {
 		b.learned, b.changed[c.Key] = true, true
