@@ -147,7 +147,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		Settings:  set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
 		Sockets: o.Sockets, Ballast: a.ballast.held.Load,
 	})
-	a.runner.Delivered = a.Server.Delivered
+	a.runner.Delivered, a.Platform.Asked = a.Server.Delivered, a.Server.PlatformAsked
 	return a, nil
 }
 
