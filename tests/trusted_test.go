@@ -85,7 +85,7 @@ func persisted(tb testing.TB) []string {
 	tb.Helper()
 	var files []string
 	for name, documents := range map[string]map[string]string{
-		"codegen.json": {"sha256:" + hashed(whoDocument): whoDocument, "sha256:" + hashed(schemaDocument): schemaDocument, hashed(answerDocument): answerDocument, hashed(acceptDocument): acceptDocument},
+		"codegen.json": {"sha256:" + hashed(whoDocument): whoDocument, "sha256:" + hashed(schemaDocument): schemaDocument, "sha256:" + hashed(streamText): streamText, hashed(answerDocument): answerDocument, hashed(acceptDocument): acceptDocument},
 		"relay.json":   {"5d41402abc4b2a76b9719d911017c592": whoDocument},
 	} {
 		text, err := json.Marshal(documents)
