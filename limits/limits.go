@@ -361,6 +361,11 @@ const (
 	WriteAttempts = 8
 	// LockWait is how long a statement waits for a row lock.
 	LockWait = 5 * time.Second
+	// StatementTime is how long a statement that reads may run on the server, whoever asked; contexts end it long before,
+	// unless its node is gone. Source: ADR 0045.
+	StatementTime = 5 * time.Minute
+	// KillTime is how long a node tries to end a statement that nobody waits for. Source: ADR 0045.
+	KillTime = 5 * time.Second
 	// DeliveryLease is how long a worker holds a customer's outbound queue. It is more than a claim,
 	// a call and the recording of its outcome take together (OperationTime, ChannelTime,
 	// OperationTime) by clocks that differ by ClockSkew. Source: ADR 0016.

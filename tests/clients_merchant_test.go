@@ -34,12 +34,11 @@ type merchant struct {
 	messages atomic.Int64
 }
 
-// newMerchant founds it on an empty SQLite database and starts the program, which ends with the test.
-func newMerchant(t *testing.T, program string) *merchant {
+// newMerchant founds it on a database without accounts and starts the program, with more flags, which ends with the test.
+func newMerchant(t *testing.T, program, dsn string, flags ...string) *merchant {
 	t.Helper()
 	const secret, patience = "clients=a-secret-of-thirty-two-bytes-or-more", time.Minute
 	m := &merchant{T: t}
-	dsn := testkit.EmptySQLite(t)
 	account, advisor := m.found(dsn)
 
 	settings := config.Default()
@@ -58,8 +57,10 @@ func newMerchant(t *testing.T, program string) *merchant {
 	m.advisor = token(auth.RoleAdvisor, auth.AdvisorSubject(auth.SubjectID, advisor.Key.String()))
 
 	output := testkit.NewOutput()
-	process := testkit.StartProcess(t, output, nil, program, "serve", "--addr=127.0.0.1:0", "--db="+dsn, "--data="+t.TempDir(),
-		"--token-secrets="+secret, "--master-keys=clients="+strings.Repeat("5a", 32))
+	flags = append([]string{
+		"serve", "--addr=127.0.0.1:0", "--db=" + dsn, "--data=" + t.TempDir(), "--token-secrets=" + secret, "--master-keys=clients=" + strings.Repeat("5a", 32),
+	}, flags...)
+	process := testkit.StartProcess(t, output, nil, program, flags...)
 	m.url = output.Await(t, process, patience)
 	t.Cleanup(func() {
 		if t.Failed() {
