@@ -644,11 +644,11 @@ enum ChannelAPI {
   SERVICE_AGENTS
 }
 
-"Why a part of the account's platform is not asked until an instant: its quota of the day is used up (45009), or it refuses the account as a whole, which somebody has to mend."
+"Why a part of the account's platform is not asked until an instant: its quota of the day is used up, or it refuses the account as a whole, which somebody has to mend."
 type ChannelFault {
   "The part."
   api: ChannelAPI!
-  "The platform's return code, e.g. 45009 for a quota, 40125 for a wrong secret, 40164 for a server address that is not on the account's list."
+  "The platform's return code: one for a used up quota, others for a wrong secret, for a server address that is not on the account's list, and so on."
   code: Int!
   "When it was refused first, of refusals with this code at most an hour apart."
   since: DateTime!

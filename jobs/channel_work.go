@@ -17,7 +17,11 @@ func (r *Runner) channelWork(ctx context.Context) {
 	defer wg.Wait()
 	freed := make(chan struct{}, limits.ChannelWorkers)
 	free := limits.ChannelWorkers
-	t := time.NewTicker(limits.ChannelWorkPoll)
+	each := r.Ask
+	if each == 0 {
+		each = limits.ChannelWorkPoll
+	}
+	t := time.NewTicker(each)
 	defer t.Stop()
 	for {
 		claimed, err := r.Services.ClaimChannelWork(ctx, free)

@@ -25,6 +25,8 @@ type Runner struct {
 	Poll time.Duration
 	// Sweep is how often what has lapsed is looked for; 0: limits.SweepInterval.
 	Sweep time.Duration
+	// Ask is how often it is looked for what is to be asked of platforms that nobody woke it for; 0: limits.ChannelWorkPoll.
+	Ask time.Duration
 	// Delivered is told what became of each message that was handed over, and why that could not be
 	// recorded; nil: nobody is.
 	Delivered func(done services.Handover, err error)

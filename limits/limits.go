@@ -512,7 +512,7 @@ const (
 	ChannelWorkLease = 3 * time.Minute
 	// ChannelWorkTurn is how often in a row one account's platform is asked while others wait.
 	ChannelWorkTurn = 16
-	// ChannelWorkIdle is how often it is looked whether an account has an app secret by now; setting one is told at once.
+	// ChannelWorkIdle is when a node looks again at what it cannot ask, and another can.
 	ChannelWorkIdle = time.Hour
 	// ServiceAgentsAge is how old what is known of an account's customer-service agents may be. Source: rule B2.
 	ServiceAgentsAge = time.Minute

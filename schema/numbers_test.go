@@ -32,6 +32,7 @@ var said = map[string][]int{
 	"UpdateAccountSettingsInput.serviceRulesVersion": {limits.TermsVersionBytes},
 	"RecordAccountFactsInput.violations":             {limits.ViolationsPerCall},
 	"Mutation.setCallbackCredentials":                {in(limits.CallbackRotation, day)},
+	"SetAppSecretInput.secret":                       {limits.AppSecretMin, limits.AppSecretMax},
 	"PolicyPreset.CLASSIC":                           {in(limits.ReplyWindow, time.Hour), limits.ReplyMessages},
 	"PolicyPreset.PLATFORM_TODAY": {
 		limits.PlatformReplyMessages, in(limits.ReplyWindow, time.Hour), limits.PlatformShortMessages,

@@ -38,7 +38,7 @@ func (s *Services) SetAppSecret(ctx context.Context, secret string) (*models.Acc
 		was := a.HasAppSecret()
 		a.SealedAppSecret = s.ring.Seal(a.Key, sealAppSecret, []byte(secret))
 		change := accountChange{[]string{"sealed_app_secret"}, map[string]any{"isSet": was}, map[string]any{"isSet": true}}
-		return change, errors.Join(tx.DeleteAccessToken(), tx.DeleteChannelFaults(), tx.WakeWaitingChannelWork())
+		return change, errors.Join(tx.DeleteAccessToken(), tx.DeleteChannelFaults(), wakeWaiting(tx))
 	})
 	if err != nil {
 		return nil, err
@@ -46,6 +46,15 @@ func (s *Services) SetAppSecret(ctx context.Context, secret string) (*models.Acc
 	s.access.forget(a.Key)
 	s.wakeChannelWork()
 	return a, nil
+}
+
+// wakeWaiting has the account's platform be asked, now, what waits to be asked.
+func wakeWaiting(tx *store.Tx) error {
+	codes, err := tx.WaitingQRCodes(tx.Account, 1)
+	if err != nil || len(codes) == 0 {
+		return err
+	}
+	return tx.WakeChannelWork(models.APIQRCodes)
 }
 
 // channelAccess is what this node remembers of accounts' platforms.

@@ -125,8 +125,8 @@ func (t *turn) record(ctx context.Context, fn func(tx *store.Tx) (left models.Ti
 		switch {
 		case none:
 			return tx.DeleteChannelWork(t.work.API)
-		case errors.Is(t.failed, ErrNoSecret) || errors.Is(t.failed, errCannotAsk):
-			now.DueAt = tx.Now.Add(limits.ChannelWorkIdle) // setting one wakes it
+		case errors.Is(t.failed, errCannotAsk):
+			now.DueAt = tx.Now.Add(limits.ChannelWorkIdle)
 		case errors.As(t.failed, &closed):
 			now.DueAt = closed.ClosedUntil()
 		case t.failed != nil:

@@ -13,8 +13,8 @@ import (
 
 // CodeMaker is a channel whose platform has to be told of a code before anybody can scan it (rule C1).
 type CodeMaker interface {
-	// MakeCode tells the platform of a code that leads somewhere for so long, 0: for ever, and answers what its picture says. Telling it again does
-	// no harm. A *CodeRefusal: it will not have this code. Any other error: it is told again.
+	// MakeCode tells the platform of a code that leads somewhere for so long, 0: for ever, and answers what its picture says. Telling it again leads
+	// nobody elsewhere. A *CodeRefusal: it will not have this code. Any other error: it is told again.
 	MakeCode(ctx context.Context, account *models.Account, code *models.QRCode, life time.Duration) (url string, err error)
 }
 
@@ -24,7 +24,7 @@ type CodeRefusal struct{ Code int }
 // Error implements error.
 func (*CodeRefusal) Error() string { return "the platform refused a code" }
 
-// insertQRCodes writes new codes of an account, and has its platform be told of them where that is needed.
+// insertQRCodes writes new codes of an account, and has its platform be told of them where that is needed: once it can be asked.
 func (s *Services) insertQRCodes(tx *store.Tx, account *models.Account, codes []*models.QRCode) error {
 	if err := tx.InsertQRCodes(codes); err != nil || len(codes) == 0 {
 		return err
@@ -36,7 +36,10 @@ func (s *Services) insertQRCodes(tx *store.Tx, account *models.Account, codes []
 	for i, q := range codes {
 		waiting[i] = &models.WaitingQRCode{AccountID: tx.Account, DueAt: tx.Now, CodeID: q.Key}
 	}
-	return errors.Join(tx.InsertWaitingQRCodes(waiting), tx.WakeChannelWork(models.APIQRCodes))
+	if err := tx.InsertWaitingQRCodes(waiting); err != nil || !account.HasAppSecret() {
+		return err
+	}
+	return tx.WakeChannelWork(models.APIQRCodes)
 }
 
 // toldCode is what the platform said of one code.

@@ -21,13 +21,6 @@ func (tx *Tx) WakeChannelWork(api models.ChannelAPI) error {
 	return upsert(tx, []*models.ChannelWork{{AccountID: tx.Account, API: api, DueAt: tx.Now}}, "due_at", "attempts")
 }
 
-// WakeWaitingChannelWork says that what waits to be asked of the account's platform may be asked now.
-func (tx *Tx) WakeWaitingChannelWork() error {
-	tx.enter(phaseRows)
-	return translate(tx.db.Model(&models.ChannelWork{}).Where("account_id = ? AND leased_by = ?", tx.Account, models.Key{}).
-		Updates(map[string]any{"due_at": tx.Now, "attempts": 0}).Error)
-}
-
 // LockChannelWork reads and locks it; ErrNotFound when there is none.
 func (tx *Tx) LockChannelWork(api models.ChannelAPI) (*models.ChannelWork, error) {
 	tx.enter(phaseRows)

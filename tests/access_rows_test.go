@@ -43,6 +43,7 @@ var access = []struct{ of, want, document string }{
 	{"Mutation.acceptTerms", "U IIFFFFF IIFFF IIFFF", `mutation { acceptTerms(input: {version: ""}) { account { id } } }`},
 	{"Mutation.closeAccount", "U IIFFFFF IIFFF IIFFF", `mutation { closeAccount(input: {confirm: false}) { account { id } } }`},
 	{"Mutation.updateAccountSettings", "U VVFFFFF VVFFF VVFFF", `mutation { updateAccountSettings(input: {timeZone: "Asia/Shanghai"}) { account { id } } }`},
+	{"Mutation.setAppSecret", "U SSFFFFF SSFFF SSFFF", `mutation { setAppSecret(input: {secret: "0123456789abcdef"}) { account { id } } }`},
 	{"Mutation.setCallbackCredentials", "U SSFFFFF SSFFF SSFFF", `mutation { setCallbackCredentials(input: {mode: PLAIN, token: "token"}) { account { id } } }`},
 	{"Mutation.inviteAdvisors", "U VVFFFFF MMFFF CCFFF", `mutation { inviteAdvisors(input: {advisors: [{openid: "<new follower>", nickname: "n"}]}) { results { error { code } } } }`},
 	{"Mutation.updateAdvisor", "U VVFFVNR NNFNR CCFCC", `mutation { updateAdvisor(input: {advisor: {id: "<id anna>"}, nickname: "anna"}) { advisor { id } } }`},

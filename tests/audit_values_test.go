@@ -49,6 +49,7 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 	},
 	{of: "updateAccountSettings", document: `updateAccountSettings(input: {timeZone: "Asia/Shanghai"}) { account { id } }`, before: `{"timeZone":"Europe/Berlin"}`, after: `{"timeZone":"Asia/Shanghai"}`},
 	{of: "setCallbackCredentials", who: "wechat", document: `setCallbackCredentials(input: {mode: COMPATIBLE, token: "token", aesKey: "<text aes key>"}) { account { id } }`, before: `{"mode":"SECURE"}`, after: `{"isNew":true,"mode":"COMPATIBLE"}`},
+	{of: "setAppSecret", who: "wechat", document: `setAppSecret(input: {secret: "0123456789abcdef0123456789abcdef"}) { account { id } }`, before: `{"isSet":false}`, after: `{"isSet":true}`},
 	{of: "inviteAdvisors", document: `inviteAdvisors(input: {advisors: [{openid: "qin", nickname: "n"}]}) { results { error { code } } }`, after: `{"avatarUrl":"","nickname":"n","state":"PENDING"}`},
 	{of: "answerInvitation", who: "qin", document: `answerInvitation(input: {accept: true}) { advisor { id } }`, before: `{"rules":"","state":"PENDING"}`, after: `{"rules":"","state":"ACTIVE"}`},
 	{of: "acceptServiceRules", who: "qin", document: `acceptServiceRules(input: {version: "<text rules>"}) { advisor { id } }`, before: `{"rules":"","state":"ACTIVE"}`, after: `{"rules":"<text rules>","state":"ACTIVE"}`},

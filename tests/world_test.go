@@ -63,7 +63,9 @@ type options struct {
 	// nobody does anything.
 	sweep time.Duration
 	// jobs is how many jobs are worked at, at the same time; 0: as shipped, below 0: none.
-	jobs     int
+	jobs int
+	// ask is how often it is looked for what is to be asked of platforms, 0: as shipped.
+	ask      time.Duration
 	clock    *testkit.Clock
 	now      func() time.Time
 	settings func(*config.Server)
@@ -94,7 +96,7 @@ func start(tb testing.TB, dsn string, o options) *world {
 	log := slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := app.Open(context.Background(), app.Options{
 		Settings: set, Log: log, Now: o.now, Migrate: true, Store: func(so *store.Options) { so.Strict, so.Relaxed = true, true },
-		Sockets: o.sockets, Jobs: func(r *jobs.Runner) { r.Sweep, r.Jobs = o.sweep, o.jobs },
+		Sockets: o.sockets, Jobs: func(r *jobs.Runner) { r.Sweep, r.Jobs, r.Ask = o.sweep, o.jobs, o.ask },
 	})
 	if err != nil {
 		tb.Fatalf("open: %v", err)

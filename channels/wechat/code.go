@@ -29,7 +29,8 @@ type codeScene struct {
 // CodeURL implements services.Channel: what the platform said when it was told of the code (rule C1).
 func (*Channel) CodeURL(_ *models.Account, code *models.QRCode) string { return code.PlatformURL }
 
-// MakeCode implements services.CodeMaker. The platform has one permanent code a scene, however often it is told of it.
+// MakeCode implements services.CodeMaker. Telling it again makes at worst a second
+// code of the same scene, which leads where the first does.
 func (c *Channel) MakeCode(ctx context.Context, account *models.Account, code *models.QRCode, life time.Duration) (string, error) {
 	in := codeRequest{Action: "QR_LIMIT_STR_SCENE", Info: codeAction{codeScene{string(code.Scene)}}}
 	if life > 0 {

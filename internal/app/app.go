@@ -50,6 +50,8 @@ type App struct {
 	Store    *store.Store
 	Hub      *events.Hub
 	Services *services.Services
+	// Platform is the channel of WECHAT accounts.
+	Platform *wechat.Channel
 	Server   *server.Server
 	// Issuer makes tokens; nil without a secret to sign with.
 	Issuer   *auth.Issuer
@@ -125,13 +127,13 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if set.SandboxURL != "" {
 		simulated.Reach(set.SandboxURL)
 	}
-	platform := wechat.New(set.WechatURL, o.Now)
+	a.Platform = wechat.New(set.WechatURL, o.Now)
 	a.Services = services.New(services.Deps{
 		Store: a.Store, Hub: a.Hub, Issuer: issuer, Ring: ring, Log: o.Log, Lanes: set.Lanes,
-		Channels: map[models.ChannelKind]services.Channel{models.ChannelSandbox: simulated, models.ChannelWechat: platform},
+		Channels: map[models.ChannelKind]services.Channel{models.ChannelSandbox: simulated, models.ChannelWechat: a.Platform},
 	})
 	simulated.Use(a.Services)
-	platform.Use(a.Services)
+	a.Platform.Use(a.Services)
 	a.runner = &jobs.Runner{Services: a.Services, Log: o.Log, Workers: set.DeliveryWorkers}
 	if o.Jobs != nil {
 		o.Jobs(a.runner)

@@ -94,7 +94,7 @@ type Server struct {
 	Lanes           int `name:"lanes" group:"Work" env:"CLIENTELE_LANES" default:"${lanes}" placeholder:"N" help:"Most transactions at a time in which what comes in is written; 1 to 64."`
 	DeliveryWorkers int `name:"delivery-workers" group:"Work" env:"CLIENTELE_DELIVERY_WORKERS" default:"${delivery_workers}" placeholder:"N" help:"Outbound queues that this node empties at the same time; 1 to 1024."`
 
-	WechatURL  string `name:"wechat-url" group:"Work" env:"CLIENTELE_WECHAT_URL" default:"https://api.weixin.qq.com" placeholder:"URL" help:"Where WECHAT accounts' platform is asked, without a slash at the end: a proxy of yours, or what stands for it. HTTPS_PROXY is honoured."`
+	WechatURL  string `name:"wechat-url" group:"Work" env:"CLIENTELE_WECHAT_URL" default:"${wechat_url}" placeholder:"URL" help:"Where WECHAT accounts' platform is asked, without a slash at the end: a proxy of yours, or what stands for it. HTTPS_PROXY is honoured."`
 	SandboxURL string `name:"sandbox-url" group:"Work" env:"CLIENTELE_SANDBOX_URL" placeholder:"URL" help:"Where a program of yours stands for the platform: what SANDBOX accounts send is posted there (channels/sandbox has the protocol). Without it sends are accepted."`
 
 	Log

@@ -277,7 +277,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		"delivery-workers", "http-status", "issuer", "lanes", "log-format", "log-level", "master-keys", "max-connections",
 		"messages-page-max", "nodes-per-call", "operation-time", "page-default", "page-max", "query-aliases",
 		"query-depth", "query-tokens", "rate-per-account", "rate-per-token", "shutdown-grace", "subscriptions-per-socket", "token-public-keys", "token-secrets",
-		"token-secrets", "trusted-documents",
+		"token-secrets", "trusted-documents", "wechat-url",
 	}
 	err := s.Validate()
 	if got := settings(err); !slices.Equal(got, want) {

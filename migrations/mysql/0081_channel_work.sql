@@ -4,7 +4,7 @@ CREATE TABLE `channel_work` (
   `account_id` BINARY(16) NOT NULL,
   `api` VARCHAR(32) NOT NULL,
   `due_at` BIGINT NOT NULL DEFAULT 0,
-  `leased_by` BINARY(16) NOT NULL,
+  `leased_by` BINARY(16) NULL,
   `attempts` INT NOT NULL DEFAULT 0,
   PRIMARY KEY (`account_id`, `api`),
   KEY `channel_work_due` (`due_at`)

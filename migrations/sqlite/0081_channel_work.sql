@@ -4,7 +4,7 @@ CREATE TABLE "channel_work" (
   "account_id" BLOB NOT NULL CHECK (length("account_id") = 16),
   "api" TEXT NOT NULL CHECK (length("api") <= 32),
   "due_at" INTEGER NOT NULL DEFAULT 0,
-  "leased_by" BLOB NOT NULL CHECK (length("leased_by") = 16),
+  "leased_by" BLOB NULL CHECK (length("leased_by") = 16),
   "attempts" INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY ("account_id", "api")
 ) STRICT, WITHOUT ROWID;
