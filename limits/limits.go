@@ -17,6 +17,8 @@ const (
 	// ViolationsPerCall is how many violations one recordAccountFacts call may carry.
 	// Enforced by services.Accounts.
 	ViolationsPerCall = 50
+	// MiniPrograms is the most mini-programs that an account links, for cards. Source: rule A2.
+	MiniPrograms = 50
 	// TermsVersionBytes is the longest version name of terms or service rules, in bytes.
 	TermsVersionBytes = 32
 )

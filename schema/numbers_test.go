@@ -31,6 +31,9 @@ var said = map[string][]int{
 	"AcceptTermsInput.version":                       {limits.TermsVersionBytes},
 	"UpdateAccountSettingsInput.serviceRulesVersion": {limits.TermsVersionBytes},
 	"RecordAccountFactsInput.violations":             {limits.ViolationsPerCall},
+	"UpdateAccountSettingsInput.conversationLink":    {limits.AvatarURLBytes},
+	"UpdateAccountSettingsInput.taskLink":            {limits.AvatarURLBytes},
+	"UpdateAccountSettingsInput.linkedMiniPrograms":  {limits.MiniPrograms},
 	"Mutation.setCallbackCredentials":                {in(limits.CallbackRotation, day)},
 	"PolicyPreset.CLASSIC":                           {in(limits.ReplyWindow, time.Hour), limits.ReplyMessages},
 	"PolicyPreset.PLATFORM_TODAY": {
