@@ -19,7 +19,7 @@ import (
 // When a context ends, the driver closes the connection, and that is all the server ever hears of it: it finds out when it
 // next writes to that connection. A statement that reads much and answers little goes on until then, and so does one that
 // waits for a lock, with the locks that its transaction has. So a connection that was closed over a statement whose context
-// had ended is killed, from another one (ADR 0045). SQLite needs none of it: there the context interrupts the statement itself.
+// had ended is killed, from another one (ADR 0038). SQLite needs none of it: there the context interrupts the statement itself.
 
 // killer ends connections on the server. It is safe for concurrent use.
 type killer struct {
