@@ -56,7 +56,7 @@ func TestLeaseOutbox(t *testing.T) {
 				if err := lease(1); !errors.Is(err, errStop) {
 					t.Errorf("two hold one queue: %v", err)
 				}
-				if waited := time.Since(started); waited > time.Second {
+				if waited := time.Since(started); waited > limits.LockWait/2 {
 					t.Errorf("who came second waited %s", waited)
 				}
 				return nil

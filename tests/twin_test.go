@@ -2,7 +2,6 @@ package tests
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -286,49 +285,4 @@ var probes = []struct{ who, name, query string }{
 	{"advisor", "markConversationRead", `mutation($id: ID!) { markConversationRead(input: {customer: {id: $id}}) { conversation { id } } }`},
 	{"advisor", "markConversationRead up to", `mutation($id: ID!, $customer: ID!) { markConversationRead(input: {customer: {id: $customer}, upToMessageId: $id}) { conversation { id } } }`},
 	{"advisor", "markNotificationsRead", `mutation($id: ID!) { markNotificationsRead(input: {notificationIds: [$id]}) { notifications { id } } }`},
-}
-
-// probesOfKind is how many ids of one noun are asked for: others of it answer alike.
-const probesOfKind = 2
-
-// probe asks as the twin's people for the ids of the case. Each answer must equal, byte for byte,
-// that to an id of the same noun that nobody has; and the case's rows must stay as they are.
-func (t *twin) probe(ids map[string]relay.ID, main *tenant) {
-	t.tb.Helper()
-	before := main.checksum(main.account)
-	group, _ := parted(t.setup.Groups[0])
-	customer, of := parted(t.setup.Customers[0])
-	advisor := of[0]
-	if !slices.Contains(t.setup.Advisors, advisor) {
-		advisor = t.setup.Advisors[0]
-	}
-	perKind := map[relay.Kind]int{}
-	for _, text := range slices.Sorted(maps.Keys(ids)) {
-		id := ids[text]
-		if perKind[id.Kind]++; perKind[id.Kind] > probesOfKind {
-			continue
-		}
-		unknown := relay.ID{Kind: id.Kind}
-		_, _ = rand.Read(unknown.Key[:])
-		for _, p := range probes {
-			who := p.who
-			if who == "advisor" {
-				who = advisor
-			}
-			if who == "platform" && id.Kind == models.KindAccount {
-				continue // PLATFORM spans accounts
-			}
-			var answers [2]string
-			for i, asked := range []string{text, unknown.String()} {
-				a := t.try(who, p.query, map[string]any{"id": asked, "group": t.names["id "+group], "customer": t.names["id "+customer]})
-				answers[i] = strings.ReplaceAll(string(a.body), asked, "ID")
-			}
-			if answers[0] != answers[1] {
-				t.tb.Errorf("%s as the twin's %s tells a %q of the case from an unknown one:\n%s\n%s", p.name, p.who, id.Kind, answers[0], answers[1])
-			}
-		}
-	}
-	if main.checksum(main.account) != before {
-		t.tb.Error("the twin's people changed rows of the case")
-	}
 }

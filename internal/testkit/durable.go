@@ -46,7 +46,7 @@ func StartDurable(tb testing.TB, extra ...string) *Durable {
 			tb.Errorf("remove the database: %v", err)
 		}
 	})
-	d := &Durable{server: Server{dir: dir}}
+	d := &Durable{server: Server{Dir: dir}}
 	socket := filepath.Join(dir, "s")
 	if len(socket) > socketBytes {
 		tb.Fatalf("the path of the database's socket is too long; set TMPDIR to a folder with a shorter name than %s", os.TempDir())
@@ -73,8 +73,8 @@ func StartDurable(tb testing.TB, extra ...string) *Durable {
 // flags are those of a server in production as far as crashes go; small otherwise.
 func (d *Durable) flags(isMariaDB bool, socket string) []string {
 	flags := append([]string{
-		"--no-defaults", "--datadir=" + d.server.data(), "--socket=" + socket, "--pid-file=" + filepath.Join(d.server.dir, "pid"),
-		"--tmpdir=" + d.server.dir, "--skip-networking", "--skip-name-resolve", "--max-connections=1000",
+		"--no-defaults", "--datadir=" + d.server.data(), "--socket=" + socket, "--pid-file=" + filepath.Join(d.server.Dir, "pid"),
+		"--tmpdir=" + d.server.Dir, "--skip-networking", "--skip-name-resolve", "--max-connections=1000",
 		"--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=64M",
 	}, asRoot()...)
 	if isMariaDB {
@@ -86,7 +86,7 @@ func (d *Durable) flags(isMariaDB bool, socket string) []string {
 // Start starts the server on the data it had and returns when it answers: it has recovered then.
 func (d *Durable) Start(tb testing.TB) {
 	tb.Helper()
-	name := filepath.Join(d.server.dir, "log")
+	name := filepath.Join(d.server.Dir, "log")
 	out, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		tb.Fatalf("start a database: %v", err)

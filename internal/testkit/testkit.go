@@ -45,8 +45,18 @@ func Main(m *testing.M, after ...func() error) {
 }
 
 // Engines runs test once on SQLite and once on MySQL or MariaDB, as subtests named for the
-// engine, each with the DSN of a fresh, migrated database that is dropped at the end.
+// engine, each with the DSN of a fresh, migrated database that is dropped at the end. The test runs
+// beside others that do (it calls t.Parallel, so it may call Engines once): it has nothing of the
+// process to itself, and none of its limits on time is tight.
 func Engines(t *testing.T, test func(t *testing.T, dsn string)) {
+	t.Helper()
+	t.Parallel()
+	EnginesAlone(t, test)
+}
+
+// EnginesAlone is Engines for a test beside which no other of its package may run: it measures the
+// process, sets what all of it shares, or has been parallel already.
+func EnginesAlone(t *testing.T, test func(t *testing.T, dsn string)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
 	t.Run("mysql", func(t *testing.T) { test(t, MySQL(t)) })

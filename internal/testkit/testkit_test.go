@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 func TestEngines(t *testing.T) {
 	seen := map[string]bool{}
 	for range 2 {
-		testkit.Engines(t, func(t *testing.T, dsn string) {
+		testkit.EnginesAlone(t, func(t *testing.T, dsn string) {
 			if seen[dsn] {
 				t.Fatal("two tests got one database")
 			}
@@ -82,6 +82,9 @@ func TestServerStops(t *testing.T) {
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Stat(server.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its folder %s is left, %v", server.Dir, err)
 	}
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), "*"))
 	if err != nil || len(left) > 0 {

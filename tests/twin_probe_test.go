@@ -1,0 +1,184 @@
+package tests
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/formatter"
+	"github.com/vektah/gqlparser/v2/parser"
+
+	"clientele/graph"
+	"clientele/internal/relay"
+	"clientele/models"
+)
+
+// probesOfKind is how many ids of one noun are asked for: others of it answer alike.
+const probesOfKind = 2
+
+// probesAtOnce is how many probes of one person are one document, which takes a fraction of the
+// time that a document each does.
+const probesAtOnce = 12
+
+// bundle is a document of probes, each under an alias that is its place in probes: p0, p1, …
+type bundle struct {
+	who, document string
+	of            []int
+}
+
+// bundles are all probes. A field that may not be null is alone in its document: its failure would
+// take away what others answer.
+var bundles = sync.OnceValue(func() (all []*bundle) {
+	type kind struct {
+		who string
+		of  ast.Operation
+	}
+	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
+	operations, open := map[*bundle]*ast.OperationDefinition{}, map[kind]*bundle{}
+	for i, p := range probes {
+		document, err := parser.ParseQuery(&ast.Source{Input: p.query})
+		if err != nil {
+			panic(fmt.Sprintf("%s: %v", p.query, err))
+		}
+		operation := document.Operations[0]
+		field, _ := operation.SelectionSet[0].(*ast.Field)
+		root := schema.Query
+		if operation.Operation == ast.Mutation {
+			root = schema.Mutation
+		}
+		field.Alias = fmt.Sprintf("p%d", i)
+		isAlone := root.Fields.ForName(field.Name).Type.NonNull
+		k := kind{p.who, operation.Operation}
+		b := open[k]
+		if b == nil || len(b.of) == probesAtOnce || isAlone {
+			b = &bundle{who: p.who}
+			all = append(all, b)
+			operations[b] = &ast.OperationDefinition{Operation: operation.Operation}
+			if !isAlone {
+				open[k] = b
+			}
+		}
+		o := operations[b]
+		b.of, o.SelectionSet = append(b.of, i), append(o.SelectionSet, field)
+		for _, v := range operation.VariableDefinitions {
+			if o.VariableDefinitions.ForName(v.Variable) == nil {
+				o.VariableDefinitions = append(o.VariableDefinitions, v)
+			}
+		}
+	}
+	for b, o := range operations {
+		var text strings.Builder
+		formatter.NewFormatter(&text, formatter.WithIndent("")).FormatQueryDocument(&ast.QueryDocument{Operations: ast.OperationList{o}})
+		b.document = text.String()
+	}
+	return all
+})
+
+// parted takes an answer apart: what stands under each alias, and in errors of it, byte for byte. Under "" is all else.
+func (b *bundle) parted(body string) (map[string]string, error) {
+	var rest map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(body), &rest); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, body)
+	}
+	parts, errors := map[string]string{}, []json.RawMessage{}
+	var data map[string]json.RawMessage
+	if err := json.Unmarshal(rest["data"], &data); rest["data"] != nil && err != nil {
+		return nil, fmt.Errorf("%w: %s", err, body)
+	}
+	for alias, text := range data {
+		parts[alias] = string(text)
+	}
+	if err := json.Unmarshal(rest["errors"], &errors); rest["errors"] != nil && err != nil {
+		return nil, fmt.Errorf("%w: %s", err, body)
+	}
+	lines := map[string][]string{}
+	for _, text := range errors {
+		var e struct{ Path []any }
+		if err := json.Unmarshal(text, &e); err != nil {
+			return nil, fmt.Errorf("%w: %s", err, body)
+		}
+		alias := ""
+		if len(e.Path) > 0 {
+			alias, _ = e.Path[0].(string)
+		}
+		lines[alias] = append(lines[alias], string(text))
+	}
+	for alias, of := range lines { // fields of a query are answered at once, in no order
+		slices.Sort(of)
+		parts[alias] += strings.Join(of, "\n")
+	}
+	delete(rest, "data")
+	delete(rest, "errors")
+	for _, name := range slices.Sorted(maps.Keys(rest)) {
+		parts[""] += name + string(rest[name])
+	}
+	return parts, nil
+}
+
+// probe asks as the twin's people for the ids of the case. Each answer must equal, byte for byte,
+// that to an id of the same noun that nobody has; and the case's rows must stay as they are.
+func (t *twin) probe(ids map[string]relay.ID, main *tenant) {
+	t.tb.Helper()
+	before := main.checksum(main.account)
+	group, _ := parted(t.setup.Groups[0])
+	customer, of := parted(t.setup.Customers[0])
+	advisor := of[0]
+	if !slices.Contains(t.setup.Advisors, advisor) {
+		advisor = t.setup.Advisors[0]
+	}
+	perKind, tokens := map[relay.Kind]int{}, map[string]string{}
+	for _, b := range bundles() {
+		if tokens[b.who] == "" {
+			who := b.who
+			if who == "advisor" {
+				who = advisor
+			}
+			tokens[b.who] = t.bearer(who, t.account)
+		}
+	}
+	for _, text := range slices.Sorted(maps.Keys(ids)) {
+		id := ids[text]
+		if perKind[id.Kind]++; perKind[id.Kind] > probesOfKind {
+			continue
+		}
+		unknown := relay.ID{Kind: id.Kind}
+		_, _ = rand.Read(unknown.Key[:])
+		for _, b := range bundles() {
+			if b.who == "platform" && id.Kind == models.KindAccount {
+				continue // PLATFORM spans accounts
+			}
+			var answers [2]map[string]string
+			for i, asked := range []string{text, unknown.String()} {
+				a := t.ask(tokens[b.who], b.document, map[string]any{"id": asked, "group": t.names["id "+group], "customer": t.names["id "+customer]})
+				parts, err := b.parted(strings.ReplaceAll(string(a.body), asked, "ID"))
+				if err != nil || len(parts) < len(b.of) {
+					t.tb.Fatalf("%s\nanswered %s, %v", b.document, a.body, err)
+				}
+				answers[i] = parts
+			}
+			for _, alias := range slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(slices.Collect(maps.Keys(answers[0])), maps.Keys(answers[1]))))) {
+				if answers[0][alias] != answers[1][alias] {
+					t.tb.Errorf("%s as the twin's %s tells a %q of the case from an unknown one:\n%s\n%s", b.name(alias), b.who, id.Kind, answers[0][alias], answers[1][alias])
+				}
+			}
+		}
+	}
+	if main.checksum(main.account) != before {
+		t.tb.Error("the twin's people changed rows of the case")
+	}
+}
+
+// name is that of the probe under an alias.
+func (b *bundle) name(alias string) string {
+	for _, i := range b.of {
+		if alias == fmt.Sprintf("p%d", i) {
+			return probes[i].name
+		}
+	}
+	return "the whole of " + b.document
+}
