@@ -75,7 +75,7 @@ func TestStatementsOfOrigins(t *testing.T) {
 		}
 		for what, query := range map[string]string{
 			"followers without an advisor": "SELECT COUNT(*) FROM customer WHERE advisor_id IS NULL",
-			"followers without a unionid":  "SELECT COUNT(*) - 2 FROM customer WHERE unionid = X''",
+			"followers without a unionid":  "SELECT COUNT(*) - 2 FROM customer WHERE unionid IS NULL",
 			"rows that wait":               "SELECT COUNT(*) FROM follow_waiting",
 		} {
 			var n int
