@@ -271,6 +271,13 @@ func TestImportFollowersWaits(t *testing.T) {
 		clock.Advance(9 * time.Hour)
 		idle()
 		clock.Advance(time.Hour)
+		ch.fault = closedUntil(clock.Time().Add(100 * time.Hour)) // by a clock of its own
+		if _, err := n.StepJob(t.Context(), n.claimed(t)); err == nil {
+			t.Fatal("done though the platform is not asked")
+		}
+		clock.Advance(limits.JobRest - time.Second)
+		idle()
+		clock.Advance(time.Second)
 		ch.fault = nil
 		j := n.stepped(t, t.Context(), n.claimed(t))
 		if j.Done != 100 || j.Faults != 0 {

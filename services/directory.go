@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"clientele/limits"
 	"clientele/models"
 )
 
@@ -25,6 +26,14 @@ type FollowersPage struct {
 	Next models.Ident
 	// Total is how many follow the account.
 	Total int64
+}
+
+// bounded is the page without what it has beyond limits.FollowersPage, which is read behind it.
+func (p FollowersPage) bounded() FollowersPage {
+	if most := limits.FollowersPage; len(p.OpenIDs) > most {
+		p.OpenIDs, p.Next = p.OpenIDs[:most], p.OpenIDs[most-1]
+	}
+	return p
 }
 
 // FollowerInfo is what the platform knows of somebody.

@@ -112,6 +112,7 @@ func (k *followersJob) Ask(ctx context.Context, job *models.Job) (jobKind, error
 		if page, err = directory.Followers(ctx, account, at.After); err != nil {
 			return nil, unanswered(err)
 		}
+		page = page.bounded()
 		k.s.pages.keep(job.Key, page)
 	}
 	asked := &followersJob{s: k.s, page: page, next: page.Next}
