@@ -218,10 +218,21 @@ func TestOriginsWithoutAnAnswer(t *testing.T) {
 		rest("forgotten", "<nil>")
 
 		a.settings(map[string]any{"advertisementGroupId": a.names["id ads"]})
+		app.Heal(wechattest.PathFollowersInfo)
+		w.clock.Advance(limits.DeliveryBackoffMax)
+		release = app.Stall(wechattest.PathFollowersInfo)
+		a.follows(app, "caught", byAd)
 		a.do("admin", `mutation { closeAccount(input: {confirm: true}) { account { id } } }`, nil)
 		a.follows(app, "closed", byAd)
-		if n := w.count("SELECT COUNT(*) FROM follow_waiting WHERE decides = 1"); n != 0 {
-			t.Errorf("%d decisions wait while the account is closed", n)
+		if n := w.count("SELECT COUNT(*) FROM follow_waiting WHERE decides = 1"); n != 1 {
+			t.Errorf("%d decisions wait while the account is closed, want the one from before", n)
+		}
+		release()
+		w.answered()
+		for _, openid := range []string{"caught", "closed"} {
+			if got := a.follower(openid); got != "nobody u-"+openid {
+				t.Errorf("%s has %q", openid, got)
+			}
 		}
 		other := w.found(setup{Channel: "WECHAT", Advisors: []string{"ben"}, Groups: []string{"ads of ben"}, Settings: map[string]any{"isAutoAssignOn": true}}, "other")
 		other.settings(map[string]any{"advertisementGroupId": other.names["id ads"]})
