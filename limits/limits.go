@@ -502,6 +502,10 @@ const (
 	AccessTokenEarly = 5 * time.Minute
 	// AccessTokenLook is how often it is looked whether another node has the token it asks for.
 	AccessTokenLook = 100 * time.Millisecond
+	// AccessTokenAgain is when a token that is still good is tried to be renewed again.
+	AccessTokenAgain = 30 * time.Second
+	// ChannelRecordTime is how long a call of a platform may take, beside ChannelTime, to record a token or a fault.
+	ChannelRecordTime = 2 * time.Second
 	// AccessTokenBytes is the longest access token that can be kept.
 	AccessTokenBytes = 1_024
 	// ChannelBodyBytes is the largest answer of a platform that is read, in bytes: 10,000 openids take half of it.

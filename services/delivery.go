@@ -371,8 +371,9 @@ func ignoreNotFound(err error) error {
 var errLate = errors.New("the lease is too short for a call")
 
 // lateAfter is how long after its claim a message may still be handed over: the call and the
-// recording of its outcome end before the lease, by clocks that differ by limits.ClockSkew.
-const lateAfter = limits.DeliveryLease - limits.ChannelTime - limits.OperationTime - limits.ClockSkew
+// recording of its outcome end before the lease, by clocks that differ by limits.ClockSkew. A call may renew its access token twice and close a part of
+// the platform.
+const lateAfter = limits.DeliveryLease - limits.ChannelTime - 3*limits.ChannelRecordTime - limits.OperationTime - limits.ClockSkew
 
 func (s *Services) handOver(ctx context.Context, c *Claim) error {
 	ch := s.channels[c.Account.Channel]
