@@ -179,6 +179,38 @@ func fieldContext_Account_policy(_ context.Context, ec *executionContext, field 
 	return fc, nil
 }
 
+func _Account_policyOverrides(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_policyOverrides(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PolicyOverrides, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.PolicyOverrides) graphql.Marshaler {
+			return marshalNPolicyOverrides2clienteleᚋmodelsᚐPolicyOverrides(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Account_policyOverrides(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_PolicyOverrides(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
 func _Account_outreachCarrier(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
 	return marshalNOutreachCarrier2clienteleᚋmodelsᚐOutreachCarrier(ctx, ec, field.Selections, obj.OutreachCarrier)
 }
@@ -191,6 +223,121 @@ func _Account_isAutoAssignOn(ctx context.Context, ec *executionContext, field gr
 }
 func fieldContext_Account_isAutoAssignOn(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _Account_isAutoAssignAfterFailedCode(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.AutoAssignAfterCode)
+}
+func fieldContext_Account_isAutoAssignAfterFailedCode(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _Account_notifyOn(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_notifyOn(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NotifyOn(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.NotifyOn) graphql.Marshaler {
+			return marshalNNotifyOn2ᚖclienteleᚋmodelsᚐNotifyOn(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Account_notifyOn(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_NotifyOn(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _Account_outsideLanguage(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNLanguage2clienteleᚋmodelsᚐLanguage(ctx, ec, field.Selections, obj.OutsideLanguage)
+}
+func fieldContext_Account_outsideLanguage(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Language does not have child fields"))
+}
+
+func _Account_conversationLink(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_conversationLink(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ConversationTemplate(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Account_conversationLink(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Account_taskLink(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_taskLink(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TaskTemplate(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Account_taskLink(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Account_linkedMiniPrograms(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_linkedMiniPrograms(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MiniProgramIDs(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return marshalNString2ᚕstringᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Account_linkedMiniPrograms(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
 func _Account_mayAdvisorsEditProfile(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
@@ -343,6 +490,59 @@ func _Account_createdAt(ctx context.Context, ec *executionContext, field graphql
 }
 func fieldContext_Account_createdAt(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func _AllowanceOverride_action(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.AllowanceOverride) graphql.Marshaler {
+	return marshalNContactAction2clienteleᚋmodelsᚐContactAction(ctx, ec, field.Selections, obj.Action)
+}
+func fieldContext_AllowanceOverride_action(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AllowanceOverride", field, false, false, errors.New("field of type ContactAction does not have child fields"))
+}
+
+func _AllowanceOverride_messages(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.AllowanceOverride) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_AllowanceOverride_messages(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Messages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return marshalOInt2ᚖint(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_AllowanceOverride_messages(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AllowanceOverride", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _AllowanceOverride_seconds(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.AllowanceOverride) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_AllowanceOverride_seconds(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Seconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return marshalOInt2ᚖint(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_AllowanceOverride_seconds(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AllowanceOverride", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func _ChannelFault_api(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.ChannelFault) graphql.Marshaler {
@@ -509,6 +709,135 @@ func fieldContext_CreateAccountPayload_account(_ context.Context, ec *executionC
 		},
 	}
 	return fc, nil
+}
+
+func _NotifyOn_advisorQr(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotifyOn) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.AdvisorQR)
+}
+func fieldContext_NotifyOn_advisorQr(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NotifyOn", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _NotifyOn_groupQr(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotifyOn) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.GroupQR)
+}
+func fieldContext_NotifyOn_groupQr(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NotifyOn", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _NotifyOn_wechatAd(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotifyOn) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.WechatAd)
+}
+func fieldContext_NotifyOn_wechatAd(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NotifyOn", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _NotifyOn_autoAssign(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.NotifyOn) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.AutoAssign)
+}
+func fieldContext_NotifyOn_autoAssign(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NotifyOn", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func _PolicyOverrides_actions(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyOverrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_PolicyOverrides_actions(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Actions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.AllowanceOverride) graphql.Marshaler {
+			return marshalNAllowanceOverride2ᚕclienteleᚋmodelsᚐAllowanceOverrideᚄ(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_PolicyOverrides_actions(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PolicyOverrides",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_AllowanceOverride(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _PolicyOverrides_outreachPerMonth(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyOverrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_PolicyOverrides_outreachPerMonth(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OutreachPerMonth, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return marshalOInt2ᚖint(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_PolicyOverrides_outreachPerMonth(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PolicyOverrides", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _PolicyOverrides_outreachSessionSeconds(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyOverrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_PolicyOverrides_outreachSessionSeconds(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OutreachSessionSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return marshalOInt2ᚖint(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_PolicyOverrides_outreachSessionSeconds(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PolicyOverrides", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _PolicyOverrides_outreachMessages(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyOverrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_PolicyOverrides_outreachMessages(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OutreachMessages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return marshalOInt2ᚖint(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_PolicyOverrides_outreachMessages(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PolicyOverrides", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func _PolicyWarning_action(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.PolicyWarning) graphql.Marshaler {
@@ -1082,7 +1411,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink", "taskLink", "outsideLanguage", "linkedMiniPrograms"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1187,6 +1516,27 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.ConversationLink = data
+		case "taskLink":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("taskLink"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.TaskLink = data
+		case "outsideLanguage":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outsideLanguage"))
+			data, err := unmarshalOLanguage2ᚖclienteleᚋmodelsᚐLanguage(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.OutsideLanguage = data
+		case "linkedMiniPrograms":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("linkedMiniPrograms"))
+			data, err := unmarshalOString2ᚕstringᚄ(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.LinkedMiniPrograms = data
 		}
 	}
 	return it, nil
@@ -1328,6 +1678,11 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "policyOverrides":
+			out.Values[i] = _Account_policyOverrides(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "outreachCarrier":
 			out.Values[i] = _Account_outreachCarrier(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1335,6 +1690,36 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			}
 		case "isAutoAssignOn":
 			out.Values[i] = _Account_isAutoAssignOn(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "isAutoAssignAfterFailedCode":
+			out.Values[i] = _Account_isAutoAssignAfterFailedCode(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "notifyOn":
+			out.Values[i] = _Account_notifyOn(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outsideLanguage":
+			out.Values[i] = _Account_outsideLanguage(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "conversationLink":
+			out.Values[i] = _Account_conversationLink(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "taskLink":
+			out.Values[i] = _Account_taskLink(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "linkedMiniPrograms":
+			out.Values[i] = _Account_linkedMiniPrograms(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -1381,6 +1766,42 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 		case "createdAt":
 			out.Values[i] = _Account_createdAt(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var allowanceOverrideImplementors = []string{"AllowanceOverride"}
+
+func _AllowanceOverride(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.AllowanceOverride) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, allowanceOverrideImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AllowanceOverride")
+		case "action":
+			out.Values[i] = _AllowanceOverride_action(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "messages":
+			out.Values[i] = _AllowanceOverride_messages(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "seconds":
+			out.Values[i] = _AllowanceOverride_seconds(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -1564,6 +1985,88 @@ func _CreateAccountPayload(ctx context.Context, ec *executionContext, sel ast.Se
 	return out
 }
 
+var notifyOnImplementors = []string{"NotifyOn"}
+
+func _NotifyOn(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.NotifyOn) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, notifyOnImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NotifyOn")
+		case "advisorQr":
+			out.Values[i] = _NotifyOn_advisorQr(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "groupQr":
+			out.Values[i] = _NotifyOn_groupQr(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "wechatAd":
+			out.Values[i] = _NotifyOn_wechatAd(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "autoAssign":
+			out.Values[i] = _NotifyOn_autoAssign(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
+var policyOverridesImplementors = []string{"PolicyOverrides"}
+
+func _PolicyOverrides(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.PolicyOverrides) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, policyOverridesImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PolicyOverrides")
+		case "actions":
+			out.Values[i] = _PolicyOverrides_actions(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outreachPerMonth":
+			out.Values[i] = _PolicyOverrides_outreachPerMonth(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "outreachSessionSeconds":
+			out.Values[i] = _PolicyOverrides_outreachSessionSeconds(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "outreachMessages":
+			out.Values[i] = _PolicyOverrides_outreachMessages(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 var policyWarningImplementors = []string{"PolicyWarning"}
 
 func _PolicyWarning(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.PolicyWarning) graphql.Marshaler {
@@ -1723,6 +2226,26 @@ func marshalNAccount2ᚖclienteleᚋmodelsᚐAccount(ctx context.Context, ec *ex
 	return _Account(ctx, ec, sel, v)
 }
 
+func marshalNAllowanceOverride2clienteleᚋmodelsᚐAllowanceOverride(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.AllowanceOverride) graphql.Marshaler {
+	return _AllowanceOverride(ctx, ec, sel, &v)
+}
+
+func marshalNAllowanceOverride2ᚕclienteleᚋmodelsᚐAllowanceOverrideᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []models.AllowanceOverride) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNAllowanceOverride2clienteleᚋmodelsᚐAllowanceOverride(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func unmarshalNAllowanceOverrideInput2ᚖclienteleᚋgraphᚐAllowanceOverrideInput(ctx context.Context, ec *executionContext, v any) (*AllowanceOverrideInput, error) {
 	res, err := unmarshalInputAllowanceOverrideInput(ctx, ec, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
@@ -1869,6 +2392,16 @@ func unmarshalNCreateAccountInput2clienteleᚋgraphᚐCreateAccountInput(ctx con
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func marshalNNotifyOn2ᚖclienteleᚋmodelsᚐNotifyOn(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.NotifyOn) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return _NotifyOn(ctx, ec, sel, v)
+}
+
 func unmarshalNOutreachCarrier2clienteleᚋmodelsᚐOutreachCarrier(ctx context.Context, ec *executionContext, v any) (models.OutreachCarrier, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.OutreachCarrier(tmp)
@@ -1884,6 +2417,10 @@ func marshalNOutreachCarrier2clienteleᚋmodelsᚐOutreachCarrier(ctx context.Co
 		}
 	}
 	return res
+}
+
+func marshalNPolicyOverrides2clienteleᚋmodelsᚐPolicyOverrides(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.PolicyOverrides) graphql.Marshaler {
+	return _PolicyOverrides(ctx, ec, sel, &v)
 }
 
 func unmarshalNPolicyPreset2clienteleᚋmodelsᚐPolicyPreset(ctx context.Context, ec *executionContext, v any) (models.PolicyPreset, error) {

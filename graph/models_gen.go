@@ -1178,6 +1178,12 @@ type UpdateAccountSettingsInput struct {
 	ServiceRulesVersion *string `json:"serviceRulesVersion,omitempty"`
 	// The template of the link that opens a conversation, with {id} and {openid} (rule G13); empty: none. At most 512 bytes.
 	ConversationLink *string `json:"conversationLink,omitempty"`
+	// The template of the link that opens a task, with {id}, {openid} and {task} (rule G13); empty: none. At most 512 bytes.
+	TaskLink *string `json:"taskLink,omitempty"`
+	// The language of notifications that leave the app (rule N6).
+	OutsideLanguage *models.Language `json:"outsideLanguage,omitempty"`
+	// The app ids of the mini-programs that a card may use, all of them: they replace those said before. At most 50, each `wx` and sixteen hexadecimal digits in lower case; one that stands twice is INVALID.
+	LinkedMiniPrograms []string `json:"linkedMiniPrograms,omitempty"`
 }
 
 // The account with its settings.

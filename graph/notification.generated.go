@@ -735,6 +735,25 @@ func marshalNNotificationKind2clienteleᚋmodelsᚐNotificationKind(ctx context.
 	return res
 }
 
+func unmarshalOLanguage2ᚖclienteleᚋmodelsᚐLanguage(ctx context.Context, ec *executionContext, v any) (*models.Language, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.Language(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOLanguage2ᚖclienteleᚋmodelsᚐLanguage(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.Language) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func marshalOMarkNotificationsReadPayload2ᚖclienteleᚋgraphᚐMarkNotificationsReadPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *MarkNotificationsReadPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null

@@ -309,10 +309,24 @@ type Account implements Node {
   policyPreset: PolicyPreset!
   "The numbers of contact that hold: those of the preset, with the account's own in their place (rule A3)."
   policy: ContactPolicy!
+  "The numbers that the account says instead of its preset's (rule A3)."
+  policyOverrides: PolicyOverrides!
   "How contact outside the reply window is carried (rule G15)."
   outreachCarrier: OutreachCarrier!
   "Whether a new follower without a code is bound to a random free advisor (rule E4)."
   isAutoAssignOn: Boolean!
+  "Whether a follower whose code or advertisement failed falls to auto-assign (rule E4); off at first."
+  isAutoAssignAfterFailedCode: Boolean!
+  "Which bindings make a CUSTOMER_BOUND notification (rule N2)."
+  notifyOn: NotifyOn!
+  "The language of notifications that leave the app (rule N6); ZH_CN at first. Whoever reads one by this API names the language in the query. No outside deliverer is built yet."
+  outsideLanguage: Language!
+  "The template of the link that opens a conversation (rule G13); null: none."
+  conversationLink: String
+  "The template of the link that opens a task (rule G13); null: none. Tasks are not built yet."
+  taskLink: String
+  "The app ids of the mini-programs that a card may use, in the order in which they were said. Cards are not built yet."
+  linkedMiniPrograms: [String!]!
   "Whether advisors may change their own nickname and avatar (rule B4); off at first."
   mayAdvisorsEditProfile: Boolean!
   "Whether an ANALYST reads what people wrote and what they are called on the platform: messages, nickname, info, openid, unionid (rule V8); off at first."
@@ -331,6 +345,18 @@ type Account implements Node {
   channelFaults: [ChannelFault!]
   "When the account was created."
   createdAt: DateTime!
+}
+
+"Switches of CUSTOMER_BOUND per source (rule N2); CONSOLE and API have none."
+type NotifyOn {
+  "An advisor's code; on at first."
+  advisorQr: Boolean!
+  "A group's code; on at first."
+  groupQr: Boolean!
+  "An advertisement; on at first."
+  wechatAd: Boolean!
+  "Auto-assign; off at first."
+  autoAssign: Boolean!
 }
 
 "What becomes of who stops following (rule E12). Who comes back in time is who they were."
@@ -392,6 +418,28 @@ type ContactPolicy {
   outreachSessionSeconds: Int!
   "How many messages a confirmed outreach carries."
   outreachMessages: Int!
+}
+
+"Single numbers that stand instead of the preset's (rule A3); null: the preset's."
+type PolicyOverrides {
+  "What actions open; each action at most once."
+  actions: [AllowanceOverride!]!
+  "How many outreaches a month."
+  outreachPerMonth: Int
+  "How long a confirmed outreach is open, in seconds."
+  outreachSessionSeconds: Int
+  "How many messages a confirmed outreach carries."
+  outreachMessages: Int
+}
+
+"What one action opens instead; null: as the preset has it."
+type AllowanceOverride {
+  "The action."
+  action: ContactAction!
+  "How many free messages."
+  messages: Int
+  "For how long, in seconds."
+  seconds: Int
 }
 
 "What one action of a customer opens (rule G2)."
@@ -548,6 +596,12 @@ input UpdateAccountSettingsInput {
   serviceRulesVersion: String
   "The template of the link that opens a conversation, with {id} and {openid} (rule G13); empty: none. At most 512 bytes."
   conversationLink: String
+  "The template of the link that opens a task, with {id}, {openid} and {task} (rule G13); empty: none. At most 512 bytes."
+  taskLink: String
+  "The language of notifications that leave the app (rule N6)."
+  outsideLanguage: Language
+  "The app ids of the mini-programs that a card may use, all of them: they replace those said before. At most 50, each ` + "`" + `wx` + "`" + ` and sixteen hexadecimal digits in lower case; one that stands twice is INVALID."
+  linkedMiniPrograms: [String!]
 }
 
 "Single numbers instead of the preset's (rule A3); absent or null: the preset's."
@@ -3810,10 +3864,24 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_policyPreset(ctx, ec, field)
 	case "policy":
 		return fieldContext_Account_policy(ctx, ec, field)
+	case "policyOverrides":
+		return fieldContext_Account_policyOverrides(ctx, ec, field)
 	case "outreachCarrier":
 		return fieldContext_Account_outreachCarrier(ctx, ec, field)
 	case "isAutoAssignOn":
 		return fieldContext_Account_isAutoAssignOn(ctx, ec, field)
+	case "isAutoAssignAfterFailedCode":
+		return fieldContext_Account_isAutoAssignAfterFailedCode(ctx, ec, field)
+	case "notifyOn":
+		return fieldContext_Account_notifyOn(ctx, ec, field)
+	case "outsideLanguage":
+		return fieldContext_Account_outsideLanguage(ctx, ec, field)
+	case "conversationLink":
+		return fieldContext_Account_conversationLink(ctx, ec, field)
+	case "taskLink":
+		return fieldContext_Account_taskLink(ctx, ec, field)
+	case "linkedMiniPrograms":
+		return fieldContext_Account_linkedMiniPrograms(ctx, ec, field)
 	case "mayAdvisorsEditProfile":
 		return fieldContext_Account_mayAdvisorsEditProfile(ctx, ec, field)
 	case "mayAnalystsReadFreeText":
@@ -3920,6 +3988,18 @@ func childFields_Advisorship(ctx context.Context, ec *executionContext, field gr
 		return fieldContext_Advisorship_isViewer(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Advisorship", field.Name)
+}
+
+func childFields_AllowanceOverride(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return fieldContext_AllowanceOverride_action(ctx, ec, field)
+	case "messages":
+		return fieldContext_AllowanceOverride_messages(ctx, ec, field)
+	case "seconds":
+		return fieldContext_AllowanceOverride_seconds(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AllowanceOverride", field.Name)
 }
 
 func childFields_AnswerInvitationPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4810,6 +4890,20 @@ func childFields_NotificationEdge(ctx context.Context, ec *executionContext, fie
 	return nil, fmt.Errorf("no field named %q was found under type NotificationEdge", field.Name)
 }
 
+func childFields_NotifyOn(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "advisorQr":
+		return fieldContext_NotifyOn_advisorQr(ctx, ec, field)
+	case "groupQr":
+		return fieldContext_NotifyOn_groupQr(ctx, ec, field)
+	case "wechatAd":
+		return fieldContext_NotifyOn_wechatAd(ctx, ec, field)
+	case "autoAssign":
+		return fieldContext_NotifyOn_autoAssign(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NotifyOn", field.Name)
+}
+
 func childFields_PageInfo(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "hasNextPage":
@@ -4822,6 +4916,20 @@ func childFields_PageInfo(ctx context.Context, ec *executionContext, field graph
 		return fieldContext_PageInfo_endCursor(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func childFields_PolicyOverrides(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "actions":
+		return fieldContext_PolicyOverrides_actions(ctx, ec, field)
+	case "outreachPerMonth":
+		return fieldContext_PolicyOverrides_outreachPerMonth(ctx, ec, field)
+	case "outreachSessionSeconds":
+		return fieldContext_PolicyOverrides_outreachSessionSeconds(ctx, ec, field)
+	case "outreachMessages":
+		return fieldContext_PolicyOverrides_outreachMessages(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PolicyOverrides", field.Name)
 }
 
 func childFields_PolicyWarning(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

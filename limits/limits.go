@@ -17,6 +17,8 @@ const (
 	// ViolationsPerCall is how many violations one recordAccountFacts call may carry.
 	// Enforced by services.Accounts.
 	ViolationsPerCall = 50
+	// MiniPrograms is the most mini-programs that an account links, for cards. Source: rule A2.
+	MiniPrograms = 50
 	// TermsVersionBytes is the longest version name of terms or service rules, in bytes.
 	TermsVersionBytes = 32
 )
@@ -361,6 +363,11 @@ const (
 	WriteAttempts = 8
 	// LockWait is how long a statement waits for a row lock.
 	LockWait = 5 * time.Second
+	// StatementTime is how long a statement that reads may run on the server, whoever asked; contexts end it long before,
+	// unless its node is gone. Source: ADR 0038.
+	StatementTime = 5 * time.Minute
+	// KillTime is how long a node tries to end a statement that nobody waits for. Source: ADR 0038.
+	KillTime = 5 * time.Second
 	// DeliveryLease is how long a worker holds a customer's outbound queue. It is more than a claim,
 	// a call and the recording of its outcome take together (OperationTime, ChannelTime,
 	// OperationTime) by clocks that differ by ClockSkew. Source: ADR 0016.

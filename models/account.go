@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"regexp"
 	"sync"
 	"time"
 	_ "time/tzdata" // an account's zone must load on machines without a zone database.
@@ -69,6 +70,9 @@ type Account struct {
 	NotifyWechatAd      bool            `gorm:"column:notify_wechat_ad"`       // rule N2
 	NotifyAutoAssign    bool            `gorm:"column:notify_auto_assign"`     // rule N2
 	ConversationLink    string          `gorm:"column:conversation_link"`      // rule G13, template
+	TaskLink            string          `gorm:"column:task_link"`              // rule G13, template
+	OutsideLanguage     Language        `gorm:"column:outside_language"`       // rule N6: of what is sent outside the app
+	MiniPrograms        Lines           `gorm:"column:mini_programs"`          // app ids that a card may use
 	// AdGroup is whose members get those who follow through an advertisement that names no group (rule E3); zero:
 	// nobody.
 	AdGroup Key `gorm:"column:ad_group_id"`
@@ -111,6 +115,46 @@ func (a *Account) Location() *time.Location {
 	}
 	return time.UTC
 }
+
+// ConversationTemplate is ConversationLink; nil for none.
+func (a *Account) ConversationTemplate() *string { return optional(a.ConversationLink) }
+
+// TaskTemplate is TaskLink; nil for none.
+func (a *Account) TaskTemplate() *string { return optional(a.TaskLink) }
+
+// MiniProgramIDs is MiniPrograms.
+func (a *Account) MiniProgramIDs() []string { return a.MiniPrograms }
+
+// NotifyOn is which bindings make a CUSTOMER_BOUND notification, as the API shows it (rule N2).
+type NotifyOn struct{ AdvisorQR, GroupQR, WechatAd, AutoAssign bool }
+
+// NotifyOn is the account's switches per source.
+func (a *Account) NotifyOn() *NotifyOn {
+	return &NotifyOn{AdvisorQR: a.NotifyAdvisorQR, GroupQR: a.NotifyGroupQR, WechatAd: a.NotifyWechatAd, AutoAssign: a.NotifyAutoAssign}
+}
+
+// CheckMiniPrograms checks app ids of mini-programs that an account links: the platform's form, "wx" and 16
+// hexadecimal digits in lower case, each once, at most limits.MiniPrograms. The error names the field of the
+// first one that will not do.
+func CheckMiniPrograms(ids []string, field string) error {
+	if len(ids) > limits.MiniPrograms {
+		return TooMany(field, limits.MiniPrograms, "at most %d mini-programs are linked", limits.MiniPrograms)
+	}
+	seen := map[string]bool{}
+	for i, id := range ids {
+		at := fmt.Sprintf("%s.%d", field, i)
+		if !miniProgram.MatchString(id) {
+			return Invalid(at, "is not wx and 16 hexadecimal digits in lower case")
+		}
+		if seen[id] {
+			return Invalid(at, "stands earlier in the list")
+		}
+		seen[id] = true
+	}
+	return nil
+}
+
+var miniProgram = regexp.MustCompile(`^wx[0-9a-f]{16}$`)
 
 // AdvertisementGroupID is AdGroup; nil for nobody.
 func (a *Account) AdvertisementGroupID() *relay.ID {

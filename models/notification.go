@@ -18,7 +18,8 @@ const (
 	NotifyCustomerInquiry NotificationKind = "CUSTOMER_INQUIRY"
 )
 
-// Language is a language that notifications are written in.
+// Language is a language that notifications are written in. Who reads them by the API names it; of what is
+// sent outside the app it is Account.OutsideLanguage.
 type Language string
 
 // The languages.

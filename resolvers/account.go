@@ -80,7 +80,11 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 		AutoAssign: input.IsAutoAssignOn, AutoAssignAfterCode: input.IsAutoAssignAfterFailedCode,
 		AdvisorsEditProfile: input.MayAdvisorsEditProfile,
 		AnalystsReadText:    input.MayAnalystsReadFreeText,
-		RulesVersion:        input.ServiceRulesVersion, ConversationLink: input.ConversationLink,
+		RulesVersion:        input.ServiceRulesVersion, ConversationLink: input.ConversationLink, TaskLink: input.TaskLink,
+		OutsideLanguage: input.OutsideLanguage,
+	}
+	if input.LinkedMiniPrograms != nil {
+		in.MiniPrograms = (*models.Lines)(&input.LinkedMiniPrograms)
 	}
 	if n := input.NotifyOn; n != nil {
 		in.NotifyAdvisorQR, in.NotifyGroupQR, in.NotifyWechatAd, in.NotifyAutoAssign = n.AdvisorQR, n.GroupQR, n.WechatAd, n.AutoAssign

@@ -86,7 +86,7 @@ func (s *Services) CreateAccount(ctx context.Context, in NewAccount) (*models.Ac
 		Key: models.NewKey(), Name: name, Channel: in.Channel, AppID: in.AppID, OriginalID: in.OriginalID,
 		Capability: models.CapabilityNeverOpened, RulesVersion: "1", TimeZone: "Asia/Shanghai",
 		PolicyPreset: models.PresetClassic, OutreachCarrier: models.CarrierDirect,
-		NotifyAdvisorQR: true, NotifyGroupQR: true, NotifyWechatAd: true,
+		NotifyAdvisorQR: true, NotifyGroupQR: true, NotifyWechatAd: true, OutsideLanguage: models.LanguageZhCN,
 		CallbackMode: models.CallbackSecure, CallbackID: randomIdent(),
 	}
 	if in.Channel == models.ChannelWechat {
@@ -200,107 +200,6 @@ func (s *Services) CloseAccount(ctx context.Context, confirm bool) (*models.Acco
 	})
 }
 
-// Settings are changes of settings; nil fields stay (rule A2). The audit log has them as they are here.
-type Settings struct {
-	TimeZone            *string                 `json:"timeZone,omitempty"`
-	PolicyPreset        *models.PolicyPreset    `json:"policyPreset,omitempty"`
-	PolicyOverrides     *models.PolicyOverrides `json:"policyOverrides,omitempty"` // replaces all of them
-	OutreachCarrier     *models.OutreachCarrier `json:"outreachCarrier,omitempty"`
-	AutoAssign          *bool                   `json:"isAutoAssignOn,omitempty"`
-	AdGroup             *models.Key             `json:"advertisementGroup,omitempty"` // zero clears it
-	Unfollow            *models.UnfollowPolicy  `json:"onUnfollow,omitempty"`
-	EraseAfterDays      *int                    `json:"eraseAfterDays,omitempty"`
-	AutoAssignAfterCode *bool                   `json:"isAutoAssignAfterFailedCode,omitempty"`
-	AdvisorsEditProfile *bool                   `json:"mayAdvisorsEditProfile,omitempty"`
-	AnalystsReadText    *bool                   `json:"mayAnalystsReadFreeText,omitempty"`
-	NotifyAdvisorQR     *bool                   `json:"notifyOnAdvisorQr,omitempty"`
-	NotifyGroupQR       *bool                   `json:"notifyOnGroupQr,omitempty"`
-	NotifyWechatAd      *bool                   `json:"notifyOnWechatAd,omitempty"`
-	NotifyAutoAssign    *bool                   `json:"notifyOnAutoAssign,omitempty"`
-	RulesVersion        *string                 `json:"serviceRulesVersion,omitempty"`
-	ConversationLink    *string                 `json:"conversationLink,omitempty"`
-}
-
-// write writes them to an account, and answers what stood in their places.
-func (in Settings) write(a *models.Account) (was Settings) {
-	unfollow := a.OnUnfollow() // what holds where nothing stood
-	was = Settings{
-		TimeZone:            swap(&a.TimeZone, in.TimeZone),
-		PolicyPreset:        swap(&a.PolicyPreset, in.PolicyPreset),
-		PolicyOverrides:     swap(&a.PolicyOverrides, in.PolicyOverrides),
-		OutreachCarrier:     swap(&a.OutreachCarrier, in.OutreachCarrier),
-		AutoAssign:          swap(&a.AutoAssign, in.AutoAssign),
-		AdGroup:             swap(&a.AdGroup, in.AdGroup),
-		Unfollow:            swap(&a.Unfollow, in.Unfollow),
-		EraseAfterDays:      swap(&a.EraseDays, in.EraseAfterDays),
-		AutoAssignAfterCode: swap(&a.AutoAssignAfterCode, in.AutoAssignAfterCode),
-		AdvisorsEditProfile: swap(&a.AdvisorsEditProfile, in.AdvisorsEditProfile),
-		AnalystsReadText:    swap(&a.AnalystsReadText, in.AnalystsReadText),
-		NotifyAdvisorQR:     swap(&a.NotifyAdvisorQR, in.NotifyAdvisorQR),
-		NotifyGroupQR:       swap(&a.NotifyGroupQR, in.NotifyGroupQR),
-		NotifyWechatAd:      swap(&a.NotifyWechatAd, in.NotifyWechatAd),
-		NotifyAutoAssign:    swap(&a.NotifyAutoAssign, in.NotifyAutoAssign),
-		RulesVersion:        swap(&a.RulesVersion, in.RulesVersion),
-		ConversationLink:    swap(&a.ConversationLink, in.ConversationLink),
-	}
-	if was.Unfollow != nil {
-		was.Unfollow = &unfollow
-	}
-	if was.EraseAfterDays != nil && *was.EraseAfterDays == 0 {
-		*was.EraseAfterDays = limits.EraseAfterDays
-	}
-	return was
-}
-
-// UpdateSettings changes settings of the viewer's account, open or not.
-func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Account, error) {
-	c, err := s.begin(ctx, mayUpdateSettings)
-	if err != nil {
-		return nil, err
-	}
-	if err := in.check(); err != nil {
-		return nil, err
-	}
-	return s.changeAccount(ctx, c, c.Account.Key, "updateAccountSettings", func(tx *store.Tx, a *models.Account) (change accountChange, err error) {
-		if in.AdGroup != nil && !in.AdGroup.IsZero() {
-			groups, err := tx.Groups(a.Key, []models.Key{*in.AdGroup})
-			if err == nil && len(groups) == 0 {
-				err = models.NotFound("group", "input.advertisementGroupId")
-			}
-			if err != nil {
-				return change, err
-			}
-		}
-		was := in.write(a)
-		return accountChange{[]string{"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
-			"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link",
-			"on_unfollow", "erase_after_days", "ad_group_id", "analysts_read_text"}, was, in}, nil
-	})
-}
-
-func (in Settings) check() error {
-	if in.TimeZone != nil && !models.CheckZone(*in.TimeZone) {
-		return models.Invalid("input.timeZone", "is no IANA time zone")
-	}
-	if d := in.EraseAfterDays; d != nil && (*d < 1 || *d > limits.EraseAfterDaysMost) {
-		return models.Invalid("input.eraseAfterDays", "is not from 1 to %d", limits.EraseAfterDaysMost)
-	}
-	if in.PolicyOverrides != nil {
-		if err := in.PolicyOverrides.Check("input.policyOverrides"); err != nil {
-			return err
-		}
-	}
-	if in.RulesVersion != nil {
-		if err := models.CheckIdent(*in.RulesVersion, "input.serviceRulesVersion", limits.TermsVersionBytes); err != nil {
-			return err
-		}
-	}
-	if l := in.ConversationLink; l != nil && *l != "" {
-		return checkLink(*l, "input.conversationLink")
-	}
-	return nil
-}
-
 func checkLink(l, field string) error {
 	if err := models.CheckText(l, field, limits.AvatarURLBytes); err != nil {
 		return err
@@ -329,18 +228,6 @@ var (
 	callbackKey   = regexp.MustCompile(`^[A-Za-z0-9]{43}$`)
 	appSecret     = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9]{%d,%d}$`, limits.AppSecretMin, limits.AppSecretMax))
 )
-
-func set[T any](to, from *T) { swap(to, from) }
-
-// swap writes what from has, if it is not nil, and answers what stood there before.
-func swap[T any](to, from *T) (was *T) {
-	if from == nil {
-		return nil
-	}
-	before := *to
-	*to = *from
-	return &before
-}
 
 // CallbackCredentials are what the platform signs and encrypts with.
 type CallbackCredentials struct {

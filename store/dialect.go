@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	driver "github.com/go-sql-driver/mysql"
 	_ "github.com/ncruces/go-sqlite3/driver" // the embedded engine
@@ -61,13 +63,20 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if o.Relaxed {
 		sync = "synchronous(off)"
 	}
-	if s.write, err = s.openPool(ctx, "sqlite3", dsn("journal_mode(wal)", sync)+"&_txlock=immediate", 1); err != nil {
+	pool := func(dsn string, most int) (*gorm.DB, error) {
+		made, err := sql.Open("sqlite3", dsn)
+		if err != nil {
+			return nil, fmt.Errorf("open database: %w", err)
+		}
+		return s.openPool(ctx, made, most)
+	}
+	if s.write, err = pool(dsn("journal_mode(wal)", sync)+"&_txlock=immediate", 1); err != nil {
 		return err
 	}
-	if s.read, err = s.openPool(ctx, "sqlite3", dsn("query_only(on)"), readers); err != nil {
+	if s.read, err = pool(dsn("query_only(on)"), readers); err != nil {
 		return err
 	}
-	s.access, err = s.openPool(ctx, "sqlite3", dsn("query_only(on)"), 1)
+	s.access, err = pool(dsn("query_only(on)"), 1)
 	return err
 }
 
@@ -91,47 +100,74 @@ func (s *Store) openMySQL(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("the database setting is neither `sqlite:PATH` nor a MySQL DSN: %w", err)
 	}
-	isolation, err := isolationVariable(ctx, c)
+	server, err := serverOf(ctx, c)
 	if err != nil {
 		return err
 	}
 	write, read := c.Clone(), c.Clone()
-	mysqlOptions(write, isolation, "READ-COMMITTED")
-	mysqlOptions(read, isolation, "REPEATABLE-READ")
+	mysqlOptions(write, server.isolation, "READ-COMMITTED")
+	mysqlOptions(read, server.isolation, "REPEATABLE-READ")
+	server.limitReads(read, cmp.Or(o.StatementTime, limits.StatementTime))
+	if s.killer, err = newKiller(write, s.log); err != nil {
+		return err
+	}
+	pool := func(c *driver.Config, most int) (*gorm.DB, error) {
+		made, err := driver.NewConnector(c)
+		if err != nil {
+			return nil, fmt.Errorf("open database: %w", err)
+		}
+		return s.openPool(ctx, sql.OpenDB(connector{made, s.killer}), most)
+	}
 	// One connection more: the heartbeat keeps one for itself.
-	if s.write, err = s.openPool(ctx, "mysql", write.FormatDSN(), o.Connections+1); err != nil {
+	if s.write, err = pool(write, o.Connections+1); err != nil {
 		return err
 	}
 	if err := s.heart.connect(ctx, s); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
 	s.heart.told = s.heart.era.Load()
-	if s.read, err = s.openPool(ctx, "mysql", read.FormatDSN(), o.Connections); err != nil {
+	if s.read, err = pool(read, o.Connections); err != nil {
 		return err
 	}
-	if s.access, err = s.openPool(ctx, "mysql", write.FormatDSN(), accessConnections); err != nil {
+	if s.access, err = pool(write, accessConnections); err != nil {
 		return err
 	}
 	return errors.Join(tune(s.write, o), tune(s.read, o), tune(s.access, o))
 }
 
-// isolationVariable is what the server calls the session's isolation level: MariaDB before
-// 11.1 knows only the older name, MySQL 8 only the newer.
-func isolationVariable(ctx context.Context, c *driver.Config) (string, error) {
+// server is how a server calls what a session is told. MariaDB and MySQL differ.
+type server struct {
+	// isolation is the variable of the isolation level: MariaDB before 11.1 knows only the older name, MySQL 8 only the newer.
+	isolation string
+	// statementTime is the variable of how long a statement may run, a number of these units. MySQL's holds for what reads alone.
+	statementTime string
+	unit          time.Duration
+}
+
+// serverOf asks which server it is.
+func serverOf(ctx context.Context, c *driver.Config) (server, error) {
 	connector, err := driver.NewConnector(c)
 	if err != nil {
-		return "", fmt.Errorf("open database: %w", err)
+		return server{}, fmt.Errorf("open database: %w", err)
 	}
 	db := sql.OpenDB(connector)
 	defer db.Close()
 	var version string
 	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
-		return "", fmt.Errorf("open database: %w", err)
+		return server{}, fmt.Errorf("open database: %w", err)
 	}
 	if strings.Contains(version, "MariaDB") {
-		return "tx_isolation", nil
+		return server{isolation: "tx_isolation", statementTime: "max_statement_time", unit: time.Second}, nil
 	}
-	return "transaction_isolation", nil
+	return server{isolation: "transaction_isolation", statementTime: "max_execution_time", unit: time.Millisecond}, nil
+}
+
+// limitReads has the server end statements of a session that reads after a time, unless the DSN says another. It is for
+// those that nobody can kill any more: their node died, or is cut off.
+func (s server) limitReads(c *driver.Config, most time.Duration) {
+	if _, named := c.Params[s.statementTime]; !named {
+		c.Params[s.statementTime] = strconv.FormatFloat(float64(most)/float64(s.unit), 'f', -1, 64)
+	}
 }
 
 // tune gives a pool of MySQL connections the idle number and life that were asked for.
@@ -147,11 +183,8 @@ func tune(db *gorm.DB, o Options) error {
 	return nil
 }
 
-func (s *Store) openPool(ctx context.Context, name, dsn string, most int) (*gorm.DB, error) {
-	pool, err := sql.Open(name, dsn)
-	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
+// openPool takes over a pool of at most so many connections, and closes it if it fails.
+func (s *Store) openPool(ctx context.Context, pool *sql.DB, most int) (*gorm.DB, error) {
 	pool.SetMaxOpenConns(most)
 	pool.SetMaxIdleConns(most)
 	if err := pool.PingContext(ctx); err != nil {

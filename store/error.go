@@ -37,6 +37,11 @@ const (
 	myRowChanged = 1020 // MariaDB: record has changed since last read
 	myCheck      = 3819
 	mariaCheck   = 4025
+	myNoThread   = 1094 // KILL of a connection that is not there
+	// A statement that was ended: by somebody's KILL QUERY, or because its time was over on MariaDB and on MySQL.
+	myInterrupted  = 1317
+	mariaStatement = 1969
+	myStatement    = 3024
 )
 
 // translate turns a driver's error into one of this package's where it has one.
@@ -54,6 +59,10 @@ func translate(err error) error {
 			return errors.Join(ErrDuplicate, err)
 		case myCheck, mariaCheck:
 			return errors.Join(ErrCheck, err)
+		case mariaStatement, myStatement:
+			return errors.Join(context.DeadlineExceeded, err)
+		case myInterrupted:
+			return errors.Join(context.Canceled, err)
 		}
 		return err
 	}

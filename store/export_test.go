@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 
 	"gorm.io/gorm"
 )
@@ -29,4 +30,17 @@ func (s *Store) handlerReads(ctx context.Context) (sum int64, err error) {
 		sum += r.Value
 	}
 	return sum, err
+}
+
+// Run runs a statement as reads of the store run theirs, and reads its rows.
+func (r *Reader) Run(statement string) error {
+	return r.query(func(*sql.Rows) error { return nil }, statement)
+}
+
+// Run runs a statement as the transaction's others run.
+func (tx *Tx) Run(statement string) error { return tx.exec(statement, nil) }
+
+// KillOther has a session killed that is not there: of this number, and from another address.
+func (s *Store) KillOther(ctx context.Context, id uint64) error {
+	return s.killer.end(ctx, session{id: id, client: "192.0.2.1:1"})
 }

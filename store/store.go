@@ -32,6 +32,10 @@ type Options struct {
 	Idle int
 	// ConnLife is how long one is used before a new one replaces it; 0: for ever.
 	ConnLife time.Duration
+	// StatementTime is how long a statement that reads may run on MySQL, whoever waits for it: a net under the contexts
+	// that end statements long before; 0: limits.StatementTime. The DSN may say another (max_statement_time of MariaDB,
+	// max_execution_time of MySQL).
+	StatementTime time.Duration
 	// Strict makes a transaction that takes its locks out of order panic; tests set it. Without
 	// it the fault is logged.
 	Strict bool
@@ -46,6 +50,7 @@ type Store struct {
 	write   *gorm.DB
 	read    *gorm.DB
 	access  *gorm.DB
+	killer  *killer // nil on SQLite
 	now     func() time.Time
 	log     *slog.Logger
 	strict  bool
@@ -95,6 +100,9 @@ func (s *Store) Close() error {
 		if pool, err := db.DB(); err == nil {
 			errs = append(errs, pool.Close())
 		}
+	}
+	if s.killer != nil {
+		errs = append(errs, s.killer.Close())
 	}
 	return errors.Join(append(errs, s.unlock())...)
 }

@@ -19,8 +19,8 @@ import (
 	"clientele/store"
 )
 
-// answerEnds is the status in which an advisor's answer on a WECHAT account ends: sending there is not built yet.
-const answerEnds = models.StatusFailed
+// answerEnds is the status in which an advisor's answer ends.
+const answerEnds = models.StatusSent
 
 // merchant is an account of WECHAT with one advisor, on the program as it ships, which serves in a process of its own.
 type merchant struct {
@@ -29,17 +29,17 @@ type merchant struct {
 	// advisor is the token of the advisor, scene that of the advisor's code.
 	advisor string
 	scene   string
-	// platform posts callbacks to the account.
+	// platform posts callbacks to the account, app is what the program asks.
 	platform wechattest.Platform
+	app      *wechattest.App
 	messages atomic.Int64
 }
 
-// newMerchant founds it on an empty SQLite database and starts the program, which ends with the test.
-func newMerchant(t *testing.T, program string) *merchant {
+// newMerchant founds it on a database without accounts and starts the program, with more flags, which ends with the test.
+func newMerchant(t *testing.T, program, dsn string, flags ...string) *merchant {
 	t.Helper()
 	const secret, patience = "clients=a-secret-of-thirty-two-bytes-or-more", time.Minute
 	m := &merchant{T: t}
-	dsn := testkit.EmptySQLite(t)
 	account, advisor := m.found(dsn)
 
 	settings := config.Default()
@@ -58,8 +58,12 @@ func newMerchant(t *testing.T, program string) *merchant {
 	m.advisor = token(auth.RoleAdvisor, auth.AdvisorSubject(auth.SubjectID, advisor.Key.String()))
 
 	output := testkit.NewOutput()
-	process := testkit.StartProcess(t, output, nil, program, "serve", "--addr=127.0.0.1:0", "--db="+dsn, "--data="+t.TempDir(),
-		"--token-secrets="+secret, "--master-keys=clients="+strings.Repeat("5a", 32))
+	api := wechattest.NewAPI(t)
+	m.app = api.App(string(account.AppID), wechatSecret)
+	flags = append([]string{
+		"serve", "--wechat-url=" + api.URL(), "--addr=127.0.0.1:0", "--db=" + dsn, "--data=" + t.TempDir(), "--token-secrets=" + secret, "--master-keys=clients=" + strings.Repeat("5a", 32),
+	}, flags...)
+	process := testkit.StartProcess(t, output, nil, program, flags...)
 	m.url = output.Await(t, process, patience)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -74,6 +78,10 @@ func newMerchant(t *testing.T, program string) *merchant {
 		apiclient.Vars{"token": callbackToken}, nil)
 	if err != nil {
 		t.Fatalf("set the callback's credentials: %v", err)
+	}
+	err = admin.Ask(t.Context(), `mutation($secret: String!) { setAppSecret(input: {secret: $secret}) { account { id } } }`, apiclient.Vars{"secret": wechatSecret}, nil)
+	if err != nil {
+		t.Fatalf("set the app secret: %v", err)
 	}
 	m.platform = wechattest.Platform{URL: m.url + "/wechat/" + string(account.CallbackID), Token: callbackToken, Client: client}
 	return m
@@ -94,7 +102,7 @@ func (m *merchant) found(dsn string) (*models.Account, *models.Advisor) {
 	if _, err := s.Migrate(m.Context()); err != nil {
 		m.Fatal(err)
 	}
-	account := testkit.Account(m, s, func(a *models.Account) { a.Channel = models.ChannelWechat })
+	account := testkit.Account(m, s, func(a *models.Account) { a.Channel, a.AppID = models.ChannelWechat, "wx0123456789abcdef" })
 	advisor := testkit.Advisors(m, s, account, 1)[0]
 	code := &models.QRCode{AccountID: account.Key, Key: models.NewKey(), Scene: "counter", Kind: models.QRCodeAdvisor, OwnerID: advisor.Key, CreatedAt: s.Now()}
 	testkit.Write(m, s, account.Key, func(tx *store.Tx) error { return tx.InsertQRCodes([]*models.QRCode{code}) })
@@ -107,6 +115,7 @@ func (m *merchant) found(dsn string) (*models.Account, *models.Advisor) {
 func (m *merchant) followers() (url string) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /follow/{openid}", func(w http.ResponseWriter, r *http.Request) {
+		m.app.Follow(wechattest.Follower{OpenID: r.PathValue("openid"), FollowedAt: time.Now()})
 		m.calls(w, r, m.platform.Subscribe(r.PathValue("openid"), m.scene))
 	})
 	mux.HandleFunc("POST /write/{openid}", func(w http.ResponseWriter, r *http.Request) {

@@ -38,16 +38,34 @@ func TestUsualClients(t *testing.T) {
 		}
 	})
 	t.Run("one stream", func(t *testing.T) { oneStream(t, npm) })
-	t.Run("main job", func(t *testing.T) {
-		m := newMerchant(t, program(t))
+	clients := []string{"Apollo Client", "Apollo Client with persisted queries", "urql", "urql over graphql-ws", "graphql-ws", "graphql-sse"}
+	binary := program(t)
+	documents, err := filepath.Abs(filepath.Join("schema", "persisted", "codegen.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := func(t *testing.T, m *merchant, want []string, more ...string) {
+		t.Helper()
+		args := append([]string{"main.mjs", m.url + "/graphql", m.advisor, m.followers(), string(answerEnds), documents}, more...)
+		out, err := npm.Try(testkit.NeedNode.Program(), args...)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var did []string
-		out := npm.Run(testkit.NeedNode.Program(), "main.mjs", m.url+"/graphql", m.advisor, m.followers(), string(answerEnds))
 		if err := json.Unmarshal(out, &did); err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"Apollo Client", "urql", "graphql-ws", "graphql-sse"}; !slices.Equal(did, want) {
+		if !slices.Equal(did, want) {
 			t.Errorf("these clients did the job: %q", did)
 		}
+	}
+	t.Run("main job", func(t *testing.T) {
+		testkit.Engines(t, func(t *testing.T, dsn string) { job(t, newMerchant(t, binary, dsn), clients) })
+	})
+	// Those of the same documents that codegen persisted, and of nothing else (rule V8).
+	t.Run("main job with trusted documents", func(t *testing.T) {
+		m := newMerchant(t, binary, testkit.SQLite(t), "--trusted-documents=enforce", "--trusted-files="+documents)
+		job(t, m, []string{"Apollo Client with trusted documents", "graphql-ws with trusted documents"}, "trusted")
 	})
 }
 

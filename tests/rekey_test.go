@@ -3,6 +3,7 @@ package tests
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
@@ -43,7 +44,7 @@ func TestRekeyCommand(t *testing.T) {
 	newFlag, newKey := masterKey(t, "new", 2)
 	_, lostKey := masterKey(t, "lost", 3)
 	was, is, lost := ring(t, oldKey), ring(t, newKey), ring(t, lostKey)
-	const token, tokenOld, aes = "the token", "the one before", "the AES key"
+	const token, tokenOld, aes, secret = "the token", "the one before", "the AES key", "the app secret"
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		run := func(keys ...string) (string, string, error) {
 			c := exec.CommandContext(t.Context(), binary, "rekey", "--db", dsn, "--master-keys", strings.Join(keys, ","))
@@ -68,10 +69,15 @@ func TestRekeyCommand(t *testing.T) {
 				a.SealedToken = was.Seal(a.Key, "callback.token", []byte(token))
 				a.SealedTokenOld = was.Seal(a.Key, "callback.token", []byte(tokenOld))
 				a.SealedAESKey = was.Seal(a.Key, "callback.aes_key", []byte(aes))
+				a.SealedAppSecret = was.Seal(a.Key, "app.secret", []byte(secret))
+				// It is asked for anew rather than sealed anew.
+				if err := tx.PutAccessToken(&models.AccessToken{AccountID: a.Key, Sealed: was.Seal(a.Key, "app.access_token", []byte("t"))}); err != nil {
+					return err
+				}
 				if i == len(accounts)-1 {
 					a.SealedAESKey = is.Seal(a.Key, "callback.aes_key", []byte(aes))
 				}
-				return tx.UpdateAccount(a, "sealed_token", "sealed_token_old", "sealed_aes_key")
+				return tx.UpdateAccount(a, "sealed_token", "sealed_token_old", "sealed_aes_key", "sealed_app_secret")
 			})
 		}
 		embedded := s.IsEmbedded()
@@ -83,11 +89,11 @@ func TestRekeyCommand(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := "302 credentials of 101 accounts are sealed with new now; 1 were before."
+		want := "403 credentials of 101 accounts are sealed with new now; 1 were before."
 		if out, faults, err := run(newFlag, oldFlag); err != nil || !strings.Contains(out, want) || faults != "" {
 			t.Fatalf("%v\n%s%s", err, out, faults)
 		}
-		if out, _, err := run(newFlag); err != nil || !strings.Contains(out, "0 credentials of 101 accounts are sealed with new now; 303 were before.") {
+		if out, _, err := run(newFlag); err != nil || !strings.Contains(out, "0 credentials of 101 accounts are sealed with new now; 404 were before.") {
 			t.Errorf("again, without the old key: %v\n%s", err, out)
 		}
 		if embedded {
@@ -105,10 +111,13 @@ func TestRekeyCommand(t *testing.T) {
 			for _, v := range []struct {
 				field, want string
 				sealed      []byte
-			}{{"callback.token", token, a.SealedToken}, {"callback.token", tokenOld, a.SealedTokenOld}, {"callback.aes_key", aes, a.SealedAESKey}} {
+			}{{"callback.token", token, a.SealedToken}, {"callback.token", tokenOld, a.SealedTokenOld}, {"callback.aes_key", aes, a.SealedAESKey}, {"app.secret", secret, a.SealedAppSecret}} {
 				if plain, err := is.Open(key, v.field, v.sealed); err != nil || string(plain) != v.want {
 					t.Fatalf("%s of %s: %q, %v", v.field, key, plain, err)
 				}
+			}
+			if _, err := s.View(t.Context()).AccessToken(key); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("an access token that the old key sealed is there: %v", err)
 			}
 			if len(a.SealedAESKeyOld) != 0 {
 				t.Errorf("a credential that was not set is there")
@@ -129,7 +138,7 @@ func TestRekeyCommand(t *testing.T) {
 			}
 		}
 		out, faults, err := run(oldFlag, newFlag)
-		if err == nil || !strings.Contains(out, "302 credentials of 101 accounts are sealed with old now") || !strings.Contains(faults, accounts[3].String()) {
+		if err == nil || !strings.Contains(out, "403 credentials of 101 accounts are sealed with old now") || !strings.Contains(faults, accounts[3].String()) {
 			t.Errorf("%v\n%s%s", err, out, faults)
 		}
 		if strings.Contains(out+faults, token) || strings.Contains(out+faults, hex.EncodeToString(bytes.Repeat([]byte{1}, 4))) {

@@ -52,6 +52,12 @@ func (w *world) stream(token, query string, lastEventID string, more ...string) 
 	if lastEventID != "" {
 		r.Header.Set("Last-Event-ID", lastEventID)
 	}
+	return w.streaming(r, cancel)
+}
+
+// streaming sends a request whose answer is an event stream; cancel ends it.
+func (w *world) streaming(r *http.Request, cancel context.CancelFunc) *stream {
+	w.tb.Helper()
 	resp, err := (&http.Client{Transport: http.DefaultTransport}).Do(r)
 	if err != nil {
 		w.tb.Fatal(err)

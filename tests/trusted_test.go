@@ -85,7 +85,7 @@ func persisted(tb testing.TB) []string {
 	tb.Helper()
 	var files []string
 	for name, documents := range map[string]map[string]string{
-		"codegen.json": {"sha256:" + hashed(whoDocument): whoDocument, "sha256:" + hashed(schemaDocument): schemaDocument, hashed(answerDocument): answerDocument, hashed(acceptDocument): acceptDocument},
+		"codegen.json": {"sha256:" + hashed(whoDocument): whoDocument, "sha256:" + hashed(schemaDocument): schemaDocument, "sha256:" + hashed(streamText): streamText, hashed(answerDocument): answerDocument, hashed(acceptDocument): acceptDocument},
 		"relay.json":   {"5d41402abc4b2a76b9719d911017c592": whoDocument},
 	} {
 		text, err := json.Marshal(documents)
@@ -120,6 +120,11 @@ func TestTrustedDocumentsEnforced(t *testing.T) {
 		{"an id without the hash's name", anna, map[string]any{"documentId": hashed(whoDocument)}, ""},
 		{"an id of Relay's", anna, map[string]any{"documentId": "5d41402abc4b2a76b9719d911017c592"}, ""},
 		{"a hash", anna, byHash(hashed(whoDocument), ""), ""},
+		{"an id that is no SHA-256, as a hash", anna, byHash("5d41402abc4b2a76b9719d911017c592", ""), ""},
+		{"the same with the document", anna, byHash("5d41402abc4b2a76b9719d911017c592", whoDocument), ""},
+		{"the same with another document", anna, byHash("5d41402abc4b2a76b9719d911017c592", answerDocument), "INVALID"},
+		{"what is no id and no SHA-256", anna, byHash("5d41402abc4b2a76b9719d911017c593", ""), "INVALID"},
+		{"an empty hash", anna, byHash("", whoDocument), "INVALID"},
 		{"the text", anna, map[string]any{"query": whoDocument}, ""},
 		{"a free document", anna, map[string]any{"query": freeDocument}, "FORBIDDEN"},
 		{"a trusted document with a space", anna, map[string]any{"query": whoDocument + " "}, "FORBIDDEN"},

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -268,6 +269,9 @@ func TestChannelFaults(t *testing.T) {
 		w.await("today's message arrived", func() bool { return len(app.Sent()) > 0 })
 		if got := a.faults(); got != "" {
 			t.Errorf("the next day's faults are %s", got)
+		}
+		if _, metrics := get(t, w, http.MethodGet, "/metrics", nil); !strings.Contains(metrics, `clientele_platform_calls_total{answer="45009",api="MESSAGES"} 1`) {
+			t.Error("the refusal is not counted")
 		}
 		a.delivered()
 

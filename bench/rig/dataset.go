@@ -198,7 +198,7 @@ func (set *Dataset) people(ctx context.Context, s *store.Store) ([]models.Key, e
 	account := &models.Account{
 		Key: models.NewKey(), Name: "Bench", Channel: models.ChannelWechat, AppID: "wx-bench", OriginalID: originalID,
 		Capability: models.CapabilityOpen, VerifiedAt: now, TermsVersion: "1", TermsAt: now, RulesVersion: "1",
-		TimeZone: "Asia/Shanghai", PolicyPreset: models.PresetClassic, OutreachCarrier: models.CarrierDirect,
+		TimeZone: "Asia/Shanghai", PolicyPreset: models.PresetClassic, OutreachCarrier: models.CarrierDirect, OutsideLanguage: models.LanguageZhCN,
 		CallbackID: "bench", CallbackMode: models.CallbackPlain, CreatedAt: now, UpdatedAt: now,
 	}
 	set.Account, set.CallbackID = account.Key, string(account.CallbackID)

@@ -36,6 +36,8 @@ type Access interface {
 
 // Channel implements services.Channel over the platform's API. It is safe for concurrent use.
 type Channel struct {
+	// Asked is told of each call with what came of it; nil: nobody is. It is set before the first.
+	Asked   func(api models.ChannelAPI, err error)
 	address string
 	now     func() time.Time
 	access  Access
@@ -88,6 +90,12 @@ var tokenCodes = []Code{CodeBadSecret, CodeBadToken, CodeNoToken, CodeTokenExpir
 // accountCodes refuse the account as a whole, whatever is asked, until somebody mends something.
 var accountCodes = []Code{
 	CodeBadSecret, CodeBadAppID, CodeBadToken, CodeWrongSecret, CodeAddress, CodeNoToken, CodeTokenExpired, CodeNotAuthorised, CodeBanned, CodeNoPermission,
+}
+
+// knownCodes are all of them.
+var knownCodes = []Code{
+	CodeBusy, CodeBadSecret, CodeBadOpenID, CodeBadAppID, CodeBadToken, CodeWrongSecret, CodeAddress, CodeNoToken, CodeTokenExpired, CodeMustFollow, CodeQuota, CodeTooFrequent,
+	CodeWindowOver, CodeWindowSpent, CodeNotAuthorised, CodeRefuses, CodeBanned, CodeNotFollowing, CodeNoPermission, CodeNoAgents, CodeRisky,
 }
 
 // Error is the platform's refusal of a call. Its text names the part and the number and never what the
@@ -216,7 +224,10 @@ func nextDay(now time.Time) models.Time {
 }
 
 // ask makes one request.
-func (c *Channel) ask(ctx context.Context, api models.ChannelAPI, method, path string, query url.Values, in, out any) error {
+func (c *Channel) ask(ctx context.Context, api models.ChannelAPI, method, path string, query url.Values, in, out any) (err error) {
+	if c.Asked != nil {
+		defer func() { c.Asked(api, err) }()
+	}
 	var body []byte
 	if in != nil {
 		var b bytes.Buffer
@@ -241,22 +252,37 @@ func (c *Channel) ask(ctx context.Context, api models.ChannelAPI, method, path s
 	case status != http.StatusOK:
 		return fmt.Errorf("%w: HTTP %d", errNoAnswer, status)
 	}
+	return read(api, text, out)
+}
+
+// read reads the body of an answer into out; nil: only whether it is a refusal matters. *Error, or errNoAnswer of what is no answer of the platform.
+func read(api models.ChannelAPI, text []byte, out any) error {
 	var answer struct {
 		Code *Code `json:"errcode"`
 	}
-	if err := json.Unmarshal(text, &answer); err != nil {
+	switch {
+	case json.Unmarshal(text, &answer) != nil:
 		return errNoAnswer
-	}
-	if answer.Code != nil && *answer.Code != 0 {
+	case answer.Code != nil && *answer.Code != 0:
 		return &Error{API: api, Code: *answer.Code}
-	}
-	if out == nil {
-		return nil
-	}
-	if json.Unmarshal(text, out) != nil {
+	case out == nil && answer.Code == nil, out != nil && json.Unmarshal(text, out) != nil:
 		return errNoAnswer
 	}
 	return nil
+}
+
+// Answer names what came of a call, for who counts: ok, one of the codes that mean something to us, other of any other code, none of a call that was not answered.
+func Answer(err error) string {
+	var refused *Error
+	switch {
+	case err == nil:
+		return "ok"
+	case !errors.As(err, &refused):
+		return "none"
+	case slices.Contains(knownCodes, refused.Code):
+		return strconv.Itoa(int(refused.Code))
+	}
+	return "other"
 }
 
 // withoutAddress takes the address off an error of a request: it holds the access token.

@@ -21,6 +21,7 @@ import (
 	"clientele/internal/server"
 	"clientele/internal/transport"
 	"clientele/jobs"
+	"clientele/limits"
 	"clientele/models"
 	"clientele/services"
 	"clientele/store"
@@ -73,6 +74,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	so := store.Options{DSN: string(db.DSN), Now: o.Now, Log: o.Log, Connections: set.DBMaxOpen, Idle: set.DBMaxIdle, ConnLife: set.DBConnLife}
+	so.StatementTime = max(limits.StatementTime, set.OperationTime)
 	if db.Engine == config.SQLite {
 		if err := os.MkdirAll(set.Data, 0o700); err != nil {
 			return nil, fmt.Errorf("data folder: %w", err)
@@ -147,7 +149,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		Settings:  set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
 		Sockets: o.Sockets, Ballast: a.ballast.held.Load,
 	})
-	a.runner.Delivered = a.Server.Delivered
+	a.runner.Delivered, a.Platform.Asked = a.Server.Delivered, a.Server.PlatformAsked
 	return a, nil
 }
 

@@ -80,7 +80,7 @@ type Server struct {
 	QueryTokens            int           `name:"query-tokens" group:"API limits" env:"CLIENTELE_QUERY_TOKENS" default:"${query_tokens}" placeholder:"N" help:"Most lexical tokens of a document."`
 	QueryAliases           int           `name:"query-aliases" group:"API limits" env:"CLIENTELE_QUERY_ALIASES" default:"${query_aliases}" placeholder:"N" help:"Most aliases of a document."`
 	BodyBytes              int64         `name:"body-bytes" group:"API limits" env:"CLIENTELE_BODY_BYTES" default:"${body_bytes}" placeholder:"BYTES" help:"Largest request body and WebSocket message, in bytes."`
-	OperationTime          time.Duration `name:"operation-time" group:"API limits" env:"CLIENTELE_OPERATION_TIME" default:"${operation_time}" placeholder:"TIME" help:"How long one query or mutation may take."`
+	OperationTime          time.Duration `name:"operation-time" group:"API limits" env:"CLIENTELE_OPERATION_TIME" default:"${operation_time}" placeholder:"TIME" help:"How long one query or mutation may take; its statements end in the database then."`
 	SubscriptionsPerSocket int           `name:"subscriptions-per-socket" group:"API limits" env:"CLIENTELE_SUBSCRIPTIONS_PER_SOCKET" default:"${subscriptions_per_socket}" placeholder:"N" help:"Most subscriptions of one WebSocket."`
 
 	HTTPStatus string `name:"http-status" group:"API limits" env:"CLIENTELE_HTTP_STATUS" default:"${http_status}" placeholder:"WHOSE" help:"Statuses of answers: audit, as clients of today and the audits of graphql-http want them, or draft, those of the 2026 draft of GraphQL over HTTP (422, 294)."`

@@ -23,6 +23,7 @@ type metrics struct {
 	documents     *prometheus.CounterVec
 	deliveries    *prometheus.CounterVec
 	pauses        prometheus.Counter
+	asked         *prometheus.CounterVec
 }
 
 func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) *metrics {
@@ -48,10 +49,13 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	m.pauses = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "clientele_outbound_pauses_total", Help: "Pauses of an account's messages because its channel did not answer.",
 	})
+	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "clientele_platform_calls_total", Help: "Calls of the platform of WECHAT accounts, by part and by what came of them.",
+	}, []string{"api", "answer"})
 	m.documents = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_untrusted_documents_total", Help: "Documents that are none of the trusted: free, executed; refused, of an ADVISOR.",
 	}, []string{"result"})
-	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses,
+	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if ballast != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -145,6 +145,11 @@ func (s *Server) Delivered(done services.Handover, err error) {
 	}
 }
 
+// PlatformAsked counts a call of the platform of WECHAT accounts.
+func (s *Server) PlatformAsked(api models.ChannelAPI, err error) {
+	s.metrics.asked.WithLabelValues(string(api), wechat.Answer(err)).Inc()
+}
+
 // Close ends the WebSocket connections, which http.Server.Shutdown does not know, and the event streams, for which it would wait.
 func (s *Server) Close(ctx context.Context) error {
 	ended := make(chan error, 1)

@@ -17,7 +17,7 @@ func Account(tb testing.TB, s *store.Store, change ...func(*models.Account)) *mo
 		Key: key, Name: "Teahouse", Channel: models.ChannelSandbox, Capability: models.CapabilityOpen,
 		VerifiedAt: s.Now(), TermsVersion: "1", TermsAt: s.Now(), RulesVersion: "1",
 		TimeZone: "Asia/Shanghai", PolicyPreset: models.PresetClassic, OutreachCarrier: models.CarrierDirect,
-		NotifyAdvisorQR: true, NotifyGroupQR: true, NotifyWechatAd: true,
+		NotifyAdvisorQR: true, NotifyGroupQR: true, NotifyWechatAd: true, OutsideLanguage: models.LanguageZhCN,
 		CallbackID: models.Ident(key.String()), CallbackMode: models.CallbackPlain,
 		CreatedAt: s.Now(), UpdatedAt: s.Now(),
 	}

@@ -6,14 +6,14 @@ import { dataOf, first } from './iterate.mjs';
 
 export const name = 'graphql-ws';
 
-export function connect({ url, headers }) {
+export function connect({ url, headers, request = (query, variables) => ({ query, variables }) }) {
   const client = createClient({ url: url.replace('http', 'ws'), webSocketImpl: WebSocket, connectionParams: headers, retryAttempts: 0 });
   return {
     // Errors before the execution are thrown as a list; those of the execution come with the answer.
-    ask: (query, variables) => first(client.iterate({ query, variables })).catch((error) => {
+    ask: (query, variables) => first(client.iterate(request(query, variables))).catch((error) => {
       throw Array.isArray(error) ? new Refused(error) : error;
     }),
-    listen: (query, variables) => dataOf(client.iterate({ query, variables })),
+    listen: (query, variables) => dataOf(client.iterate(request(query, variables))),
     close: () => client.dispose(),
   };
 }

@@ -1,5 +1,6 @@
 // urql 5, by its core without React: fetch for queries and mutations, and for subscriptions, as server-sent events.
 import { Client, fetchExchange, gql } from '@urql/core';
+import { getOperationAST } from 'graphql';
 import { pipe, subscribe } from 'wonka';
 import { iterate } from './iterate.mjs';
 import { Refused } from './job.mjs';
@@ -7,9 +8,12 @@ import { Refused } from './job.mjs';
 export const name = 'urql';
 
 export function connect({ url, headers }) {
-  const client = new Client({
-    url, exchanges: [fetchExchange], fetchSubscriptions: true, preferGetMethod: false, requestPolicy: 'network-only', fetchOptions: { headers },
-  });
+  return connectBy({ url, headers, exchanges: [fetchExchange], fetchSubscriptions: true });
+}
+
+// Connects by exchanges, which are urql's links.
+export function connectBy({ url, headers, ...options }) {
+  const client = new Client({ url, preferGetMethod: false, requestPolicy: 'network-only', fetchOptions: { headers }, ...options });
   const dataOf = ({ data, error }) => {
     if (error) throw error.graphQLErrors.length > 0 ? new Refused(error.graphQLErrors) : error;
     return data;
@@ -17,7 +21,7 @@ export function connect({ url, headers }) {
   return {
     async ask(document, variables = {}) {
       const parsed = gql(document);
-      const run = parsed.definitions[0].operation === 'mutation' ? client.mutation(parsed, variables) : client.query(parsed, variables);
+      const run = getOperationAST(parsed).operation === 'mutation' ? client.mutation(parsed, variables) : client.query(parsed, variables);
       return dataOf(await run.toPromise());
     },
     listen: (document, variables) => iterate((sink) => {
