@@ -163,10 +163,8 @@ func TestMultipartIsNotServed(t *testing.T) {
 	}
 }
 
-// Ensure the client graphql-sse gets results of many operations on the one stream that it reserves.
-func TestUsualClientWithOneStream(t *testing.T) {
-	npm := testkit.NewNPM(t, "clients")
-	npm.Install()
+// oneStream is TestUsualClients for the client graphql-sse, which gets results of many operations on the one stream that it reserves.
+func oneStream(t *testing.T, npm *testkit.NPM) {
 	w := start(t, testkit.SQLite(t), options{})
 	a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
 	var came struct {
