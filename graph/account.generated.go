@@ -338,6 +338,27 @@ func fieldContext_Account_linkedMiniPrograms(_ context.Context, ec *executionCon
 	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
+func _Account_eventRetentionDays(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.EventRetentionDays())
+}
+func fieldContext_Account_eventRetentionDays(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _Account_messageReadableDays(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.MessageReadableDays())
+}
+func fieldContext_Account_messageReadableDays(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _Account_messageRetentionDays(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.MessageRetentionDays())
+}
+func fieldContext_Account_messageRetentionDays(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
 func _Account_mayAdvisorsEditProfile(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
 	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.AdvisorsEditProfile)
 }
@@ -1264,7 +1285,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink", "taskLink", "outsideLanguage", "linkedMiniPrograms"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink", "taskLink", "outsideLanguage", "eventRetentionDays", "messageReadableDays", "messageRetentionDays", "linkedMiniPrograms"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1383,6 +1404,27 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.OutsideLanguage = data
+		case "eventRetentionDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventRetentionDays"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.EventRetentionDays = data
+		case "messageReadableDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messageReadableDays"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.MessageReadableDays = data
+		case "messageRetentionDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messageRetentionDays"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.MessageRetentionDays = data
 		case "linkedMiniPrograms":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("linkedMiniPrograms"))
 			data, err := unmarshalOString2ᚕstringᚄ(ctx, ec, v)
@@ -1573,6 +1615,21 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			}
 		case "linkedMiniPrograms":
 			out.Values[i] = _Account_linkedMiniPrograms(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "eventRetentionDays":
+			out.Values[i] = _Account_eventRetentionDays(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "messageReadableDays":
+			out.Values[i] = _Account_messageReadableDays(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "messageRetentionDays":
+			out.Values[i] = _Account_messageRetentionDays(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -1170,6 +1170,12 @@ type UpdateAccountSettingsInput struct {
 	TaskLink *string `json:"taskLink,omitempty"`
 	// The language of notifications that leave the app (rule N6).
 	OutsideLanguage *models.Language `json:"outsideLanguage,omitempty"`
+	// For how many days events can be read again (rule N4): 7 to 90. What an open subscription lies behind may be gone: it ends with CURSOR_EXPIRED.
+	EventRetentionDays *int `json:"eventRetentionDays,omitempty"`
+	// For how many days the API shows a message (rule G11): 1 to 3,650, at most those for which it is kept.
+	MessageReadableDays *int `json:"messageReadableDays,omitempty"`
+	// For how many days a message is kept (rule G11): 8 to 3,650, at least those for which it can be read. What is older then is deleted for good, from the next hour on.
+	MessageRetentionDays *int `json:"messageRetentionDays,omitempty"`
 	// The app ids of the mini-programs that a card may use, all of them: they replace those said before. At most 50, each `wx` and sixteen hexadecimal digits in lower case; one that stands twice is INVALID.
 	LinkedMiniPrograms []string `json:"linkedMiniPrograms,omitempty"`
 }

@@ -320,6 +320,12 @@ type Account implements Node {
   taskLink: String
   "The app ids of the mini-programs that a card may use, in the order in which they were said. Cards are not built yet."
   linkedMiniPrograms: [String!]!
+  "For how many days events can be read again by their cursors (rule N4); 7 at first. They are deleted within about an hour after it."
+  eventRetentionDays: Int!
+  "For how many days the API shows a message (rule G11); 30 at first. The last message of a conversation is shown as such for ever."
+  messageReadableDays: Int!
+  "For how many days a message is kept (rule G11); 180 at first."
+  messageRetentionDays: Int!
   "Whether advisors may change their own nickname and avatar (rule B4); off at first."
   mayAdvisorsEditProfile: Boolean!
   "Whether an ANALYST reads what people wrote and what they are called on the platform: messages, nickname, info, openid, unionid (rule V8); off at first."
@@ -589,6 +595,12 @@ input UpdateAccountSettingsInput {
   taskLink: String
   "The language of notifications that leave the app (rule N6)."
   outsideLanguage: Language
+  "For how many days events can be read again (rule N4): 7 to 90. What an open subscription lies behind may be gone: it ends with CURSOR_EXPIRED."
+  eventRetentionDays: Int
+  "For how many days the API shows a message (rule G11): 1 to 3,650, at most those for which it is kept."
+  messageReadableDays: Int
+  "For how many days a message is kept (rule G11): 8 to 3,650, at least those for which it can be read. What is older then is deleted for good, from the next hour on."
+  messageRetentionDays: Int
   "The app ids of the mini-programs that a card may use, all of them: they replace those said before. At most 50, each ` + "`" + `wx` + "`" + ` and sixteen hexadecimal digits in lower case; one that stands twice is INVALID."
   linkedMiniPrograms: [String!]
 }
@@ -3829,6 +3841,12 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_taskLink(ctx, ec, field)
 	case "linkedMiniPrograms":
 		return fieldContext_Account_linkedMiniPrograms(ctx, ec, field)
+	case "eventRetentionDays":
+		return fieldContext_Account_eventRetentionDays(ctx, ec, field)
+	case "messageReadableDays":
+		return fieldContext_Account_messageReadableDays(ctx, ec, field)
+	case "messageRetentionDays":
+		return fieldContext_Account_messageRetentionDays(ctx, ec, field)
 	case "mayAdvisorsEditProfile":
 		return fieldContext_Account_mayAdvisorsEditProfile(ctx, ec, field)
 	case "mayAnalystsReadFreeText":

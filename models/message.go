@@ -83,3 +83,16 @@ func (m *Message) Failure() *FailureReason {
 	}
 	return &m.FailureReason
 }
+
+// MessageSweep is how far the messages of an account have been looked through for those that are too old (rule G11,
+// ADR 0050). Two nodes that sweep at once write it in turns: what one of them takes back is looked at again.
+type MessageSweep struct {
+	AccountID Key `gorm:"column:account_id;primaryKey"`
+	// UpTo is the last of the messages that are all old: those up to it have gone, but for what something kept.
+	UpTo Key `gorm:"column:up_to"`
+	// Again is up to where what was kept has been looked at once more; zero: from the beginning.
+	Again Key `gorm:"column:again"`
+}
+
+// TableName names the table for the mapper.
+func (MessageSweep) TableName() string { return "message_sweep" }

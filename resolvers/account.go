@@ -67,6 +67,7 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 		AnalystsReadText:    input.MayAnalystsReadFreeText,
 		RulesVersion:        input.ServiceRulesVersion, ConversationLink: input.ConversationLink, TaskLink: input.TaskLink,
 		OutsideLanguage: input.OutsideLanguage,
+		EventDays:       input.EventRetentionDays, ReadableDays: input.MessageReadableDays, MessageDays: input.MessageRetentionDays,
 	}
 	if input.LinkedMiniPrograms != nil {
 		in.MiniPrograms = (*models.Lines)(&input.LinkedMiniPrograms)
