@@ -262,6 +262,29 @@ func fieldContext_Account_notifyOn(_ context.Context, ec *executionContext, fiel
 	return fc, nil
 }
 
+func _Account_followReply(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_followReply(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FollowReplyText(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Account_followReply(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
 func _Account_outsideLanguage(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
 	return marshalNLanguage2clienteleᚋmodelsᚐLanguage(ctx, ec, field.Selections, obj.OutsideLanguage)
 }
@@ -1285,7 +1308,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink", "taskLink", "outsideLanguage", "eventRetentionDays", "messageReadableDays", "messageRetentionDays", "linkedMiniPrograms"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink", "taskLink", "followReply", "outsideLanguage", "eventRetentionDays", "messageReadableDays", "messageRetentionDays", "linkedMiniPrograms"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1397,6 +1420,13 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.TaskLink = data
+		case "followReply":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("followReply"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.FollowReply = graphql.OmittableOf(data)
 		case "outsideLanguage":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outsideLanguage"))
 			data, err := unmarshalOLanguage2ᚖclienteleᚋmodelsᚐLanguage(ctx, ec, v)
@@ -1596,6 +1626,11 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 		case "notifyOn":
 			out.Values[i] = _Account_notifyOn(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "followReply":
+			out.Values[i] = _Account_followReply(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "outsideLanguage":

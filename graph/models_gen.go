@@ -1168,6 +1168,8 @@ type UpdateAccountSettingsInput struct {
 	ConversationLink *string `json:"conversationLink,omitempty"`
 	// The template of the link that opens a task, with {id}, {openid} and {task} (rule G13); empty: none. At most 512 bytes.
 	TaskLink *string `json:"taskLink,omitempty"`
+	// What to send to a customer who follows and is bound by an advisor's or group's code or an advertisement (rule H4): 1 to 300 characters, not only white space; null or empty: nothing. It is one message FROM_SYSTEM out of what the follow allows.
+	FollowReply graphql.Omittable[*string] `json:"followReply,omitempty"`
 	// The language of notifications that leave the app (rule N6).
 	OutsideLanguage *models.Language `json:"outsideLanguage,omitempty"`
 	// For how many days events can be read again (rule N4): 7 to 90. What an open subscription lies behind may be gone: it ends with CURSOR_EXPIRED.

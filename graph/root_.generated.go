@@ -312,6 +312,8 @@ type Account implements Node {
   isAutoAssignAfterFailedCode: Boolean!
   "Which bindings make a CUSTOMER_BOUND notification (rule N2)."
   notifyOn: NotifyOn!
+  "What the account sends to a customer who follows and is bound by a code or an advertisement, before anybody writes (rule H4); null: nothing."
+  followReply: String
   "The language of notifications that leave the app (rule N6); ZH_CN at first. Whoever reads one by this API names the language in the query. No outside deliverer is built yet."
   outsideLanguage: Language!
   "The template of the link that opens a conversation (rule G13); null: none."
@@ -593,6 +595,8 @@ input UpdateAccountSettingsInput {
   conversationLink: String
   "The template of the link that opens a task, with {id}, {openid} and {task} (rule G13); empty: none. At most 512 bytes."
   taskLink: String
+  "What to send to a customer who follows and is bound by an advisor's or group's code or an advertisement (rule H4): 1 to 300 characters, not only white space; null or empty: nothing. It is one message FROM_SYSTEM out of what the follow allows."
+  followReply: String
   "The language of notifications that leave the app (rule N6)."
   outsideLanguage: Language
   "For how many days events can be read again (rule N4): 7 to 90. What an open subscription lies behind may be gone: it ends with CURSOR_EXPIRED."
@@ -2802,7 +2806,7 @@ enum Direction {
   FROM_CUSTOMER
   "An advisor."
   FROM_ADVISOR
-  "The system: a welcome, follow reply or offline reply."
+  "The system: the account's follow reply. It is nobody's answer: it changes neither what is unread nor who has replied, and cannot be resent."
   FROM_SYSTEM
 }
 
@@ -2824,7 +2828,7 @@ enum MessageStatus {
 
 "Why a message FAILED."
 enum FailureReason {
-  "The platform says the reply window is over or used up."
+  "The reply window is over or used up: the platform says so, or, of a message FROM_SYSTEM, we do and did not send it."
   REPLY_WINDOW_CLOSED
   "The customer does not follow the account."
   NOT_FOLLOWING
@@ -3833,6 +3837,8 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_isAutoAssignAfterFailedCode(ctx, ec, field)
 	case "notifyOn":
 		return fieldContext_Account_notifyOn(ctx, ec, field)
+	case "followReply":
+		return fieldContext_Account_followReply(ctx, ec, field)
 	case "outsideLanguage":
 		return fieldContext_Account_outsideLanguage(ctx, ec, field)
 	case "conversationLink":

@@ -150,6 +150,9 @@ const (
 	InboundTextBytes = 16_384
 	// MediaRefBytes is the longest reference to a channel's media (id or URL), in bytes.
 	MediaRefBytes = 1_024
+	// FollowReplyRunes is the longest follow reply of an account, in runes, at least 1; in bytes it is shorter
+	// than TextBytes. Source: rule H4.
+	FollowReplyRunes = 300
 	// IdempotencyKeyBytes is the longest idempotency key, in bytes, at least 1. Source: rule E15.
 	IdempotencyKeyBytes = 64
 	// IdempotencyLife is how long a key keeps its first result. Source: rule E15.

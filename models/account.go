@@ -75,9 +75,10 @@ type Account struct {
 	MiniPrograms        Lines           `gorm:"column:mini_programs"`          // app ids that a card may use
 	// Days that the account says instead of limits.EventRetention, MessageReadable and MessageRetention
 	// (rules N4, G11); 0: those.
-	EventDays    int `gorm:"column:event_days"`
-	ReadableDays int `gorm:"column:readable_days"`
-	MessageDays  int `gorm:"column:message_days"`
+	EventDays    int    `gorm:"column:event_days"`
+	ReadableDays int    `gorm:"column:readable_days"`
+	MessageDays  int    `gorm:"column:message_days"`
+	FollowReply  string `gorm:"column:follow_reply"` // rule H4; empty: none
 	// AdGroup is whose members get those who follow through an advertisement that names no group (rule E3); zero:
 	// nobody.
 	AdGroup Key `gorm:"column:ad_group_id"`
@@ -161,6 +162,9 @@ func (a *Account) TaskTemplate() *string { return optional(a.TaskLink) }
 
 // MiniProgramIDs is MiniPrograms.
 func (a *Account) MiniProgramIDs() []string { return a.MiniPrograms }
+
+// FollowReplyText is FollowReply; nil for none.
+func (a *Account) FollowReplyText() *string { return optional(a.FollowReply) }
 
 // NotifyOn is which bindings make a CUSTOMER_BOUND notification, as the API shows it (rule N2).
 type NotifyOn struct{ AdvisorQR, GroupQR, WechatAd, AutoAssign bool }

@@ -85,6 +85,10 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 			in.AdGroup = &id
 		}
 	}
+	if reply, ok := input.FollowReply.ValueOK(); ok {
+		text := value(reply)
+		in.FollowReply = &text
+	}
 	if given, ok := input.PolicyOverrides.ValueOK(); ok {
 		in.PolicyOverrides = policyOverrides(given)
 	}

@@ -34,6 +34,7 @@ var said = map[string][]int{
 	"UpdateAccountSettingsInput.conversationLink":     {limits.AvatarURLBytes},
 	"UpdateAccountSettingsInput.taskLink":             {limits.AvatarURLBytes},
 	"UpdateAccountSettingsInput.linkedMiniPrograms":   {limits.MiniPrograms},
+	"UpdateAccountSettingsInput.followReply":          {limits.FollowReplyRunes},
 	"Account.eventRetentionDays":                      {in(limits.EventRetention, day)},
 	"Account.messageReadableDays":                     {in(limits.MessageReadable, day)},
 	"Account.messageRetentionDays":                    {in(limits.MessageRetention, day)},

@@ -30,6 +30,7 @@ type Settings struct {
 	ConversationLink    *string                 `json:"conversationLink,omitempty"`
 	TaskLink            *string                 `json:"taskLink,omitempty"`
 	OutsideLanguage     *models.Language        `json:"outsideLanguage,omitempty"`
+	FollowReply         *string                 `json:"followReply,omitempty"` // empty clears it
 	EventDays           *int                    `json:"eventRetentionDays,omitempty"`
 	ReadableDays        *int                    `json:"messageReadableDays,omitempty"`
 	MessageDays         *int                    `json:"messageRetentionDays,omitempty"`
@@ -60,6 +61,7 @@ func (in Settings) write(a *models.Account) (was Settings) {
 		ConversationLink:    swap(&a.ConversationLink, in.ConversationLink),
 		TaskLink:            swap(&a.TaskLink, in.TaskLink),
 		OutsideLanguage:     swap(&a.OutsideLanguage, in.OutsideLanguage),
+		FollowReply:         swap(&a.FollowReply, in.FollowReply),
 		EventDays:           swap(&a.EventDays, in.EventDays),
 		ReadableDays:        swap(&a.ReadableDays, in.ReadableDays),
 		MessageDays:         swap(&a.MessageDays, in.MessageDays),
@@ -82,7 +84,7 @@ var settingsColumns = []string{
 	"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
 	"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link",
 	"on_unfollow", "erase_after_days", "ad_group_id", "analysts_read_text", "task_link", "outside_language", "mini_programs",
-	"event_days", "readable_days", "message_days",
+	"event_days", "readable_days", "message_days", "follow_reply",
 }
 
 // UpdateSettings changes settings of the viewer's account, open or not.
@@ -143,6 +145,11 @@ func (in Settings) check() error {
 	}
 	if in.RulesVersion != nil {
 		if err := models.CheckIdent(*in.RulesVersion, "input.serviceRulesVersion", limits.TermsVersionBytes); err != nil {
+			return err
+		}
+	}
+	if in.FollowReply != nil && *in.FollowReply != "" {
+		if err := models.CheckReply(*in.FollowReply, "input.followReply", limits.FollowReplyRunes); err != nil {
 			return err
 		}
 	}
