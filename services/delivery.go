@@ -178,7 +178,7 @@ func (s *Services) next(tx *store.Tx, out *outbound, worker models.Key) (*Claim,
 			}
 			continue
 		}
-		if reason := mayLeave(out.customer, m); reason != "" {
+		if reason := mayLeave(out, m, tx.Now); reason != "" {
 			if err := s.failed(tx, out.customer, out.conv, d, m, tx.Now, &Refusal{Reason: reason}); err != nil {
 				return nil, err
 			}
@@ -222,9 +222,17 @@ func head(tx *store.Tx, customer models.Key) (*models.Delivery, *models.Message,
 }
 
 // mayLeave says why a queued message may not go out any more: only the customer's present
-// advisor sends (rule V3), and only to one who follows (rule E12). Empty: it may.
-func mayLeave(c *models.Customer, m *models.Message) models.FailureReason {
+// advisor sends (rule V3), and only to one who follows (rule E12); the system does whoever is the
+// advisor now, but not once what its occasion allowed has ended (rule H4). Empty: it may.
+func mayLeave(out *outbound, m *models.Message, now models.Time) models.FailureReason {
+	c := out.customer
 	switch {
+	case m.Direction == models.FromSystem && c.FollowState != models.Following:
+		return models.FailedNotFollowing
+	case m.Direction == models.FromSystem && m.IsLapsed(out.conv.Contact, out.account.Policy(), now):
+		return models.FailedWindowClosed
+	case m.Direction == models.FromSystem:
+		return ""
 	case c.AdvisorID != m.AdvisorID:
 		return models.FailedNotBound
 	case c.FollowState != models.Following || c.BoundTo().IsZero():
