@@ -229,6 +229,10 @@ func TestMessageRetentionBesideTraffic(t *testing.T) {
 	if n := w.count("SELECT COUNT(*) FROM message WHERE text = 'old'"); n != old {
 		t.Fatalf("%d old messages", n)
 	}
+	keys := make([]models.Key, customers)
+	for i := range keys {
+		keys[i] = keyOf(t, a.names[fmt.Sprint("id c", i)])
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	var written, past atomic.Int64
@@ -241,7 +245,7 @@ func TestMessageRetentionBesideTraffic(t *testing.T) {
 	all.Go(func() { // into the range that is being deleted
 		for i := range 200 {
 			key := models.Key{0, 0, 0, 0, 0, 1, 0x70, 0, 0, 0, 0, 0, 0, byte(i / 2), byte(i), 1}
-			customer := keyOf(t, a.names[fmt.Sprint("id c", i%customers)])
+			customer := keys[i%customers]
 			err := w.Store.Write(ctx, store.System(), a.account, func(tx *store.Tx) error {
 				if _, _, err := tx.LockCustomers([]models.Key{customer}); err != nil {
 					return err
