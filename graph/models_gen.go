@@ -492,6 +492,20 @@ type GroupAdvisorResult struct {
 	Error *models.Error `json:"error,omitempty"`
 }
 
+// An import of followers to start.
+type ImportFollowersInput struct {
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key answers the first call's job (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// The job that does it.
+type ImportFollowersPayload struct {
+	// The job.
+	Job *models.Job `json:"job"`
+	// Whether the idempotency key was used before: this is the first call's job, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
+}
+
 // Which conversations.
 type InboxFilter struct {
 	// Only those with unread messages.

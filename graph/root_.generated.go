@@ -99,6 +99,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputExportAdvisorsInput,
 		unmarshalInputExportAuditLogInput,
 		unmarshalInputExportCustomerInput,
+		unmarshalInputImportFollowersInput,
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
 		unmarshalInputIssueAdvisorTokenInput,
@@ -2388,6 +2389,15 @@ extend type Mutation {
   """
   startImport("Which." input: StartImportInput!): StartImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
+  """
+  Makes customers of all who follow the account, as the platform lists them (rule E11), in a job. Of each the openid, the unionid and since when they follow are
+  written; what is known of a customer already stays, and who has left by then is not made one. Nobody is welcomed, notified, assigned or bound; an advisor of whose
+  customers something was written is told by CustomersImported. Errors of items: CONFLICT where the customer has another unionid or somebody else has it, SELF where it
+  is their advisor's, INVALID. While the platform does not answer the job waits, and when it will not answer more calls that day until the next. STATE on a channel
+  that cannot say who follows, and while another such job has not ended.
+  """
+  importFollowers("The call." input: ImportFollowersInput!): ImportFollowersPayload @allow(roles: [ADMIN, INTEGRATION])
+
   "Forgets a file that was not started. STATE once it was; cancel its job then."
   deleteImport("Which." input: DeleteImportInput!): DeleteImportPayload @allow(roles: [ADMIN, INTEGRATION])
 }
@@ -2491,6 +2501,20 @@ type DeleteImportPayload {
   "The import's id."
   importId: ID!
 }
+
+"An import of followers to start."
+input ImportFollowersInput {
+  "1 to 64 bytes of printable ASCII. For 7 days the same key answers the first call's job (rule E15)."
+  idempotencyKey: String
+}
+
+"The job that does it."
+type ImportFollowersPayload {
+  "The job."
+  job: Job!
+  "Whether the idempotency key was used before: this is the first call's job, and nothing changed."
+  isRepeated: Boolean!
+}
 `, BuiltIn: false},
 	{Name: "../schema/job.graphql", Input: `extend type Query {
   "One job of the account. It can be read for 30 days after it ended."
@@ -2588,6 +2612,8 @@ enum JobKind {
   IMPORT_MESSAGES
   "Imports advisors from a file (` + "`" + `startImport` + "`" + `). Its items are the file's records, the header apart."
   IMPORT_ADVISORS
+  "Makes customers of all who follow the account (` + "`" + `importFollowers` + "`" + `). Its items are the followers; a failed one names the customer whose unionid could not be written."
+  IMPORT_FOLLOWERS
 }
 
 "Where a job stands."
@@ -4640,6 +4666,16 @@ func childFields_Import(ctx context.Context, ec *executionContext, field graphql
 		return fieldContext_Import_expiresAt(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Import", field.Name)
+}
+
+func childFields_ImportFollowersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "job":
+		return fieldContext_ImportFollowersPayload_job(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_ImportFollowersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportFollowersPayload", field.Name)
 }
 
 func childFields_InviteAdvisorResult(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -431,7 +431,7 @@ const (
 	// JobWorkers is how many jobs one node works at, at the same time.
 	JobWorkers = 4
 	// JobLease is how long a worker holds a job after each chunk: more than a chunk takes
-	// (OperationTime) by clocks that differ by ClockSkew. Source: ADR 0024.
+	// (ChannelTime, OperationTime) by clocks that differ by ClockSkew. Source: ADR 0024.
 	JobLease = 30 * time.Second
 	// JobTurn is how many chunks of a job a worker does before jobs that have waited longer go first.
 	JobTurn = 20
@@ -443,6 +443,20 @@ const (
 	JobCountTime = 2 * time.Second
 	// JobFaults is how often one chunk may fail in a way that may pass before its job FAILED.
 	JobFaults = 20
+	// JobRest is the longest that a job waits because the platform will not answer before: a day, by a clock
+	// of its own.
+	JobRest = 25 * time.Hour
+	// FollowersInfo is of how many followers the platform tells in one call, and how many a chunk of an import of followers
+	// deals with. Source: WeChat official account documentation, user/info/batchget.
+	FollowersInfo = 100
+	// FollowersPage is how many followers a page of the platform's list has at most. Source: user/get.
+	FollowersPage = 10_000
+	// OriginPatience is how long what becomes of a follower waits for the platform to say where they come from. Source: rule E3.
+	OriginPatience = 10 * time.Minute
+	// OriginKept is how long the platform is asked for the unionid of a follower.
+	OriginKept = 3 * 24 * time.Hour
+	// FollowersKept is how many such pages a node keeps for jobs that are at them, some 0.5 MB each.
+	FollowersKept = 32
 	// JobItems is how many failed items of a job are kept as rows; all are counted.
 	JobItems = 10_000
 	// JobsPerAccount is how many jobs of one account may be QUEUED or RUNNING. Enforced in the

@@ -157,6 +157,7 @@ var said = map[string][]int{
 	"Job.failedItems":                                 {limits.JobItems},
 	"CustomerSelection.these":                         {limits.BindBatch},
 	"AssignCustomersInput.idempotencyKey":             {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
+	"ImportFollowersInput.idempotencyKey":             {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
 	"RebindCustomersInput.idempotencyKey":             {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
 	"UnbindCustomersInput.idempotencyKey":             {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
 	"PaymentInput.transactionId":                      {limits.TransactionIDBytes},

@@ -157,7 +157,7 @@ func (s *Services) serviceAgents(ctx context.Context, a *models.Account, people 
 		if errors.As(err, &closed) {
 			again.RetryAt = closed.ClosedUntil()
 		}
-		return serviceAgents{}, again
+		return serviceAgents{}, errors.Join(again, errAway) // a job waits for it
 	}
 	agents := serviceAgents{map[models.Ident]bool{}, map[models.Ident]bool{}}
 	for i, p := range known {

@@ -23,14 +23,17 @@ type closedChannel interface{ ClosedUntil() models.Time }
 type channelWorker func(ctx context.Context, account *models.Account, turn *turn) error
 
 func (s *Services) channelWorker(api models.ChannelAPI) channelWorker {
-	if api == models.APIQRCodes {
+	switch api {
+	case models.APIQRCodes:
 		return s.tellCodes
+	case models.APIFollowerInfo:
+		return s.askOrigins
 	}
 	return nil
 }
 
 // channelAPIs are the parts that have a worker; a newer node may have more.
-var channelAPIs = []models.ChannelAPI{models.APIQRCodes}
+var channelAPIs = []models.ChannelAPI{models.APIQRCodes, models.APIFollowerInfo}
 
 // turn is a lease of what is to be asked of a part of an account's platform.
 type turn struct {
@@ -40,6 +43,8 @@ type turn struct {
 	failed error
 	// again says that there is more to ask at once.
 	again bool
+	// by is when the next turn is due at the latest, whatever failed; 0: that does not matter.
+	by models.Time
 }
 
 // ChannelWorkQueued tells the workers that something is to be asked of a platform: at most one signal waits.
@@ -89,7 +94,7 @@ func (s *Services) ClaimChannelWork(ctx context.Context, most int) ([]*models.Ch
 func (s *Services) WorkChannel(ctx context.Context, w *models.ChannelWork) error {
 	t := &turn{s: s, work: w}
 	for range limits.ChannelWorkTurn {
-		t.again, t.failed = false, nil
+		t.again, t.failed, t.by = false, nil, 0
 		account, err := s.store.View(ctx).Account(w.AccountID)
 		if err != nil {
 			return err
@@ -97,12 +102,30 @@ func (s *Services) WorkChannel(ctx context.Context, w *models.ChannelWork) error
 		if err := s.channelWorker(w.API)(ctx, account, t); err != nil {
 			return err
 		}
-		if !t.again || ctx.Err() != nil {
+		if !t.again {
 			return t.failed
 		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	s.wakeChannelWork()
-	return nil
+	return t.release(ctx)
+}
+
+// release gives back what there is more to ask of, behind what has waited longer.
+func (t *turn) release(ctx context.Context) error {
+	ctx, cancel := recorded(ctx)
+	defer cancel()
+	err := t.s.store.Write(ctx, store.System(), t.work.AccountID, func(tx *store.Tx) error {
+		now, err := tx.LockChannelWork(t.work.API)
+		if err != nil || now.LeasedBy != t.work.LeasedBy {
+			return ignoreNotFound(err)
+		}
+		now.LeasedBy, now.DueAt = models.Key{}, tx.Now
+		return tx.PutChannelWork(now)
+	})
+	t.s.wakeChannelWork()
+	return err
 }
 
 // record writes what the platform answered, by fn, under the lock of the work, and when there is more to ask: left answers, in the same
@@ -143,6 +166,9 @@ func (t *turn) record(ctx context.Context, fn func(tx *store.Tx) (left models.Ti
 			return tx.PutChannelWork(now)
 		default:
 			now.Attempts, now.DueAt = 0, left
+		}
+		if t.by != 0 {
+			now.DueAt = min(now.DueAt, t.by)
 		}
 		now.LeasedBy = models.Key{}
 		return tx.PutChannelWork(now)

@@ -44,6 +44,12 @@ type inboundBatch struct {
 	listeners     map[models.Key]models.Listener
 	inquiries     map[models.Key]*models.Notification
 
+	// origins are what the batch knows of followers of whom the platform was asked, and waiting their rows, by customer; see origin.go.
+	origins   []*origin
+	waiting   map[models.Key]*models.WaitingFollow
+	byUnionID map[models.Ident]models.Ident // openids
+	learned   bool                          // a customer got a unionid
+
 	// written: the batch changes conversations alone; see onlyWritten. behind: their ledgers lacked
 	// mass sends.
 	written, behind bool
@@ -58,6 +64,9 @@ type inboundBatch struct {
 	merged        map[models.Key]*models.Notification
 	records       []*models.InboundRecord
 	scans         []*models.Scan
+	waits         map[models.Key]*models.WaitingFollow // followers of whom the platform is to be asked, by customer
+	undecided     []*models.WaitingFollow              // of whom it is still to be asked, with nothing waiting for that any more
+	answered      []*models.WaitingFollow              // of whom it is not to be asked any more
 }
 
 // lockAdvisors locks, in one statement, everyone whose row decides: the advisors of the codes,
@@ -236,6 +245,7 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 	conv.LastInteractionAt = max(conv.LastInteractionAt, in.At)
 	c.LastInteractionAt = conv.LastInteractionAt
 	conv.Contact = conv.Contact.Opened(models.ActionFollow, in.At, b.policy)
+	waits := b.await(c, in)
 	if in.Scene != "" {
 		conv.Contact = conv.Contact.Opened(models.ActionScan, in.At, b.policy)
 		rec.Outcome, err = b.scan(c, conv, in)
@@ -247,6 +257,10 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 	}
 	if rec.Outcome == models.ScanBound {
 		b.greet(c, conv)
+		return nil
+	}
+	if waits {
+		b.tell(c, conv, models.EventConversationChanged)
 		return nil
 	}
 	if b.resume(c, conv); !c.BoundTo().IsZero() {
@@ -468,11 +482,12 @@ func (b *inboundBatch) save() error {
 			conversations = nil
 		}
 	}
+	columns := []string{"follow_state", "followed_at", "unfollowed_at", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at"}
+	if b.learned {
+		columns = append(columns, "unionid")
+	}
 	steps := []func() error{
-		func() error {
-			return tx.UpdateCustomers(customers, "follow_state", "followed_at", "unfollowed_at",
-				"advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at")
-		},
+		func() error { return tx.UpdateCustomers(customers, columns...) },
 		func() error { return tx.UpdateConversations(conversations) },
 		func() error { return tx.UpdateAdvisors(advisors, "customer_count") },
 		b.enqueue,
@@ -482,6 +497,7 @@ func (b *inboundBatch) save() error {
 		func() error { return tx.UpdateNotifications(merged) },
 		func() error { return tx.InsertInbound(b.records) },
 		func() error { return tx.InsertScans(b.scans) },
+		b.saveWaiting,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

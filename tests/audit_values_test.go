@@ -130,6 +130,7 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 	{of: "uploadImport", document: `uploadImport(input: {importId: "<id upload>", offset: 0, data: "b3BlbmlkCg=="}) { import { id } }`, before: ownRecord},
 	{of: "deleteImport", document: `deleteImport(input: {importId: "<id upload>"}) { importId }`, before: `{"bytes":7,"kind":"CUSTOMERS"}`},
 	{of: "startImport", document: `startImport(input: {importId: "<id import>"}) { job { id } }`, after: something},
+	{of: "importFollowers", who: "wechat", document: `importFollowers(input: {}) { job { id } }`, after: `{"kind":"IMPORT_FOLLOWERS"}`},
 	{of: "exportAdvisors", document: `exportAdvisors(input: {first: 1}) { auditId }`, after: `{"advisors":1}`},
 	{of: "exportAuditLog", document: `exportAuditLog(input: {first: 1}) { auditId }`, after: `{"entries":1}`},
 	{of: "exportCustomer", document: `exportCustomer(input: {customer: {id: "<id wei>"}, first: 1}) { auditId }`, after: `{"records":1}`},
