@@ -15,6 +15,9 @@ var ErrWorkLost = errors.New("another node asks the platform by now")
 // errCannotAsk: this node's channel does not ask what waits.
 var errCannotAsk = errors.New("the channel has nobody to ask")
 
+// closedChannel is an error of a channel that is not asked until an instant.
+type closedChannel interface{ ClosedUntil() models.Time }
+
 // channelWorker asks a part of an account's platform for what waits, once, and records the answer by turn.record. It sets turn.failed when
 // the platform did not answer. Its error is one of the database.
 type channelWorker func(ctx context.Context, account *models.Account, turn *turn) error
@@ -28,6 +31,9 @@ func (s *Services) channelWorker(api models.ChannelAPI) channelWorker {
 	}
 	return nil
 }
+
+// channelAPIs are the parts that have a worker; a newer node may have more.
+var channelAPIs = []models.ChannelAPI{models.APIQRCodes, models.APIFollowerInfo}
 
 // turn is a lease of what is to be asked of a part of an account's platform.
 type turn struct {
@@ -56,15 +62,12 @@ func (s *Services) ClaimChannelWork(ctx context.Context, most int) ([]*models.Ch
 	if most == 0 {
 		return nil, nil
 	}
-	due, err := s.store.View(ctx).DueChannelWork(s.Now(), most)
+	due, err := s.store.View(ctx).DueChannelWork(s.Now(), channelAPIs, most)
 	if err != nil {
 		return nil, err
 	}
 	var claimed []*models.ChannelWork
 	for _, d := range due {
-		if s.channelWorker(d.API) == nil {
-			continue // a newer node's
-		}
 		var mine *models.ChannelWork
 		err := s.store.Write(ctx, store.System(), d.AccountID, func(tx *store.Tx) error {
 			mine = nil
@@ -144,14 +147,15 @@ func (t *turn) record(ctx context.Context, fn func(tx *store.Tx) (left models.Ti
 			return err
 		}
 		t.again = false
-		var closed interface{ ClosedUntil() models.Time }
+		var closed closedChannel
 		switch {
 		case none:
 			return tx.DeleteChannelWork(t.work.API)
 		case errors.Is(t.failed, errCannotAsk):
 			now.DueAt = tx.Now.Add(limits.ChannelWorkIdle)
 		case errors.As(t.failed, &closed):
-			now.DueAt = closed.ClosedUntil()
+			// Whoever mended it may have been between: a look costs little.
+			now.DueAt = min(closed.ClosedUntil(), tx.Now.Add(limits.ChannelRefused))
 		case t.failed != nil:
 			now.Attempts++
 			now.DueAt = tx.Now.Add(backoff(now.Attempts))

@@ -381,6 +381,9 @@ func (b *inboundBatch) finish(items []*inboundItem) {
 	for _, c := range b.customers {
 		b.s.lanes.remember(b.tx.Account, c)
 	}
+	if len(b.deliveries) > 0 {
+		b.s.wakeDeliveries()
+	}
 	if len(b.waits) > 0 {
 		b.s.wakeChannelWork()
 	}

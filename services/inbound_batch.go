@@ -59,6 +59,7 @@ type inboundBatch struct {
 	counted       map[models.Key]bool // advisors whose customer count changed
 	bindings      []*models.Binding
 	messages      []*models.Message
+	deliveries    []*models.Delivery
 	notifications []*models.Notification
 	merged        map[models.Key]*models.Notification
 	records       []*models.InboundRecord
@@ -247,13 +248,16 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 	waits := b.await(c, in)
 	if in.Scene != "" {
 		conv.Contact = conv.Contact.Opened(models.ActionScan, in.At, b.policy)
-		if rec.Outcome, err = b.scan(c, conv, in); err != nil || rec.Outcome == models.ScanBound {
-			return err
-		}
+		rec.Outcome, err = b.scan(c, conv, in)
 	} else if in.Ad != nil {
-		if rec.Outcome, err = b.advertised(c, conv, in); err != nil || rec.Outcome == models.ScanBound {
-			return err
-		}
+		rec.Outcome, err = b.advertised(c, conv, in)
+	}
+	if err != nil {
+		return err
+	}
+	if rec.Outcome == models.ScanBound {
+		b.greet(c, conv)
+		return nil
 	}
 	if waits {
 		b.tell(c, conv, models.EventConversationChanged)
@@ -267,6 +271,31 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 		return nil
 	}
 	return b.autoAssign(c, conv)
+}
+
+// greet queues the account's follow reply to a customer who follows and was just bound by a code or an advertisement
+// (rule H4), and shows it to their advisor. A repeat of the callback never comes here.
+func (b *inboundBatch) greet(c *models.Customer, conv *models.Conversation) {
+	m := b.account.FollowReplyTo(conv, b.tx.Now)
+	if m == nil {
+		return
+	}
+	b.messages = append(b.messages, m)
+	b.deliveries = append(b.deliveries, &models.Delivery{
+		AccountID: m.AccountID, CustomerID: m.CustomerID, MessageID: m.Key, State: models.DeliveryWaiting, CreatedAt: b.tx.Now,
+	})
+	b.tx.Emit(models.Event{
+		Stream: c.AdvisorID, Kind: models.EventMessageStatus, Customer: c.Key, Message: m.Key,
+		Primed: &models.Primed{Customer: c, Conversation: conv, Message: m},
+	})
+}
+
+// enqueue puts what the system sends into the customers' queues.
+func (b *inboundBatch) enqueue() error {
+	if len(b.deliveries) == 0 {
+		return nil
+	}
+	return b.tx.Enqueue(b.deliveries...)
 }
 
 // autoAssign binds a new follower to a random free advisor of the account while the setting is
@@ -461,6 +490,7 @@ func (b *inboundBatch) save() error {
 		func() error { return tx.UpdateCustomers(customers, columns...) },
 		func() error { return tx.UpdateConversations(conversations) },
 		func() error { return tx.UpdateAdvisors(advisors, "customer_count") },
+		b.enqueue,
 		func() error { return tx.InsertBindings(b.bindings) },
 		func() error { return tx.InsertMessages(b.messages) },
 		func() error { return tx.InsertNotifications(b.notifications) },

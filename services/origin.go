@@ -117,8 +117,12 @@ func (b *inboundBatch) decide(c *models.Customer, conv *models.Conversation, o *
 	byAd := o.info.Advertised && !b.account.AdGroup.IsZero()
 	if byAd {
 		outcome, err := b.advertised(c, conv, models.Inbound{At: o.followedAt, Ad: &models.InboundAd{}})
-		if err != nil || outcome == models.ScanBound {
+		if err != nil {
 			return err
+		}
+		if outcome == models.ScanBound {
+			b.greet(c, conv)
+			return nil
 		}
 	}
 	if b.resume(c, conv); !c.BoundTo().IsZero() {

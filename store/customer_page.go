@@ -200,6 +200,11 @@ func (a along) isZero() bool { return a.table == "" }
 // isOwn reports whether it is an index of the customers' own table.
 func (a along) isOwn() bool { return a.isZero() || a.table == "customer" }
 
+// index is its name; none where the table has no other.
+func (a along) index() string {
+	return map[string]string{"customer_tag": "customer_tag_option", "customer": "customer_label"}[a.table]
+}
+
 // key is the column that orders what it has.
 func (a along) key() string {
 	if a.isOwn() {
@@ -241,6 +246,19 @@ func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest Cust
 
 // isListed reports whether the filter names customers, who are found by indexes of their own.
 func (f CustomerFilter) isListed() bool { return len(f.OpenIDs)+len(f.UnionIDs) > 0 }
+
+// listing is the index by which those are found whom the filter names; "" where it names none.
+func (r *Reader) listing(f CustomerFilter) string {
+	switch {
+	case len(f.OpenIDs) > 0 && r.store.IsEmbedded():
+		return "sqlite_autoindex_customer_2" // as it calls customer_openid, which is a constraint there
+	case len(f.OpenIDs) > 0:
+		return "customer_openid"
+	case len(f.UnionIDs) > 0:
+		return "customer_unionid"
+	}
+	return ""
+}
 
 // CustomerPage reads a page in an order of the filter's advisor, or of the account. Of an account it looks at no
 // more than limits.PageScan customers, or such as are in an index that the filter asks for, to find those that it
@@ -318,11 +336,11 @@ func (r *Reader) selecting(account models.Key, index along, f CustomerFilter) (f
 	where, args = "customer.account_id = ?"+where, append([]any{account[:]}, args...)
 	switch {
 	case index.isZero():
-		return from, where, args
+		return from + r.by(r.listing(f)), where, args
 	case index.isOwn():
-		return from + r.by("customer_label"), where + " AND customer.advisor_id IS NOT NULL AND customer." + index.column + " = ?", append(args, index.value)
+		return from + r.by(index.index()), where + " AND customer.advisor_id IS NOT NULL AND customer." + index.column + " = ?", append(args, index.value)
 	}
-	return index.table + " along " + r.join() + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id",
+	return index.table + " along" + r.by(index.index()) + " " + r.join() + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id",
 		where + " AND along.account_id = ? AND along." + index.column + " = ?", append(args, account[:], index.value)
 }
 
@@ -352,9 +370,9 @@ func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n i
 func (r *Reader) pageEnd(account models.Key, index along, order models.CustomerOrder, p relay.Page) (end *relay.Keyset, err error) {
 	from, key, args := "customer WHERE account_id = ?", "id", []any{account[:]}
 	if !index.isZero() {
-		table := index.table
+		table := index.table + r.by(index.index())
 		if key = "customer_id"; index.isOwn() {
-			table, key = table+r.by("customer_label"), "id"
+			key = "id"
 		}
 		from, args = table+" WHERE account_id = ? AND "+index.column+" = ?", append(args, index.value)
 	}

@@ -34,7 +34,7 @@ func newAnyTag(account models.Key, options []models.Key, order models.CustomerOr
 }
 
 // ranges is the beginnings of the ranges behind the cursor, cut by a LIMIT that asks for one argument.
-func (a anyTag) ranges(limit string, argument int) (from string, args []any) {
+func (a anyTag) ranges(r *Reader, limit string, argument int) (from string, args []any) {
 	behind, direction := "", " DESC"
 	if a.order == models.OrderOldest {
 		direction = ""
@@ -42,7 +42,7 @@ func (a anyTag) ranges(limit string, argument int) (from string, args []any) {
 	if a.after != nil {
 		behind = " AND customer_id " + map[bool]string{true: ">", false: "<"}[a.order == models.OrderOldest] + " ?"
 	}
-	one := "SELECT * FROM (SELECT customer_id FROM customer_tag WHERE account_id = ? AND option_id = ?" + behind + " ORDER BY customer_id" + direction + limit + ") one_of_them"
+	one := "SELECT * FROM (SELECT customer_id FROM customer_tag" + r.by("customer_tag_option") + " WHERE account_id = ? AND option_id = ?" + behind + " ORDER BY customer_id" + direction + limit + ") one_of_them"
 	for _, o := range a.options {
 		args = append(args, a.account[:], o[:])
 		if a.after != nil {
@@ -54,15 +54,15 @@ func (a anyTag) ranges(limit string, argument int) (from string, args []any) {
 }
 
 // selected is the merge as a table with the customers' ids, each once.
-func (a anyTag) selected() (from string, args []any) {
-	from, args = a.ranges(" LIMIT ?", a.per)
+func (a anyTag) selected(r *Reader) (from string, args []any) {
+	from, args = a.ranges(r, " LIMIT ?", a.per)
 	return "(SELECT DISTINCT customer_id FROM (" + from + ") ranges)", args
 }
 
 // end is how far the merge reaches: up to the nearest end of a range that was cut, since behind it customers of that range are missing; nil:
 // none was cut.
 func (a anyTag) end(r *Reader) (end *relay.Keyset, err error) {
-	from, args := a.ranges(" LIMIT 1 OFFSET ?", a.per-1)
+	from, args := a.ranges(r, " LIMIT 1 OFFSET ?", a.per-1)
 	nearest := "MAX"
 	if a.order == models.OrderOldest {
 		nearest = "MIN"
@@ -77,7 +77,7 @@ func (a anyTag) end(r *Reader) (end *relay.Keyset, err error) {
 
 // selecting is the merge joined with the customers' table, and what a filter says beside.
 func (a anyTag) selecting(r *Reader, rest CustomerFilter) (from, where string, args []any) {
-	merged, args := a.selected()
+	merged, args := a.selected(r)
 	where, more := rest.where()
 	return merged + " along " + r.join() + " customer ON customer.account_id = ? AND customer.id = along.customer_id",
 		"customer.account_id = ?" + where, append(append(args, a.account[:], a.account[:]), more...)

@@ -56,7 +56,7 @@ var ErasureMap = map[string]map[string]string{
 	"ticket":          {"viewer": isShort}, // of an advisor or of staff
 	"account": {
 		"name": isStaff, "app_id": isPublic, "original_id": isPublic, "terms_version": isStaff, "terms_by": isStaff, "rules_version": isStaff, "time_zone": isStaff,
-		"conversation_link": isStaff, "task_link": isStaff, "callback_id": isPublic, "sealed_token": isStaff, "sealed_token_old": isStaff,
+		"conversation_link": isStaff, "task_link": isStaff, "follow_reply": isStaff, "callback_id": isPublic, "sealed_token": isStaff, "sealed_token_old": isStaff,
 		"sealed_aes_key": isStaff, "sealed_aes_key_old": isStaff, "sealed_app_secret": isStaff,
 	},
 	"advisor": {"openid": isStaff, "unionid": isStaff, "wechat_id": isStaff, "external_id": isStaff, "nickname": isStaff, "avatar_url": isStaff, "rules_version": isStaff},

@@ -7,6 +7,29 @@ import (
 	"gorm.io/gorm"
 )
 
+// Statement is one that the store ran, with its arguments.
+type Statement struct {
+	Text string
+	Args []any
+}
+
+// Watched is View, of which every statement is also noted in seen before it runs.
+func (s *Store) Watched(ctx context.Context, seen *[]Statement) *Reader {
+	r := s.View(ctx)
+	r.db.Statement.ConnPool = watchedPool{r.db.Statement.ConnPool, seen}
+	return r
+}
+
+type watchedPool struct {
+	gorm.ConnPool
+	seen *[]Statement
+}
+
+func (p watchedPool) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	*p.seen = append(*p.seen, Statement{text, args})
+	return p.ConnPool.QueryContext(ctx, text, args...)
+}
+
 // RowsRead is how many rows and index entries MySQL or MariaDB read for what fn reads by the
 // store, and for the asking, which is some tens.
 func (s *Store) RowsRead(ctx context.Context, fn func(context.Context)) (n int64, err error) {

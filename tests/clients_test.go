@@ -11,8 +11,9 @@ import (
 )
 
 // Ensure the audits of graphql-http are passed, every one; that graphql-ws, graphql-sse and a browser's EventSource query, subscribe,
-// and go on behind what they have after a disconnect; and that the usual clients do the main job against the program as it ships.
+// and go on behind what they have after a disconnect, on a stream for each operation and on one for all; and that the usual clients do the main job against the program as it ships.
 func TestUsualClients(t *testing.T) {
+	t.Parallel()
 	npm := testkit.NewNPM(t, "clients")
 	npm.Install()
 	t.Run("protocols", func(t *testing.T) {
@@ -36,6 +37,7 @@ func TestUsualClients(t *testing.T) {
 			t.Errorf("these clients ran: %q", came.Ran)
 		}
 	})
+	t.Run("one stream", func(t *testing.T) { oneStream(t, npm) })
 	clients := []string{"Apollo Client", "Apollo Client with persisted queries", "urql", "urql over graphql-ws", "graphql-ws", "graphql-sse"}
 	binary := program(t)
 	documents, err := filepath.Abs(filepath.Join("schema", "persisted", "codegen.json"))
@@ -70,6 +72,7 @@ func TestUsualClients(t *testing.T) {
 // Ensure the example in TypeScript is as the schema has it, without an error of its strict compiler, and passes its own tests against the
 // program as it ships.
 func TestTypeScriptExample(t *testing.T) {
+	t.Parallel()
 	npm := testkit.NewNPM(t, filepath.Join("..", "examples", "typescript"))
 	npm.Install()
 	schema, err := filepath.Abs(filepath.Join("..", "schema.graphql"))

@@ -294,3 +294,22 @@ func TestOriginsAreSettledOnce(t *testing.T) {
 	}
 	one.sound()
 }
+
+// Ensure the account's follow reply goes to who was bound by an advertisement once the platform has said so, and to nobody who came otherwise without a code (rules E3, H4).
+func TestFollowReplyByAdvertisement(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w, api := platform(t, dsn)
+		a, app := connected(t, w, api, setup{Advisors: []string{"ben"}, Groups: []string{"ads of ben"}}, "main")
+		a.settings(map[string]any{"advertisementGroupId": a.names["id ads"], "followReply": "welcome", "isAutoAssignOn": true})
+		a.follows(app, "ad", byAd)
+		a.follows(app, "plain", "")
+		w.answered()
+		a.delivered()
+		if got := app.Sent(); len(got) != 1 || got[0].OpenID != "ad" || got[0].Text != "welcome" {
+			t.Errorf("the platform was handed %+v", got)
+		}
+		if got, want := a.follower("plain"), "ben AUTO_ASSIGN u-plain"; got != want {
+			t.Errorf("who came otherwise has %q, want %q", got, want)
+		}
+	})
+}

@@ -2,9 +2,11 @@ package tests
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"clientele/internal/testkit"
@@ -13,15 +15,31 @@ import (
 	"clientele/store"
 )
 
-// program builds the program as it ships, for one test and its subtests.
+// program is the path of the program as it ships, built once a process.
 func program(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "clientele")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "clientele/cmd/clientele").CombinedOutput(); err != nil {
-		t.Fatalf("build the program: %v\n%s", err, out)
+	dir, err := built()
+	if err != nil {
+		t.Fatalf("build the program: %v", err)
 	}
-	return path
+	return filepath.Join(dir, "clientele")
 }
+
+// built makes the folder of the program, which removeBuilt takes away.
+var built = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "clientele-program-"); err != nil {
+		return "", err
+	}
+	removeBuilt = func() error { return os.RemoveAll(dir) }
+	c := exec.Command("go", "build", "-o", dir, "clientele/cmd/clientele") //nolint:noctx // it ends by itself.
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+var removeBuilt = func() error { return nil }
 
 // restored runs the command and answers what it printed.
 func restored(t *testing.T, program, dsn string) (output, faults string, err error) {

@@ -137,6 +137,7 @@ func TestSchemaIsCharged(t *testing.T) {
 // release, and relay-compiler and graphql-codegen, under tsc --strict, make code of the operations of an advisor's app and of a console. Each finds
 // a fault that is planted. What they persist is kept in tests/schema/persisted, for -update to write.
 func TestFrontEndTools(t *testing.T) {
+	t.Parallel()
 	parts, err := filepath.Glob("schema/*.*")
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ import (
 	"clientele/store"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) { testkit.Main(m, func() error { return removeBuilt() }) }
 
 // tokenLife makes tokens that no test outlives, by its own clock or by the machine's.
 const tokenLife = 100 * 365 * 24 * time.Hour

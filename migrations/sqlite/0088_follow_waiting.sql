@@ -8,4 +8,4 @@ CREATE TABLE "follow_waiting" (
   "since" INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY ("account_id", "customer_id")
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX "follow_waiting_order" ON "follow_waiting" ("account_id", "decides", "since");
+CREATE INDEX "follow_waiting_order" ON "follow_waiting" ("account_id", "decides" DESC, "since", "customer_id");

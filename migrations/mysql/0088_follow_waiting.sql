@@ -7,5 +7,5 @@ CREATE TABLE `follow_waiting` (
   `decides` TINYINT NOT NULL DEFAULT 0,
   `since` BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (`account_id`, `customer_id`),
-  KEY `follow_waiting_order` (`account_id`, `decides`, `since`)
+  KEY `follow_waiting_order` (`account_id`, `decides` DESC, `since`, `customer_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
