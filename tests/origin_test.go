@@ -187,6 +187,7 @@ func TestOriginsWithoutAnAnswer(t *testing.T) {
 			}
 		}
 		w.await("the platform refused", func() bool { return strings.Contains(a.faults(), "FOLLOWER_INFO 48001") })
+		a.asked()
 		if got := a.follower("patient"); got != "nobody <nil>" {
 			t.Errorf("patient has %q before they were waited for", got)
 		}
@@ -202,6 +203,7 @@ func TestOriginsWithoutAnAnswer(t *testing.T) {
 			t.Errorf("later has %q too early", got)
 		}
 		app.Heal(wechattest.PathFollowersInfo)
+		a.asked() // who settled them has recorded when to ask again
 		w.clock.Advance(2 * limits.ChannelRefused)
 		w.answered()
 		rest("patient", "u-patient")
@@ -213,6 +215,7 @@ func TestOriginsWithoutAnAnswer(t *testing.T) {
 		a.settings(map[string]any{"advertisementGroupId": nil})
 		a.follows(app, "forgotten", byAd)
 		rest("forgotten", "<nil>")
+		a.asked()
 		w.clock.Advance(limits.OriginKept)
 		w.answered()
 		rest("forgotten", "<nil>")
