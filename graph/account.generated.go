@@ -391,6 +391,13 @@ func fieldContext_Account_mayAdvisorsEditProfile(_ context.Context, ec *executio
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func _Account_isNicknameShown(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.NicknameShown)
+}
+func fieldContext_Account_isNicknameShown(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func _Account_mayAnalystsReadFreeText(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
 	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.AnalystsReadText)
 }
@@ -1455,7 +1462,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink", "taskLink", "followReply", "outsideLanguage", "eventRetentionDays", "messageReadableDays", "messageRetentionDays", "linkedMiniPrograms"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "isNicknameShown", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink", "taskLink", "followReply", "outsideLanguage", "eventRetentionDays", "messageReadableDays", "messageRetentionDays", "linkedMiniPrograms"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1511,6 +1518,13 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.MayAdvisorsEditProfile = data
+		case "isNicknameShown":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("isNicknameShown"))
+			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.IsNicknameShown = data
 		case "mayAnalystsReadFreeText":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mayAnalystsReadFreeText"))
 			data, err := unmarshalOBoolean2ᚖbool(ctx, ec, v)
@@ -1817,6 +1831,11 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			}
 		case "mayAdvisorsEditProfile":
 			out.Values[i] = _Account_mayAdvisorsEditProfile(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "isNicknameShown":
+			out.Values[i] = _Account_isNicknameShown(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

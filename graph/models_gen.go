@@ -1178,6 +1178,8 @@ type UpdateAccountSettingsInput struct {
 	IsAutoAssignAfterFailedCode *bool `json:"isAutoAssignAfterFailedCode,omitempty"`
 	// Whether advisors may change their own nickname and avatar (rule B4).
 	MayAdvisorsEditProfile *bool `json:"mayAdvisorsEditProfile,omitempty"`
+	// Whether an advisor's nickname is put before the first text of a reply window or an outreach (rule B4). Both together have the room of one text.
+	IsNicknameShown *bool `json:"isNicknameShown,omitempty"`
 	// Whether an ANALYST reads free text (rule V8). It holds for what is asked from then on.
 	MayAnalystsReadFreeText *bool `json:"mayAnalystsReadFreeText,omitempty"`
 	// The group for those who follow through an advertisement that names none (rule E3); null: nobody. NOT_FOUND for an unknown one.

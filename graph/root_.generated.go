@@ -338,6 +338,8 @@ type Account implements Node {
   messageRetentionDays: Int!
   "Whether advisors may change their own nickname and avatar (rule B4); off at first."
   mayAdvisorsEditProfile: Boolean!
+  "Whether an advisor's nickname is put before the first text that they write to a customer in a reply window or an outreach (rule B4), which is then part of the text; off at first."
+  isNicknameShown: Boolean!
   "Whether an ANALYST reads what people wrote and what they are called on the platform: messages, nickname, info, openid, unionid (rule V8); off at first."
   mayAnalystsReadFreeText: Boolean!
   "The group whose free members get those who follow through an advertisement that names none (rule E3); null: nobody."
@@ -591,6 +593,8 @@ input UpdateAccountSettingsInput {
   isAutoAssignAfterFailedCode: Boolean
   "Whether advisors may change their own nickname and avatar (rule B4)."
   mayAdvisorsEditProfile: Boolean
+  "Whether an advisor's nickname is put before the first text of a reply window or an outreach (rule B4). Both together have the room of one text."
+  isNicknameShown: Boolean
   "Whether an ANALYST reads free text (rule V8). It holds for what is asked from then on."
   mayAnalystsReadFreeText: Boolean
   "The group for those who follow through an advertisement that names none (rule E3); null: nobody. NOT_FOUND for an unknown one."
@@ -3934,6 +3938,8 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_messageRetentionDays(ctx, ec, field)
 	case "mayAdvisorsEditProfile":
 		return fieldContext_Account_mayAdvisorsEditProfile(ctx, ec, field)
+	case "isNicknameShown":
+		return fieldContext_Account_isNicknameShown(ctx, ec, field)
 	case "mayAnalystsReadFreeText":
 		return fieldContext_Account_mayAnalystsReadFreeText(ctx, ec, field)
 	case "advertisementGroupId":

@@ -252,7 +252,7 @@ func TestTooLateToHandOver(t *testing.T) {
 	}))
 	sh := newShop(t, n.store, 1)
 	m := sh.send(n, 0)
-	const inTime = limits.DeliveryLease - limits.ChannelTime - limits.OperationTime - limits.ClockSkew
+	const inTime = limits.DeliveryLease - limits.ChannelTime - 3*limits.ChannelRecordTime - limits.OperationTime - limits.ClockSkew
 	if inTime < limits.OperationTime {
 		t.Fatalf("a claim may take %s, and %s are left", limits.OperationTime, inTime)
 	}

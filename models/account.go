@@ -63,6 +63,7 @@ type Account struct {
 	CodeCount           int             `gorm:"column:code_count"`             // permanent codes with a label, ever made (rule C3)
 	AutoAssign          bool            `gorm:"column:auto_assign"`            // rule E4
 	AdvisorsEditProfile bool            `gorm:"column:advisors_edit_profile"`  // rule B4: their own nickname and avatar
+	NicknameShown       bool            `gorm:"column:nickname_shown"`         // rule B4: before the first text of a window
 	AnalystsReadText    bool            `gorm:"column:analysts_read_text"`     // rule V8: free text
 	AutoAssignAfterCode bool            `gorm:"column:auto_assign_after_code"` // rule E4: a failed code falls to auto-assign
 	NotifyAdvisorQR     bool            `gorm:"column:notify_advisor_qr"`      // rule N2

@@ -22,6 +22,10 @@ type Conversation struct {
 	// LastInteractionAt is the last of the five actions of rule G2.
 	LastInteractionAt Time `gorm:"column:last_interaction_at"`
 	LastAdvisorAt     Time `gorm:"column:last_advisor_at"` // the last message a human advisor wrote
+	// IntroducedBy is the advisor whose nickname stood before a text last, IntroducedUntil when the window of that text ended, as far as was
+	// known when the last text in it was written (rule B4); zero: nobody's did.
+	IntroducedBy    Key  `gorm:"column:introduced_by"`
+	IntroducedUntil Time `gorm:"column:introduced_until"`
 	// InquiryID is the notification that gathers unread inquiries (rule N3); zero: none is open.
 	InquiryID Key `gorm:"column:inquiry_id"`
 	Contact
@@ -53,6 +57,25 @@ func (c *Conversation) Remember(m *Message) {
 	} else {
 		c.LastAdvisorAt = max(c.LastAdvisorAt, m.At)
 	}
+}
+
+// Introduce puts an advisor's nickname before a text for which a slot was taken, if it is the first that they write in a window (rule B4): in an
+// outreach, or in a time in which replies were free without an end. What of that time was opened and over again without a text of theirs
+// counts as two.
+func (c *Conversation) Introduce(by *Advisor, language Language, slot SlotKind, text string) string {
+	from, until := c.WindowFrom, c.WindowEnd
+	if slot == SlotOutreach {
+		from, until = c.SessionEnd, c.SessionEnd
+	}
+	if c.IntroducedBy == by.Key && from <= c.IntroducedUntil {
+		c.IntroducedUntil = max(c.IntroducedUntil, until)
+		return text
+	}
+	c.IntroducedBy, c.IntroducedUntil = by.Key, until
+	if language == LanguageEn {
+		return by.Nickname + ": " + text
+	}
+	return by.Nickname + "：" + text
 }
 
 // HasReplied reports whether the customer wrote after the last message of a human advisor (rule G9).

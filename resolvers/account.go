@@ -79,6 +79,7 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 		Unfollow: input.OnUnfollow, EraseAfterDays: input.EraseAfterDays,
 		AutoAssign: input.IsAutoAssignOn, AutoAssignAfterCode: input.IsAutoAssignAfterFailedCode,
 		AdvisorsEditProfile: input.MayAdvisorsEditProfile,
+		NicknameShown:       input.IsNicknameShown,
 		AnalystsReadText:    input.MayAnalystsReadFreeText,
 		RulesVersion:        input.ServiceRulesVersion, ConversationLink: input.ConversationLink, TaskLink: input.TaskLink,
 		OutsideLanguage: input.OutsideLanguage,

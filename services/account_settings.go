@@ -21,6 +21,7 @@ type Settings struct {
 	EraseAfterDays      *int                    `json:"eraseAfterDays,omitempty"`
 	AutoAssignAfterCode *bool                   `json:"isAutoAssignAfterFailedCode,omitempty"`
 	AdvisorsEditProfile *bool                   `json:"mayAdvisorsEditProfile,omitempty"`
+	NicknameShown       *bool                   `json:"isNicknameShown,omitempty"`
 	AnalystsReadText    *bool                   `json:"mayAnalystsReadFreeText,omitempty"`
 	NotifyAdvisorQR     *bool                   `json:"notifyOnAdvisorQr,omitempty"`
 	NotifyGroupQR       *bool                   `json:"notifyOnGroupQr,omitempty"`
@@ -52,6 +53,7 @@ func (in Settings) write(a *models.Account) (was Settings) {
 		EraseAfterDays:      swap(&a.EraseDays, in.EraseAfterDays),
 		AutoAssignAfterCode: swap(&a.AutoAssignAfterCode, in.AutoAssignAfterCode),
 		AdvisorsEditProfile: swap(&a.AdvisorsEditProfile, in.AdvisorsEditProfile),
+		NicknameShown:       swap(&a.NicknameShown, in.NicknameShown),
 		AnalystsReadText:    swap(&a.AnalystsReadText, in.AnalystsReadText),
 		NotifyAdvisorQR:     swap(&a.NotifyAdvisorQR, in.NotifyAdvisorQR),
 		NotifyGroupQR:       swap(&a.NotifyGroupQR, in.NotifyGroupQR),
@@ -83,7 +85,7 @@ func (in Settings) write(a *models.Account) (was Settings) {
 var settingsColumns = []string{
 	"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
 	"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link",
-	"on_unfollow", "erase_after_days", "ad_group_id", "analysts_read_text", "task_link", "outside_language", "mini_programs",
+	"on_unfollow", "erase_after_days", "ad_group_id", "analysts_read_text", "nickname_shown", "task_link", "outside_language", "mini_programs",
 	"event_days", "readable_days", "message_days", "follow_reply",
 }
 

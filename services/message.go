@@ -125,6 +125,12 @@ func (s *Services) send(tx *store.Tx, c *Scope, key models.Key, text string, onc
 	if err != nil {
 		return nil, err
 	}
+	if c.Account.NicknameShown {
+		text = conv.Introduce(c.Advisor, c.Account.OutsideLanguage, slot.Kind, text)
+		if err := models.CheckText(text, "input.text", limits.TextBytes); err != nil {
+			return nil, err
+		}
+	}
 	m := &models.Message{
 		AccountID: tx.Account, Key: models.KeyAfter(conv.LastMessageID), CustomerID: key, AdvisorID: c.Advisor.Key,
 		Direction: models.FromAdvisor, Kind: models.ContentText, Text: text,

@@ -52,7 +52,7 @@ func (tx *Tx) LockConversations(customers []models.Key) ([]*models.Conversation,
 // conversationColumns is everything of a conversation that changes after it was made.
 var conversationColumns = []string{
 	"advisor_id", "visible_from", "active_at", "last_message_id", "unread", "read_up_to",
-	"last_customer_at", "last_advisor_at", "last_interaction_at", "inquiry_id",
+	"last_customer_at", "last_advisor_at", "last_interaction_at", "introduced_by", "introduced_until", "inquiry_id",
 	"window_end", "window_left", "window_no", "window_from", "window_taken",
 	"outreach_month", "outreach_used", "mass_seen",
 	"session_end", "session_left", "session_no", "session_month", "session_sent", "session_out",

@@ -38,15 +38,15 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 	{of: "acceptTerms", document: `acceptTerms(input: {version: "3"}) { account { id } }`, before: `{"capability":"CLOSED","terms":"2"}`, after: `{"capability":"OPEN","terms":"3"}`},
 	{
 		of: "updateAccountSettings", document: `updateAccountSettings(input: {timeZone: "Europe/Berlin", policyPreset: PLATFORM_TODAY, policyOverrides: {outreachPerMonth: 3}, outreachCarrier: DIRECT,
-			isAutoAssignOn: true, isAutoAssignAfterFailedCode: true, mayAdvisorsEditProfile: true, mayAnalystsReadFreeText: true, advertisementGroupId: "<id tea>", onUnfollow: ERASE_AFTER,
+			isAutoAssignOn: true, isAutoAssignAfterFailedCode: true, mayAdvisorsEditProfile: true, isNicknameShown: true, mayAnalystsReadFreeText: true, advertisementGroupId: "<id tea>", onUnfollow: ERASE_AFTER,
 			eraseAfterDays: 9, notifyOn: {advisorQr: false, groupQr: false, wechatAd: false, autoAssign: true}, serviceRulesVersion: "<text rules>", conversationLink: "https://example.com/x",
 			taskLink: "https://example.com/y", outsideLanguage: EN, linkedMiniPrograms: ["wx0000000000000001"], followReply: "hi",
 			eventRetentionDays: 8, messageReadableDays: 40, messageRetentionDays: 200}) { account { id } }`,
 		before: `{"timeZone":"Asia/Shanghai","policyPreset":"CLASSIC","policyOverrides":{},"outreachCarrier":"DIRECT","isAutoAssignOn":false,"advertisementGroup":"","onUnfollow":"KEEP",` +
-			`"eraseAfterDays":30,"isAutoAssignAfterFailedCode":false,"mayAdvisorsEditProfile":false,"mayAnalystsReadFreeText":false,"notifyOnAdvisorQr":true,"notifyOnGroupQr":true,` +
+			`"eraseAfterDays":30,"isAutoAssignAfterFailedCode":false,"mayAdvisorsEditProfile":false,"isNicknameShown":false,"mayAnalystsReadFreeText":false,"notifyOnAdvisorQr":true,"notifyOnGroupQr":true,` +
 			`"notifyOnWechatAd":true,"notifyOnAutoAssign":false,"serviceRulesVersion":"<text rules>","conversationLink":"","taskLink":"","outsideLanguage":"ZH_CN","followReply":"","eventRetentionDays":7,"messageReadableDays":30,"messageRetentionDays":180,"linkedMiniPrograms":[]}`,
 		after: `{"timeZone":"Europe/Berlin","policyPreset":"PLATFORM_TODAY","policyOverrides":{"outreachPerMonth":3},"outreachCarrier":"DIRECT","isAutoAssignOn":true,"advertisementGroup":"<text key tea>",` +
-			`"onUnfollow":"ERASE_AFTER","eraseAfterDays":9,"isAutoAssignAfterFailedCode":true,"mayAdvisorsEditProfile":true,"mayAnalystsReadFreeText":true,"notifyOnAdvisorQr":false,` +
+			`"onUnfollow":"ERASE_AFTER","eraseAfterDays":9,"isAutoAssignAfterFailedCode":true,"mayAdvisorsEditProfile":true,"isNicknameShown":true,"mayAnalystsReadFreeText":true,"notifyOnAdvisorQr":false,` +
 			`"notifyOnGroupQr":false,"notifyOnWechatAd":false,"notifyOnAutoAssign":true,"serviceRulesVersion":"<text rules>","conversationLink":"https://example.com/x","taskLink":"https://example.com/y","outsideLanguage":"EN","followReply":"hi","eventRetentionDays":8,"messageReadableDays":40,"messageRetentionDays":200,"linkedMiniPrograms":["wx0000000000000001"]}`,
 	},
 	{of: "updateAccountSettings", document: `updateAccountSettings(input: {timeZone: "Asia/Shanghai"}) { account { id } }`, before: `{"timeZone":"Europe/Berlin"}`, after: `{"timeZone":"Asia/Shanghai"}`},

@@ -1,0 +1,3 @@
+-- +goose Up
+-- When the window of that text ended, as far as was known when the last one was sent in it.
+ALTER TABLE `conversation` ADD COLUMN `introduced_until` BIGINT NOT NULL DEFAULT 0;
