@@ -38,7 +38,7 @@ const tokenLife = 100 * 365 * 24 * time.Hour
 const tokenSecret = "a-secret-of-thirty-two-bytes-or-more"
 
 // patience bounds every wait; nothing that works comes near it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // slack is what is added to a promise of the clock's before a test calls it broken, since it runs beside
 // others: what was to come by itself came, and long before patience ran out.
