@@ -264,6 +264,29 @@ func fieldContext_Account_notifyOn(_ context.Context, ec *executionContext, fiel
 	return fc, nil
 }
 
+func _Account_followReply(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Account_followReply(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FollowReplyText(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return marshalOString2ᚖstring(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Account_followReply(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
 func _Account_outsideLanguage(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
 	return marshalNLanguage2clienteleᚋmodelsᚐLanguage(ctx, ec, field.Selections, obj.OutsideLanguage)
 }
@@ -338,6 +361,27 @@ func _Account_linkedMiniPrograms(ctx context.Context, ec *executionContext, fiel
 }
 func fieldContext_Account_linkedMiniPrograms(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Account_eventRetentionDays(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.EventRetentionDays())
+}
+func fieldContext_Account_eventRetentionDays(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _Account_messageReadableDays(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.MessageReadableDays())
+}
+func fieldContext_Account_messageReadableDays(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func _Account_messageRetentionDays(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
+	return marshalNInt2int(ctx, ec, field.Selections, obj.MessageRetentionDays())
+}
+func fieldContext_Account_messageRetentionDays(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
 func _Account_mayAdvisorsEditProfile(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Account) graphql.Marshaler {
@@ -1411,7 +1455,7 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink", "taskLink", "outsideLanguage", "linkedMiniPrograms"}
+	fieldsInOrder := [...]string{"timeZone", "policyPreset", "policyOverrides", "outreachCarrier", "isAutoAssignOn", "isAutoAssignAfterFailedCode", "mayAdvisorsEditProfile", "mayAnalystsReadFreeText", "advertisementGroupId", "onUnfollow", "eraseAfterDays", "notifyOn", "serviceRulesVersion", "conversationLink", "taskLink", "followReply", "outsideLanguage", "eventRetentionDays", "messageReadableDays", "messageRetentionDays", "linkedMiniPrograms"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1523,6 +1567,13 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.TaskLink = data
+		case "followReply":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("followReply"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.FollowReply = graphql.OmittableOf(data)
 		case "outsideLanguage":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outsideLanguage"))
 			data, err := unmarshalOLanguage2ᚖclienteleᚋmodelsᚐLanguage(ctx, ec, v)
@@ -1530,6 +1581,27 @@ func unmarshalInputUpdateAccountSettingsInput(ctx context.Context, ec *execution
 				return it, err
 			}
 			it.OutsideLanguage = data
+		case "eventRetentionDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventRetentionDays"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.EventRetentionDays = data
+		case "messageReadableDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messageReadableDays"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.MessageReadableDays = data
+		case "messageRetentionDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messageRetentionDays"))
+			data, err := unmarshalOInt2ᚖint(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.MessageRetentionDays = data
 		case "linkedMiniPrograms":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("linkedMiniPrograms"))
 			data, err := unmarshalOString2ᚕstringᚄ(ctx, ec, v)
@@ -1703,6 +1775,11 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "followReply":
+			out.Values[i] = _Account_followReply(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "outsideLanguage":
 			out.Values[i] = _Account_outsideLanguage(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1720,6 +1797,21 @@ func _Account(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			}
 		case "linkedMiniPrograms":
 			out.Values[i] = _Account_linkedMiniPrograms(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "eventRetentionDays":
+			out.Values[i] = _Account_eventRetentionDays(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "messageReadableDays":
+			out.Values[i] = _Account_messageReadableDays(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "messageRetentionDays":
+			out.Values[i] = _Account_messageRetentionDays(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

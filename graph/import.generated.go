@@ -146,6 +146,45 @@ func fieldContext_Import_expiresAt(_ context.Context, ec *executionContext, fiel
 	return graphql.NewScalarFieldContext("Import", field, true, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func _ImportFollowersPayload_job(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ImportFollowersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_ImportFollowersPayload_job(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Job, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Job) graphql.Marshaler {
+			return marshalNJob2ᚖclienteleᚋmodelsᚐJob(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_ImportFollowersPayload_job(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ImportFollowersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Job(ctx, ec, field)
+		},
+	}
+	return fc, nil
+}
+
+func _ImportFollowersPayload_isRepeated(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ImportFollowersPayload) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.IsRepeated)
+}
+func fieldContext_ImportFollowersPayload_isRepeated(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ImportFollowersPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func _StartImportPayload_import(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *StartImportPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -301,6 +340,36 @@ func unmarshalInputDeleteImportInput(ctx context.Context, ec *executionContext, 
 				return it, err
 			}
 			it.ImportID = data
+		}
+	}
+	return it, nil
+}
+
+func unmarshalInputImportFollowersInput(ctx context.Context, ec *executionContext, obj any) (ImportFollowersInput, error) {
+	var it ImportFollowersInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		}
 	}
 	return it, nil
@@ -501,6 +570,37 @@ func _Import(ctx context.Context, ec *executionContext, sel ast.SelectionSet, ob
 	return out
 }
 
+var importFollowersPayloadImplementors = []string{"ImportFollowersPayload"}
+
+func _ImportFollowersPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *ImportFollowersPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, importFollowersPayloadImplementors)
+
+	out := newObject(fields)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ImportFollowersPayload")
+		case "job":
+			out.Values[i] = _ImportFollowersPayload_job(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "isRepeated":
+			out.Values[i] = _ImportFollowersPayload_isRepeated(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	return out
+}
+
 var startImportPayloadImplementors = []string{"StartImportPayload"}
 
 func _StartImportPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *StartImportPayload) graphql.Marshaler {
@@ -598,6 +698,11 @@ func marshalNImport2ᚖclienteleᚋmodelsᚐImport(ctx context.Context, ec *exec
 	return _Import(ctx, ec, sel, v)
 }
 
+func unmarshalNImportFollowersInput2clienteleᚋgraphᚐImportFollowersInput(ctx context.Context, ec *executionContext, v any) (ImportFollowersInput, error) {
+	res, err := unmarshalInputImportFollowersInput(ctx, ec, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func unmarshalNImportKind2clienteleᚋmodelsᚐImportKind(ctx context.Context, ec *executionContext, v any) (models.ImportKind, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.ImportKind(tmp)
@@ -644,6 +749,13 @@ func marshalOImport2ᚖclienteleᚋmodelsᚐImport(ctx context.Context, ec *exec
 		return graphql.Null
 	}
 	return _Import(ctx, ec, sel, v)
+}
+
+func marshalOImportFollowersPayload2ᚖclienteleᚋgraphᚐImportFollowersPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *ImportFollowersPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return _ImportFollowersPayload(ctx, ec, sel, v)
 }
 
 func marshalOStartImportPayload2ᚖclienteleᚋgraphᚐStartImportPayload(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *StartImportPayload) graphql.Marshaler {

@@ -492,6 +492,20 @@ type GroupAdvisorResult struct {
 	Error *models.Error `json:"error,omitempty"`
 }
 
+// An import of followers to start.
+type ImportFollowersInput struct {
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key answers the first call's job (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// The job that does it.
+type ImportFollowersPayload struct {
+	// The job.
+	Job *models.Job `json:"job"`
+	// Whether the idempotency key was used before: this is the first call's job, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
+}
+
 // Which conversations.
 type InboxFilter struct {
 	// Only those with unread messages.
@@ -1180,8 +1194,16 @@ type UpdateAccountSettingsInput struct {
 	ConversationLink *string `json:"conversationLink,omitempty"`
 	// The template of the link that opens a task, with {id}, {openid} and {task} (rule G13); empty: none. At most 512 bytes.
 	TaskLink *string `json:"taskLink,omitempty"`
+	// What to send to a customer who follows and is bound by an advisor's or group's code or an advertisement (rule H4): 1 to 300 characters, not only white space; null or empty: nothing. It is one message FROM_SYSTEM out of what the follow allows.
+	FollowReply graphql.Omittable[*string] `json:"followReply,omitempty"`
 	// The language of notifications that leave the app (rule N6).
 	OutsideLanguage *models.Language `json:"outsideLanguage,omitempty"`
+	// For how many days events can be read again (rule N4): 7 to 90. What an open subscription lies behind may be gone: it ends with CURSOR_EXPIRED.
+	EventRetentionDays *int `json:"eventRetentionDays,omitempty"`
+	// For how many days the API shows a message (rule G11): 1 to 3,650, at most those for which it is kept.
+	MessageReadableDays *int `json:"messageReadableDays,omitempty"`
+	// For how many days a message is kept (rule G11): 8 to 3,650, at least those for which it can be read. What is older then is deleted for good, from the next hour on.
+	MessageRetentionDays *int `json:"messageRetentionDays,omitempty"`
 	// The app ids of the mini-programs that a card may use, all of them: they replace those said before. At most 50, each `wx` and sixteen hexadecimal digits in lower case; one that stands twice is INVALID.
 	LinkedMiniPrograms []string `json:"linkedMiniPrograms,omitempty"`
 }

@@ -50,6 +50,7 @@ type MutationResolver interface {
 	CreateImport(ctx context.Context, input CreateImportInput) (*CreateImportPayload, error)
 	UploadImport(ctx context.Context, input UploadImportInput) (*UploadImportPayload, error)
 	StartImport(ctx context.Context, input StartImportInput) (*StartImportPayload, error)
+	ImportFollowers(ctx context.Context, input ImportFollowersInput) (*ImportFollowersPayload, error)
 	DeleteImport(ctx context.Context, input DeleteImportInput) (*DeleteImportPayload, error)
 	CancelJob(ctx context.Context, input CancelJobInput) (*CancelJobPayload, error)
 	RecordMassSend(ctx context.Context, input RecordMassSendInput) (*RecordMassSendPayload, error)
@@ -390,6 +391,20 @@ func field_Mutation_exportCustomer_args(ctx context.Context, ec *executionContex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (ExportCustomerInput, error) {
 			return unmarshalNExportCustomerInput2clienteleᚋgraphᚐExportCustomerInput(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func field_Mutation_importFollowers_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ImportFollowersInput, error) {
+			return unmarshalNImportFollowersInput2clienteleᚋgraphᚐImportFollowersInput(ctx, ec, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2916,6 +2931,50 @@ func fieldContext_Mutation_startImport(ctx context.Context, ec *executionContext
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = field_Mutation_startImport_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func _Mutation_importFollowers(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Mutation_importFollowers(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ImportFollowers(ctx, fc.Args["input"].(ImportFollowersInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ImportFollowersPayload) graphql.Marshaler {
+			return marshalOImportFollowersPayload2ᚖclienteleᚋgraphᚐImportFollowersPayload(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Mutation_importFollowers(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_ImportFollowersPayload(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Mutation_importFollowers_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -5947,6 +6006,13 @@ func _Mutation(ctx context.Context, ec *executionContext, sel ast.SelectionSet) 
 		case "startImport":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return _Mutation_startImport(ctx, ec, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "importFollowers":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return _Mutation_importFollowers(ctx, ec, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++

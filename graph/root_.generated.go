@@ -99,6 +99,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputExportAdvisorsInput,
 		unmarshalInputExportAuditLogInput,
 		unmarshalInputExportCustomerInput,
+		unmarshalInputImportFollowersInput,
 		unmarshalInputInboxFilter,
 		unmarshalInputInviteAdvisorsInput,
 		unmarshalInputIssueAdvisorTokenInput,
@@ -319,6 +320,8 @@ type Account implements Node {
   isAutoAssignAfterFailedCode: Boolean!
   "Which bindings make a CUSTOMER_BOUND notification (rule N2)."
   notifyOn: NotifyOn!
+  "What the account sends to a customer who follows and is bound by a code or an advertisement, before anybody writes (rule H4); null: nothing."
+  followReply: String
   "The language of notifications that leave the app (rule N6); ZH_CN at first. Whoever reads one by this API names the language in the query. No outside deliverer is built yet."
   outsideLanguage: Language!
   "The template of the link that opens a conversation (rule G13); null: none."
@@ -327,6 +330,12 @@ type Account implements Node {
   taskLink: String
   "The app ids of the mini-programs that a card may use, in the order in which they were said. Cards are not built yet."
   linkedMiniPrograms: [String!]!
+  "For how many days events can be read again by their cursors (rule N4); 7 at first. They are deleted within about an hour after it."
+  eventRetentionDays: Int!
+  "For how many days the API shows a message (rule G11); 30 at first. The last message of a conversation is shown as such for ever."
+  messageReadableDays: Int!
+  "For how many days a message is kept (rule G11); 180 at first."
+  messageRetentionDays: Int!
   "Whether advisors may change their own nickname and avatar (rule B4); off at first."
   mayAdvisorsEditProfile: Boolean!
   "Whether an ANALYST reads what people wrote and what they are called on the platform: messages, nickname, info, openid, unionid (rule V8); off at first."
@@ -598,8 +607,16 @@ input UpdateAccountSettingsInput {
   conversationLink: String
   "The template of the link that opens a task, with {id}, {openid} and {task} (rule G13); empty: none. At most 512 bytes."
   taskLink: String
+  "What to send to a customer who follows and is bound by an advisor's or group's code or an advertisement (rule H4): 1 to 300 characters, not only white space; null or empty: nothing. It is one message FROM_SYSTEM out of what the follow allows."
+  followReply: String
   "The language of notifications that leave the app (rule N6)."
   outsideLanguage: Language
+  "For how many days events can be read again (rule N4): 7 to 90. What an open subscription lies behind may be gone: it ends with CURSOR_EXPIRED."
+  eventRetentionDays: Int
+  "For how many days the API shows a message (rule G11): 1 to 3,650, at most those for which it is kept."
+  messageReadableDays: Int
+  "For how many days a message is kept (rule G11): 8 to 3,650, at least those for which it can be read. What is older then is deleted for good, from the next hour on."
+  messageRetentionDays: Int
   "The app ids of the mini-programs that a card may use, all of them: they replace those said before. At most 50, each ` + "`" + `wx` + "`" + ` and sixteen hexadecimal digits in lower case; one that stands twice is INVALID."
   linkedMiniPrograms: [String!]
 }
@@ -2372,6 +2389,15 @@ extend type Mutation {
   """
   startImport("Which." input: StartImportInput!): StartImportPayload @allow(roles: [ADMIN, INTEGRATION])
 
+  """
+  Makes customers of all who follow the account, as the platform lists them (rule E11), in a job. Of each the openid, the unionid and since when they follow are
+  written; what is known of a customer already stays, and who has left by then is not made one. Nobody is welcomed, notified, assigned or bound; an advisor of whose
+  customers something was written is told by CustomersImported. Errors of items: CONFLICT where the customer has another unionid or somebody else has it, SELF where it
+  is their advisor's, INVALID. While the platform does not answer the job waits, and when it will not answer more calls that day until the next. STATE on a channel
+  that cannot say who follows, and while another such job has not ended.
+  """
+  importFollowers("The call." input: ImportFollowersInput!): ImportFollowersPayload @allow(roles: [ADMIN, INTEGRATION])
+
   "Forgets a file that was not started. STATE once it was; cancel its job then."
   deleteImport("Which." input: DeleteImportInput!): DeleteImportPayload @allow(roles: [ADMIN, INTEGRATION])
 }
@@ -2475,6 +2501,20 @@ type DeleteImportPayload {
   "The import's id."
   importId: ID!
 }
+
+"An import of followers to start."
+input ImportFollowersInput {
+  "1 to 64 bytes of printable ASCII. For 7 days the same key answers the first call's job (rule E15)."
+  idempotencyKey: String
+}
+
+"The job that does it."
+type ImportFollowersPayload {
+  "The job."
+  job: Job!
+  "Whether the idempotency key was used before: this is the first call's job, and nothing changed."
+  isRepeated: Boolean!
+}
 `, BuiltIn: false},
 	{Name: "../schema/job.graphql", Input: `extend type Query {
   "One job of the account. It can be read for 30 days after it ended."
@@ -2572,6 +2612,8 @@ enum JobKind {
   IMPORT_MESSAGES
   "Imports advisors from a file (` + "`" + `startImport` + "`" + `). Its items are the file's records, the header apart."
   IMPORT_ADVISORS
+  "Makes customers of all who follow the account (` + "`" + `importFollowers` + "`" + `). Its items are the followers; a failed one names the customer whose unionid could not be written."
+  IMPORT_FOLLOWERS
 }
 
 "Where a job stands."
@@ -2841,7 +2883,7 @@ enum Direction {
   FROM_CUSTOMER
   "An advisor."
   FROM_ADVISOR
-  "The system: a welcome, follow reply or offline reply."
+  "The system: the account's follow reply. It is nobody's answer: it changes neither what is unread nor who has replied, and cannot be resent."
   FROM_SYSTEM
 }
 
@@ -2863,7 +2905,7 @@ enum MessageStatus {
 
 "Why a message FAILED."
 enum FailureReason {
-  "The platform says the reply window is over or used up."
+  "The reply window is over or used up: the platform says so, or, of a message FROM_SYSTEM, we do and did not send it."
   REPLY_WINDOW_CLOSED
   "The customer does not follow the account."
   NOT_FOLLOWING
@@ -3874,6 +3916,8 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_isAutoAssignAfterFailedCode(ctx, ec, field)
 	case "notifyOn":
 		return fieldContext_Account_notifyOn(ctx, ec, field)
+	case "followReply":
+		return fieldContext_Account_followReply(ctx, ec, field)
 	case "outsideLanguage":
 		return fieldContext_Account_outsideLanguage(ctx, ec, field)
 	case "conversationLink":
@@ -3882,6 +3926,12 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_taskLink(ctx, ec, field)
 	case "linkedMiniPrograms":
 		return fieldContext_Account_linkedMiniPrograms(ctx, ec, field)
+	case "eventRetentionDays":
+		return fieldContext_Account_eventRetentionDays(ctx, ec, field)
+	case "messageReadableDays":
+		return fieldContext_Account_messageReadableDays(ctx, ec, field)
+	case "messageRetentionDays":
+		return fieldContext_Account_messageRetentionDays(ctx, ec, field)
 	case "mayAdvisorsEditProfile":
 		return fieldContext_Account_mayAdvisorsEditProfile(ctx, ec, field)
 	case "mayAnalystsReadFreeText":
@@ -4616,6 +4666,16 @@ func childFields_Import(ctx context.Context, ec *executionContext, field graphql
 		return fieldContext_Import_expiresAt(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Import", field.Name)
+}
+
+func childFields_ImportFollowersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "job":
+		return fieldContext_ImportFollowersPayload_job(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_ImportFollowersPayload_isRepeated(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportFollowersPayload", field.Name)
 }
 
 func childFields_InviteAdvisorResult(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

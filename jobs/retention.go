@@ -24,7 +24,7 @@ func (r *Runner) retention(ctx context.Context) {
 func (r *Runner) retain(ctx context.Context) {
 	done, err := r.Services.Retain(ctx, rest)
 	if !done.IsZero() {
-		r.Log.InfoContext(ctx, "old rows deleted", "events", done.Events, "idempotency", done.Idempotency,
+		r.Log.InfoContext(ctx, "old rows deleted", "events", done.Events, "messages", done.Messages, "idempotency", done.Idempotency,
 			"inbound", done.Inbound, "revocations", done.Revocations, "jobs", done.Jobs, "imports", done.Imports)
 	}
 	if err != nil && ctx.Err() == nil {

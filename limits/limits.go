@@ -157,6 +157,9 @@ const (
 	InboundTextBytes = 16_384
 	// MediaRefBytes is the longest reference to a channel's media (id or URL), in bytes.
 	MediaRefBytes = 1_024
+	// FollowReplyRunes is the longest follow reply of an account, in runes, at least 1; in bytes it is shorter
+	// than TextBytes. Source: rule H4.
+	FollowReplyRunes = 300
 	// IdempotencyKeyBytes is the longest idempotency key, in bytes, at least 1. Source: rule E15.
 	IdempotencyKeyBytes = 64
 	// IdempotencyLife is how long a key keeps its first result. Source: rule E15.
@@ -208,6 +211,18 @@ const (
 	// MassSendLook is how far back mass sends to all followers are read to see which of them
 	// count in the present month: longer than any month.
 	MassSendLook = 40 * 24 * time.Hour
+	// MessageReadable is for how long the API shows a message, where the account does not say.
+	// Source: rule G11.
+	MessageReadable = 30 * 24 * time.Hour
+	// MessageReadableLeast is the shortest that an account may say; the most is what it keeps messages for.
+	MessageReadableLeast = 24 * time.Hour
+	// MessageRetention is how long a message is kept, where the account does not say. Source: rule G11.
+	MessageRetention = 180 * 24 * time.Hour
+	// MessageRetentionLeast is the shortest that an account may say: longer than IdempotencyLife and
+	// InboundLife, so that who repeats a send or a callback finds its message.
+	MessageRetentionLeast = 8 * 24 * time.Hour
+	// MessageRetentionMost is the longest that an account may say: ten years.
+	MessageRetentionMost = 3_650 * 24 * time.Hour
 	// MessagesPage is the most messages of one page. Source: rules G11, X2.
 	MessagesPage = 1_000
 	// InteractedWithin is what the inbox calls a recent interaction. Source: rule G9.
@@ -245,8 +260,11 @@ const (
 
 // Events, streams and push.
 const (
-	// EventRetention is how long an event can be read again. Source: rule N4.
+	// EventRetention is how long an event can be read again, where the account does not say. It may say
+	// no less. Source: rule N4.
 	EventRetention = 7 * 24 * time.Hour
+	// EventRetentionMost is the longest that an account may say.
+	EventRetentionMost = 90 * 24 * time.Hour
 	// StreamPoll is how often a node reads the heads of its open streams. Source: ADR 0004.
 	StreamPoll = 2 * time.Second
 	// StreamRing is how many of a stream's newest events a node keeps while somebody listens;
@@ -306,6 +324,9 @@ const (
 	RetentionLease = 2 * time.Minute
 	// RetentionRows is the most rows that one transaction deletes.
 	RetentionRows = 1_000
+	// RetentionAgain is how many batches of RetentionRows messages of an account one pass looks at once
+	// more, behind where old ones are deleted already. Source: ADR 0039.
+	RetentionAgain = 100
 	// RetentionPause is the rest between two transactions that delete.
 	RetentionPause = 50 * time.Millisecond
 	// InboundLife is how long a callback's record recognises a repeat. The platform repeats
@@ -410,7 +431,7 @@ const (
 	// JobWorkers is how many jobs one node works at, at the same time.
 	JobWorkers = 4
 	// JobLease is how long a worker holds a job after each chunk: more than a chunk takes
-	// (OperationTime) by clocks that differ by ClockSkew. Source: ADR 0024.
+	// (ChannelTime, OperationTime) by clocks that differ by ClockSkew. Source: ADR 0024.
 	JobLease = 30 * time.Second
 	// JobTurn is how many chunks of a job a worker does before jobs that have waited longer go first.
 	JobTurn = 20
@@ -422,6 +443,20 @@ const (
 	JobCountTime = 2 * time.Second
 	// JobFaults is how often one chunk may fail in a way that may pass before its job FAILED.
 	JobFaults = 20
+	// JobRest is the longest that a job waits because the platform will not answer before: a day, by a clock
+	// of its own.
+	JobRest = 25 * time.Hour
+	// FollowersInfo is of how many followers the platform tells in one call, and how many a chunk of an import of followers
+	// deals with. Source: WeChat official account documentation, user/info/batchget.
+	FollowersInfo = 100
+	// FollowersPage is how many followers a page of the platform's list has at most. Source: user/get.
+	FollowersPage = 10_000
+	// OriginPatience is how long what becomes of a follower waits for the platform to say where they come from. Source: rule E3.
+	OriginPatience = 10 * time.Minute
+	// OriginKept is how long the platform is asked for the unionid of a follower.
+	OriginKept = 3 * 24 * time.Hour
+	// FollowersKept is how many such pages a node keeps for jobs that are at them, some 0.5 MB each.
+	FollowersKept = 32
 	// JobItems is how many failed items of a job are kept as rows; all are counted.
 	JobItems = 10_000
 	// JobsPerAccount is how many jobs of one account may be QUEUED or RUNNING. Enforced in the
@@ -502,6 +537,10 @@ const (
 	AccessTokenEarly = 5 * time.Minute
 	// AccessTokenLook is how often it is looked whether another node has the token it asks for.
 	AccessTokenLook = 100 * time.Millisecond
+	// AccessTokenAgain is when a token that is still good is tried to be renewed again.
+	AccessTokenAgain = 30 * time.Second
+	// ChannelRecordTime is how long a call of a platform may take, beside ChannelTime, to record a token or a fault.
+	ChannelRecordTime = 2 * time.Second
 	// AccessTokenBytes is the longest access token that can be kept.
 	AccessTokenBytes = 1_024
 	// ChannelBodyBytes is the largest answer of a platform that is read, in bytes: 10,000 openids take half of it.

@@ -73,6 +73,12 @@ type Account struct {
 	TaskLink            string          `gorm:"column:task_link"`              // rule G13, template
 	OutsideLanguage     Language        `gorm:"column:outside_language"`       // rule N6: of what is sent outside the app
 	MiniPrograms        Lines           `gorm:"column:mini_programs"`          // app ids that a card may use
+	// Days that the account says instead of limits.EventRetention, MessageReadable and MessageRetention
+	// (rules N4, G11); 0: those.
+	EventDays    int    `gorm:"column:event_days"`
+	ReadableDays int    `gorm:"column:readable_days"`
+	MessageDays  int    `gorm:"column:message_days"`
+	FollowReply  string `gorm:"column:follow_reply"` // rule H4; empty: none
 	// AdGroup is whose members get those who follow through an advertisement that names no group (rule E3); zero:
 	// nobody.
 	AdGroup Key `gorm:"column:ad_group_id"`
@@ -116,6 +122,42 @@ func (a *Account) Location() *time.Location {
 	return time.UTC
 }
 
+// EventRetention is how long the account's events can be read again (rule N4).
+func (a *Account) EventRetention() time.Duration { return kept(a.EventDays, limits.EventRetention) }
+
+// MessageRetention is how long the account's messages are kept (rule G11).
+func (a *Account) MessageRetention() time.Duration {
+	return kept(a.MessageDays, limits.MessageRetention)
+}
+
+// MessageReadable is for how long the API shows the account's messages (rule G11).
+func (a *Account) MessageReadable() time.Duration {
+	return kept(a.ReadableDays, limits.MessageReadable)
+}
+
+// ReadableFrom is when a message must have been stored for the API to show it at now.
+func (a *Account) ReadableFrom(now Time) Time { return now.Add(-a.MessageReadable()) }
+
+// EventRetentionDays is EventRetention in days.
+func (a *Account) EventRetentionDays() int { return inDays(a.EventRetention()) }
+
+// MessageRetentionDays is MessageRetention in days.
+func (a *Account) MessageRetentionDays() int { return inDays(a.MessageRetention()) }
+
+// MessageReadableDays is MessageReadable in days.
+func (a *Account) MessageReadableDays() int { return inDays(a.MessageReadable()) }
+
+const day = 24 * time.Hour
+
+func kept(days int, otherwise time.Duration) time.Duration {
+	if days == 0 {
+		return otherwise
+	}
+	return time.Duration(days) * day
+}
+
+func inDays(d time.Duration) int { return int(d / day) }
+
 // ConversationTemplate is ConversationLink; nil for none.
 func (a *Account) ConversationTemplate() *string { return optional(a.ConversationLink) }
 
@@ -124,6 +166,9 @@ func (a *Account) TaskTemplate() *string { return optional(a.TaskLink) }
 
 // MiniProgramIDs is MiniPrograms.
 func (a *Account) MiniProgramIDs() []string { return a.MiniPrograms }
+
+// FollowReplyText is FollowReply; nil for none.
+func (a *Account) FollowReplyText() *string { return optional(a.FollowReply) }
 
 // NotifyOn is which bindings make a CUSTOMER_BOUND notification, as the API shows it (rule N2).
 type NotifyOn struct{ AdvisorQR, GroupQR, WechatAd, AutoAssign bool }

@@ -102,6 +102,14 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
+// RetryAtOf is when what failed may be tried again; zero when the error does not say.
+func RetryAtOf(err error) Time {
+	if e := asError(err); e != nil {
+		return e.RetryAt
+	}
+	return 0
+}
+
 func asError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {

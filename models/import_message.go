@@ -107,6 +107,14 @@ func (m *ImportMessage) check() *Error {
 	return nil
 }
 
+// CheckAge refuses what the account does not keep any more (rule G11): it would be deleted within the hour.
+func (m *ImportMessage) CheckAge(a *Account, now Time) *Error {
+	if m.At >= now.Add(-a.MessageRetention()) {
+		return nil
+	}
+	return Invalid(memberAt, "is more than the %d days ago for which the account keeps messages", a.MessageRetentionDays())
+}
+
 // Dedup recognises the message when it is imported again: a digest of its ID, which is kept when the message is erased.
 func (m *ImportMessage) Dedup() Ident {
 	digest := sha256.Sum256([]byte(m.ID))

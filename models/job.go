@@ -25,6 +25,8 @@ const (
 	JobImportMessages JobKind = "IMPORT_MESSAGES"
 	// JobImportAdvisors reads a file of advisors (rule B7).
 	JobImportAdvisors JobKind = "IMPORT_ADVISORS"
+	// JobImportFollowers makes customers of all who follow the account, as the channel knows them (rule E11).
+	JobImportFollowers JobKind = "IMPORT_FOLLOWERS"
 )
 
 // JobState is where a job stands.
@@ -104,9 +106,12 @@ func (j *Job) IsEnded() bool {
 	return false
 }
 
-// End ends a job that has not ended.
+// End ends a job that has not ended. Where it was goes, if that names somebody.
 func (j *Job) End(state JobState, now Time) {
 	j.State, j.FinishedAt, j.LeasedBy = state, now, Key{}
+	if j.Kind == JobImportFollowers {
+		j.Cursor = ""
+	}
 }
 
 // Fail ends the job because of an error.

@@ -83,3 +83,47 @@ func (m *Message) Failure() *FailureReason {
 	}
 	return &m.FailureReason
 }
+
+// FollowReplyTo is the account's follow reply to a customer who follows and was bound, as the next message of the
+// locked conversation, and the conversation and its ledger with it (rule H4). It is taken from the reply window
+// alone; nil where that is closed or spent, or the account has none. It is nobody's answer: "has replied" and what
+// is unread do not change.
+func (a *Account) FollowReplyTo(conv *Conversation, now Time) *Message {
+	if a.FollowReply == "" || !conv.Contact.WindowOpen(now) || conv.Contact.WindowLeft == 0 {
+		return nil
+	}
+	contact, slot, refused := conv.Contact.Take(now, a.Policy(), 1)
+	if refused != nil {
+		return nil
+	}
+	m := &Message{
+		AccountID: conv.AccountID, Key: KeyAfter(conv.LastMessageID), CustomerID: conv.CustomerID, AdvisorID: conv.AdvisorID,
+		Direction: FromSystem, Kind: ContentText, Text: a.FollowReply,
+		Status: StatusQueued, Slot: slot, At: now, StatusAt: now, CreatedAt: conv.WrittenAt(now),
+	}
+	conv.Contact, conv.LastMessageID, conv.ActiveAt = contact, m.Key, max(conv.ActiveAt, m.CreatedAt)
+	return m
+}
+
+// IsLapsed reports whether a message of the system may not be sent any more, because what its occasion allowed has
+// ended: the time that a follow or scan opens, counted from when it was written, or the window altogether (rule H4).
+func (m *Message) IsLapsed(c Contact, p Policy, now Time) bool {
+	if m.Direction != FromSystem {
+		return false
+	}
+	opened := max(p.Actions[ActionFollow].For, p.Actions[ActionScan].For)
+	return !c.WindowOpen(now) || now >= m.At.Add(opened)
+}
+
+// MessageSweep is how far the messages of an account have been looked through for those that are too old (rule G11,
+// ADR 0039). Two nodes that sweep at once write it in turns: what one of them takes back is looked at again.
+type MessageSweep struct {
+	AccountID Key `gorm:"column:account_id;primaryKey"`
+	// UpTo is the last of the messages that are all old: those up to it have gone, but for what something kept.
+	UpTo Key `gorm:"column:up_to"`
+	// Again is up to where what was kept has been looked at once more; zero: from the beginning.
+	Again Key `gorm:"column:again"`
+}
+
+// TableName names the table for the mapper.
+func (MessageSweep) TableName() string { return "message_sweep" }

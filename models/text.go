@@ -50,6 +50,14 @@ func CheckText(s, field string, most int) error {
 	return nil
 }
 
+// CheckReply is CheckText for a text that is measured in characters.
+func CheckReply(s, field string, most int) error {
+	if n := utf8.RuneCountInString(s); n > most {
+		return TooMany(field, most, "has %d characters, at most %d are allowed", n, most)
+	}
+	return CheckText(s, field, utf8.UTFMax*most)
+}
+
 // CheckIdent checks an identifier from outside: 1 to most bytes of printable ASCII without
 // spaces. It answers INVALID that names the field.
 func CheckIdent(s, field string, most int) error {

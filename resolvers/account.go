@@ -82,6 +82,7 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 		AnalystsReadText:    input.MayAnalystsReadFreeText,
 		RulesVersion:        input.ServiceRulesVersion, ConversationLink: input.ConversationLink, TaskLink: input.TaskLink,
 		OutsideLanguage: input.OutsideLanguage,
+		EventDays:       input.EventRetentionDays, ReadableDays: input.MessageReadableDays, MessageDays: input.MessageRetentionDays,
 	}
 	if input.LinkedMiniPrograms != nil {
 		in.MiniPrograms = (*models.Lines)(&input.LinkedMiniPrograms)
@@ -98,6 +99,10 @@ func (r *mutationResolver) UpdateAccountSettings(ctx context.Context, input grap
 			}
 			in.AdGroup = &id
 		}
+	}
+	if reply, ok := input.FollowReply.ValueOK(); ok {
+		text := value(reply)
+		in.FollowReply = &text
 	}
 	if given, ok := input.PolicyOverrides.ValueOK(); ok {
 		in.PolicyOverrides = policyOverrides(given)

@@ -47,6 +47,14 @@ func (r *mutationResolver) StartImport(ctx context.Context, input graph.StartImp
 	return &graph.StartImportPayload{Import: i, Job: job}, nil
 }
 
+func (r *mutationResolver) ImportFollowers(ctx context.Context, input graph.ImportFollowersInput) (*graph.ImportFollowersPayload, error) {
+	job, repeated, err := r.r.Services.ImportFollowers(ctx, value(input.IdempotencyKey))
+	if err != nil {
+		return nil, err
+	}
+	return &graph.ImportFollowersPayload{Job: job, IsRepeated: repeated}, nil
+}
+
 func (r *mutationResolver) DeleteImport(ctx context.Context, input graph.DeleteImportInput) (*graph.DeleteImportPayload, error) {
 	id, err := key(input.ImportID, models.KindImport, "input.importId")
 	if err != nil {

@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"time"
 
 	"clientele/limits"
 	"clientele/models"
@@ -29,12 +30,17 @@ type Settings struct {
 	ConversationLink    *string                 `json:"conversationLink,omitempty"`
 	TaskLink            *string                 `json:"taskLink,omitempty"`
 	OutsideLanguage     *models.Language        `json:"outsideLanguage,omitempty"`
+	FollowReply         *string                 `json:"followReply,omitempty"` // empty clears it
+	EventDays           *int                    `json:"eventRetentionDays,omitempty"`
+	ReadableDays        *int                    `json:"messageReadableDays,omitempty"`
+	MessageDays         *int                    `json:"messageRetentionDays,omitempty"`
 	MiniPrograms        *models.Lines           `json:"linkedMiniPrograms,omitempty"` // replaces all of them
 }
 
 // write writes them to an account, and answers what stood in their places.
 func (in Settings) write(a *models.Account) (was Settings) {
-	unfollow := a.OnUnfollow() // what holds where nothing stood
+	// What holds where nothing stood.
+	unfollow, events, readable, messages := a.OnUnfollow(), a.EventRetentionDays(), a.MessageReadableDays(), a.MessageRetentionDays()
 	was = Settings{
 		TimeZone:            swap(&a.TimeZone, in.TimeZone),
 		PolicyPreset:        swap(&a.PolicyPreset, in.PolicyPreset),
@@ -55,11 +61,18 @@ func (in Settings) write(a *models.Account) (was Settings) {
 		ConversationLink:    swap(&a.ConversationLink, in.ConversationLink),
 		TaskLink:            swap(&a.TaskLink, in.TaskLink),
 		OutsideLanguage:     swap(&a.OutsideLanguage, in.OutsideLanguage),
+		FollowReply:         swap(&a.FollowReply, in.FollowReply),
+		EventDays:           swap(&a.EventDays, in.EventDays),
+		ReadableDays:        swap(&a.ReadableDays, in.ReadableDays),
+		MessageDays:         swap(&a.MessageDays, in.MessageDays),
 		MiniPrograms:        swap(&a.MiniPrograms, in.MiniPrograms),
 	}
 	if was.Unfollow != nil {
 		was.Unfollow = &unfollow
 	}
+	set(was.EventDays, &events)
+	set(was.ReadableDays, &readable)
+	set(was.MessageDays, &messages)
 	if was.EraseAfterDays != nil && *was.EraseAfterDays == 0 {
 		*was.EraseAfterDays = limits.EraseAfterDays
 	}
@@ -71,6 +84,7 @@ var settingsColumns = []string{
 	"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
 	"advisors_edit_profile", "notify_advisor_qr", "notify_group_qr", "notify_wechat_ad", "notify_auto_assign", "rules_version", "conversation_link",
 	"on_unfollow", "erase_after_days", "ad_group_id", "analysts_read_text", "task_link", "outside_language", "mini_programs",
+	"event_days", "readable_days", "message_days", "follow_reply",
 }
 
 // UpdateSettings changes settings of the viewer's account, open or not.
@@ -93,6 +107,13 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 			}
 		}
 		was := in.write(a)
+		if a.MessageRetention() < a.MessageReadable() {
+			field := "input.messageRetentionDays"
+			if in.MessageDays == nil {
+				field = "input.messageReadableDays"
+			}
+			return change, models.Invalid(field, "messages are kept for %d days and could be read for %d", a.MessageRetentionDays(), a.MessageReadableDays())
+		}
 		return accountChange{settingsColumns, was, in}, nil
 	})
 }
@@ -104,6 +125,19 @@ func (in Settings) check() error {
 	if d := in.EraseAfterDays; d != nil && (*d < 1 || *d > limits.EraseAfterDaysMost) {
 		return models.Invalid("input.eraseAfterDays", "is not from 1 to %d", limits.EraseAfterDaysMost)
 	}
+	for _, d := range []struct {
+		days        *int
+		field       string
+		least, most time.Duration
+	}{
+		{in.EventDays, "eventRetentionDays", limits.EventRetention, limits.EventRetentionMost},
+		{in.ReadableDays, "messageReadableDays", limits.MessageReadableLeast, limits.MessageRetentionMost},
+		{in.MessageDays, "messageRetentionDays", limits.MessageRetentionLeast, limits.MessageRetentionMost},
+	} {
+		if least, most := int(d.least/(24*time.Hour)), int(d.most/(24*time.Hour)); d.days != nil && (*d.days < least || *d.days > most) {
+			return models.Invalid("input."+d.field, "is not from %d to %d", least, most)
+		}
+	}
 	if in.PolicyOverrides != nil {
 		if err := in.PolicyOverrides.Check("input.policyOverrides"); err != nil {
 			return err
@@ -111,6 +145,11 @@ func (in Settings) check() error {
 	}
 	if in.RulesVersion != nil {
 		if err := models.CheckIdent(*in.RulesVersion, "input.serviceRulesVersion", limits.TermsVersionBytes); err != nil {
+			return err
+		}
+	}
+	if in.FollowReply != nil && *in.FollowReply != "" {
+		if err := models.CheckReply(*in.FollowReply, "input.followReply", limits.FollowReplyRunes); err != nil {
 			return err
 		}
 	}
@@ -130,7 +169,12 @@ func (in Settings) check() error {
 	return nil
 }
 
-func set[T any](to, from *T) { swap(to, from) }
+// set writes what from has, if neither is nil.
+func set[T any](to, from *T) {
+	if to != nil {
+		swap(to, from)
+	}
+}
 
 // swap writes what from has, if it is not nil, and answers what stood there before.
 func swap[T any](to, from *T) (was *T) {

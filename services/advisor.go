@@ -144,12 +144,20 @@ func (s *Services) serviceAgents(ctx context.Context, a *models.Account, people 
 	if ch == nil || len(known) == 0 {
 		return serviceAgents{}, nil
 	}
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, limits.ChannelTime)
 	defer cancel()
 	are, err := ch.ServiceAgents(ctx, a, known)
 	if err != nil || len(are) != len(known) {
-		s.log.WarnContext(ctx, "the channel did not say who is a service agent", "account", a.Key.String(), "error", err)
-		return serviceAgents{}, models.Errorf(models.CodeUnavailable, "the channel cannot say who is a service agent; try again")
+		if caller.Err() == nil {
+			s.log.WarnContext(ctx, "the channel did not say who is a service agent", "account", a.Key.String(), "error", err)
+		}
+		again := &models.Error{Code: models.CodeUnavailable, Message: "the channel cannot say who is a service agent; try again"}
+		var closed closedChannel
+		if errors.As(err, &closed) {
+			again.RetryAt = closed.ClosedUntil()
+		}
+		return serviceAgents{}, errors.Join(again, errAway) // a job waits for it
 	}
 	agents := serviceAgents{map[models.Ident]bool{}, map[models.Ident]bool{}}
 	for i, p := range known {

@@ -38,23 +38,29 @@ func (s *Services) SetAppSecret(ctx context.Context, secret string) (*models.Acc
 		was := a.HasAppSecret()
 		a.SealedAppSecret = s.ring.Seal(a.Key, sealAppSecret, []byte(secret))
 		change := accountChange{[]string{"sealed_app_secret"}, map[string]any{"isSet": was}, map[string]any{"isSet": true}}
-		return change, errors.Join(tx.DeleteAccessToken(), tx.DeleteChannelFaults(), wakeWaiting(tx))
+		return change, mended(tx)
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.access.forget(a.Key)
 	s.wakeChannelWork()
+	s.wakeDeliveries()
 	return a, nil
 }
 
-// wakeWaiting has the account's platform be asked, now, what waits to be asked.
-func wakeWaiting(tx *store.Tx) error {
-	codes, err := tx.WaitingQRCodes(tx.Account, 1)
-	if err != nil || len(codes) == 0 {
-		return err
+// mended has the account's platform be asked, now, for what waits: all the codes that it does not know, which an account gathers before it has a
+// secret, and messages.
+func mended(tx *store.Tx) error {
+	for _, step := range []func() error{
+		tx.DeleteAccessToken, tx.DeleteChannelFaults, tx.RestartGate, tx.WakeAllChannelWork,
+		func() error { return tx.WakeChannelWork(models.APIQRCodes) }, tx.AwaitQRCodes,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
-	return tx.WakeChannelWork(models.APIQRCodes)
+	return nil
 }
 
 // channelAccess is what this node remembers of accounts' platforms.
@@ -63,9 +69,9 @@ type channelAccess struct {
 	seen map[models.Key]*accountAccess
 }
 
-// accountAccess is what is remembered of one account's platform. Whoever asks for a new token holds renewing.
+// accountAccess is what is remembered of one account's platform. Whoever asks for a new token has put something into renewing.
 type accountAccess struct {
-	renewing sync.Mutex
+	renewing chan struct{}
 
 	mu      sync.Mutex
 	token   string
@@ -80,7 +86,7 @@ func (c *channelAccess) of(account models.Key) *accountAccess {
 	defer c.mu.Unlock()
 	a := c.seen[account]
 	if a == nil {
-		a = &accountAccess{}
+		a = &accountAccess{renewing: make(chan struct{}, 1)}
 		c.seen[account] = a
 	}
 	return a
@@ -102,8 +108,12 @@ func (s *Services) AccessToken(ctx context.Context, account models.Key, refused 
 	if token, fresh := access.current(s.Now(), refused); fresh {
 		return token, nil
 	}
-	access.renewing.Lock()
-	defer access.renewing.Unlock()
+	select {
+	case access.renewing <- struct{}{}:
+		defer func() { <-access.renewing }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 	for {
 		if token, fresh := access.current(s.Now(), refused); fresh {
 			return token, nil
@@ -140,15 +150,15 @@ func (a *accountAccess) keep(token string, renewAt models.Time) {
 func (s *Services) nextToken(ctx context.Context, access *accountAccess, account models.Key, refused string,
 	renew func(ctx context.Context, appID, secret string) (string, time.Duration, error),
 ) (token string, wait bool, err error) {
-	var a *models.Account
 	var row *models.AccessToken
+	renewal := &renewal{s: s, access: access}
 	mine := false
 	err = s.store.Write(ctx, store.System(), account, func(tx *store.Tx) (err error) {
 		mine, token = false, ""
-		if a, err = tx.LockAccount(); err != nil {
+		if renewal.account, err = tx.LockAccount(); err != nil {
 			return err
 		}
-		if !a.HasAppSecret() {
+		if !renewal.account.HasAppSecret() {
 			return ErrNoSecret
 		}
 		if row, err = tx.AccessToken(account); err != nil {
@@ -158,14 +168,14 @@ func (s *Services) nextToken(ctx context.Context, access *accountAccess, account
 			row = &models.AccessToken{AccountID: account}
 		}
 		// What no key opens any more is as good as none.
-		if open, err := s.unseal(account, sealAccessToken, [][]byte{row.Sealed}); err == nil && len(open) == 1 && open[0] != refused {
+		if open, err := s.unseal(account, sealAccessToken, [][]byte{row.Sealed}); err == nil && len(open) == 1 && open[0] != refused && tx.Now < row.ExpiresAt {
 			token = open[0]
 		}
-		switch {
-		case token != "" && tx.Now < row.RenewAt:
+		if token != "" && tx.Now < row.RenewAt || tx.Now < row.LeasedUntil {
 			return nil
-		case tx.Now < row.LeasedUntil:
-			return nil
+		}
+		if renewal.secret, err = s.unseal(account, sealAppSecret, [][]byte{renewal.account.SealedAppSecret}); err != nil {
+			return err
 		}
 		mine, row.LeasedUntil = true, tx.Now.Add(limits.ChannelTime+limits.OperationTime)
 		return tx.PutAccessToken(row)
@@ -173,59 +183,92 @@ func (s *Services) nextToken(ctx context.Context, access *accountAccess, account
 	switch {
 	case err != nil:
 		return "", false, err
-	case !mine && token != "" && s.Now() < row.RenewAt:
+	case mine:
+		renewal.row, renewal.token = row, token
+		token, err = renewal.run(ctx, renew)
+		return token, false, err
+	case token != "" && s.Now() < row.RenewAt:
 		access.keep(token, row.RenewAt)
-		return token, false, nil
-	case !mine && token != "" && s.Now() < row.ExpiresAt:
-		return token, false, nil // good until another node has the next
-	case !mine:
-		return "", true, nil
 	}
-	return s.renewToken(ctx, access, a, row, renew)
+	return token, token == "", nil // one that is near its end is good until another node has the next
 }
 
-// renewToken asks for a token under the lease and writes it, or gives the lease back.
-func (s *Services) renewToken(ctx context.Context, access *accountAccess, a *models.Account, row *models.AccessToken,
-	renew func(ctx context.Context, appID, secret string) (string, time.Duration, error),
-) (string, bool, error) {
-	secret, err := s.unseal(a.Key, sealAppSecret, [][]byte{a.SealedAppSecret})
-	if err != nil {
-		return "", false, err
-	}
-	asked := s.Now()
+// renewal is a lease of the asking for an account's next access token.
+type renewal struct {
+	s       *Services
+	access  *accountAccess
+	account *models.Account
+	secret  []string
+	row     *models.AccessToken
+	// token is the one there is, good for a while; empty: there is none.
+	token string
+}
+
+// RefusedAccess is the platform's refusal of an access token: it is not asked for one until an instant, for this secret.
+type RefusedAccess struct {
+	Until models.Time
+	Code  int
+	Err   error
+}
+
+// Error implements error.
+func (r *RefusedAccess) Error() string { return r.Err.Error() }
+
+// Unwrap is what the channel says.
+func (r *RefusedAccess) Unwrap() error { return r.Err }
+
+// run asks for a token under the lease and writes it, or gives the lease back. While the one there is is good, a failure fails nobody.
+func (r *renewal) run(ctx context.Context, renew func(ctx context.Context, appID, secret string) (string, time.Duration, error)) (string, error) {
+	asked := r.s.Now()
 	call, cancel := context.WithTimeout(ctx, limits.ChannelTime)
-	token, life, failed := renew(call, string(a.AppID), secret[0])
+	token, life, failed := renew(call, string(r.account.AppID), r.secret[0])
 	cancel()
-	leased := row.LeasedUntil
-	if failed == nil {
-		row.Sealed, row.ExpiresAt = s.ring.Seal(a.Key, sealAccessToken, []byte(token)), asked.Add(life)
-		row.RenewAt = asked.Add(max(life-limits.AccessTokenEarly, life/2))
+	leased := r.row.LeasedUntil
+	r.row.LeasedUntil = 0
+	switch {
+	case failed == nil:
+		r.row.Sealed, r.row.ExpiresAt = r.s.ring.Seal(r.account.Key, sealAccessToken, []byte(token)), asked.Add(life)
+		r.row.RenewAt = asked.Add(max(life-limits.AccessTokenEarly, life/2))
+	case r.token != "":
+		r.s.log.WarnContext(ctx, "the access token was not renewed and is good for a while", "account", r.account.Key.String(), "error", failed)
+		token, r.row.RenewAt = r.token, min(asked.Add(limits.AccessTokenAgain), r.row.ExpiresAt)
 	}
-	done, cancel := recorded(ctx)
+	done, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.ChannelRecordTime)
 	defer cancel()
-	err = s.store.Write(done, store.System(), a.Key, func(tx *store.Tx) error {
-		now, err := tx.LockAccount()
-		if err != nil {
-			return err
-		}
-		stands, err := tx.AccessToken(a.Key)
-		if errors.Is(err, store.ErrNotFound) || err == nil && stands.LeasedUntil != leased || string(now.SealedAppSecret) != string(a.SealedAppSecret) {
-			return nil // the lease ran out, or the secret is another by now
-		}
-		if err != nil {
-			return err
-		}
-		row.LeasedUntil = 0
-		return tx.PutAccessToken(row)
-	})
-	if failed != nil {
-		return "", false, errors.Join(failed, err)
+	err := r.s.store.Write(done, store.System(), r.account.Key, func(tx *store.Tx) error { return r.write(tx, leased, failed) })
+	if token == "" {
+		return "", errors.Join(failed, err)
 	}
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
-	access.keep(token, row.RenewAt)
-	return token, false, nil
+	r.access.keep(token, r.row.RenewAt)
+	return token, nil
+}
+
+// write writes what came of it, unless the lease ran out or the secret is another by now.
+func (r *renewal) write(tx *store.Tx, leased models.Time, failed error) error {
+	now, err := tx.LockAccount()
+	if err != nil {
+		return err
+	}
+	stands, err := tx.AccessToken(tx.Account)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case stands.LeasedUntil != leased || string(now.SealedAppSecret) != string(r.account.SealedAppSecret):
+		return nil
+	}
+	var refused *RefusedAccess
+	if r.token == "" && errors.As(failed, &refused) {
+		if err := putFault(tx, models.APIAccessToken, refused.Until, refused.Code); err != nil {
+			return err
+		}
+		defer r.access.look()
+	}
+	return tx.PutAccessToken(r.row)
 }
 
 // ChannelClosed answers until when a part of an account's platform is not to be asked; 0: it may be. It may be limits.PolicyRecheck behind other
@@ -254,33 +297,41 @@ func (s *Services) ChannelClosed(ctx context.Context, account models.Key, api mo
 
 // CloseChannel keeps all nodes from asking a part of an account's platform until an instant, because it answered with this number.
 func (s *Services) CloseChannel(ctx context.Context, account models.Key, api models.ChannelAPI, until models.Time, code int) error {
-	ctx, cancel := recorded(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.ChannelRecordTime)
 	defer cancel()
-	err := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
+	defer s.access.of(account).look()
+	return s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
 		if _, err := tx.LockAccount(); err != nil {
 			return err
 		}
-		rows, err := tx.ChannelFaults(account)
-		if err != nil {
-			return err
-		}
-		fault := &models.ChannelFault{AccountID: account, API: api, Code: code, Since: tx.Now, Until: until}
-		for _, f := range rows {
-			if f.API != api {
-				continue
-			}
-			fault.Until = max(fault.Until, f.Until)
-			if f.Until.Add(limits.ChannelFaultGap) > tx.Now && f.Code == code {
-				fault.Since = f.Since
-			}
-		}
-		return tx.PutChannelFault(fault)
+		return putFault(tx, api, until, code)
 	})
-	access := s.access.of(account)
-	access.mu.Lock()
-	access.until = 0 // read anew
-	access.mu.Unlock()
-	return err
+}
+
+// look has the faults be read anew.
+func (a *accountAccess) look() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.until = 0
+}
+
+// putFault writes a fault under the lock of the account. Of two that overlap the one that ends later stands.
+func putFault(tx *store.Tx, api models.ChannelAPI, until models.Time, code int) error {
+	rows, err := tx.ChannelFaults(tx.Account)
+	if err != nil {
+		return err
+	}
+	fault := &models.ChannelFault{AccountID: tx.Account, API: api, Code: code, Since: tx.Now, Until: until}
+	for _, f := range rows {
+		switch {
+		case f.API != api:
+		case f.Until > until:
+			return nil
+		case f.Until.Add(limits.ChannelFaultGap) > tx.Now && f.Code == code:
+			fault.Since = f.Since
+		}
+	}
+	return tx.PutChannelFault(fault)
 }
 
 // ChannelFaults reads why parts of an account's platform are not asked now. Whose it is has been asked: see MayReadCallback.

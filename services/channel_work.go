@@ -15,16 +15,25 @@ var ErrWorkLost = errors.New("another node asks the platform by now")
 // errCannotAsk: this node's channel does not ask what waits.
 var errCannotAsk = errors.New("the channel has nobody to ask")
 
+// closedChannel is an error of a channel that is not asked until an instant.
+type closedChannel interface{ ClosedUntil() models.Time }
+
 // channelWorker asks a part of an account's platform for what waits, once, and records the answer by turn.record. It sets turn.failed when
 // the platform did not answer. Its error is one of the database.
 type channelWorker func(ctx context.Context, account *models.Account, turn *turn) error
 
 func (s *Services) channelWorker(api models.ChannelAPI) channelWorker {
-	if api == models.APIQRCodes {
+	switch api {
+	case models.APIQRCodes:
 		return s.tellCodes
+	case models.APIFollowerInfo:
+		return s.askOrigins
 	}
 	return nil
 }
+
+// channelAPIs are the parts that have a worker; a newer node may have more.
+var channelAPIs = []models.ChannelAPI{models.APIQRCodes, models.APIFollowerInfo}
 
 // turn is a lease of what is to be asked of a part of an account's platform.
 type turn struct {
@@ -34,6 +43,8 @@ type turn struct {
 	failed error
 	// again says that there is more to ask at once.
 	again bool
+	// by is when the next turn is due at the latest, whatever failed; 0: that does not matter.
+	by models.Time
 }
 
 // ChannelWorkQueued tells the workers that something is to be asked of a platform: at most one signal waits.
@@ -51,15 +62,12 @@ func (s *Services) ClaimChannelWork(ctx context.Context, most int) ([]*models.Ch
 	if most == 0 {
 		return nil, nil
 	}
-	due, err := s.store.View(ctx).DueChannelWork(s.Now(), most)
+	due, err := s.store.View(ctx).DueChannelWork(s.Now(), channelAPIs, most)
 	if err != nil {
 		return nil, err
 	}
 	var claimed []*models.ChannelWork
 	for _, d := range due {
-		if s.channelWorker(d.API) == nil {
-			continue // a newer node's
-		}
 		var mine *models.ChannelWork
 		err := s.store.Write(ctx, store.System(), d.AccountID, func(tx *store.Tx) error {
 			mine = nil
@@ -86,7 +94,7 @@ func (s *Services) ClaimChannelWork(ctx context.Context, most int) ([]*models.Ch
 func (s *Services) WorkChannel(ctx context.Context, w *models.ChannelWork) error {
 	t := &turn{s: s, work: w}
 	for range limits.ChannelWorkTurn {
-		t.again, t.failed = false, nil
+		t.again, t.failed, t.by = false, nil, 0
 		account, err := s.store.View(ctx).Account(w.AccountID)
 		if err != nil {
 			return err
@@ -94,12 +102,30 @@ func (s *Services) WorkChannel(ctx context.Context, w *models.ChannelWork) error
 		if err := s.channelWorker(w.API)(ctx, account, t); err != nil {
 			return err
 		}
-		if !t.again || ctx.Err() != nil {
+		if !t.again {
 			return t.failed
 		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	s.wakeChannelWork()
-	return nil
+	return t.release(ctx)
+}
+
+// release gives back what there is more to ask of, behind what has waited longer.
+func (t *turn) release(ctx context.Context) error {
+	ctx, cancel := recorded(ctx)
+	defer cancel()
+	err := t.s.store.Write(ctx, store.System(), t.work.AccountID, func(tx *store.Tx) error {
+		now, err := tx.LockChannelWork(t.work.API)
+		if err != nil || now.LeasedBy != t.work.LeasedBy {
+			return ignoreNotFound(err)
+		}
+		now.LeasedBy, now.DueAt = models.Key{}, tx.Now
+		return tx.PutChannelWork(now)
+	})
+	t.s.wakeChannelWork()
+	return err
 }
 
 // record writes what the platform answered, by fn, under the lock of the work, and when there is more to ask: left answers, in the same
@@ -121,14 +147,15 @@ func (t *turn) record(ctx context.Context, fn func(tx *store.Tx) (left models.Ti
 			return err
 		}
 		t.again = false
-		var closed interface{ ClosedUntil() models.Time }
+		var closed closedChannel
 		switch {
 		case none:
 			return tx.DeleteChannelWork(t.work.API)
 		case errors.Is(t.failed, errCannotAsk):
 			now.DueAt = tx.Now.Add(limits.ChannelWorkIdle)
 		case errors.As(t.failed, &closed):
-			now.DueAt = closed.ClosedUntil()
+			// Whoever mended it may have been between: a look costs little.
+			now.DueAt = min(closed.ClosedUntil(), tx.Now.Add(limits.ChannelRefused))
 		case t.failed != nil:
 			now.Attempts++
 			now.DueAt = tx.Now.Add(backoff(now.Attempts))
@@ -139,6 +166,9 @@ func (t *turn) record(ctx context.Context, fn func(tx *store.Tx) (left models.Ti
 			return tx.PutChannelWork(now)
 		default:
 			now.Attempts, now.DueAt = 0, left
+		}
+		if t.by != 0 {
+			now.DueAt = min(now.DueAt, t.by)
 		}
 		now.LeasedBy = models.Key{}
 		return tx.PutChannelWork(now)

@@ -170,7 +170,8 @@ func unreachable(a *models.Account, customer *models.Customer, advisor models.Ke
 	return ""
 }
 
-// MessagePage reads a page of a conversation that the viewer may read.
+// MessagePage reads a page of a conversation that the viewer may read, of messages that are not too old to be
+// read (rule G11).
 func (s *Services) MessagePage(ctx context.Context, conv *models.Conversation, p relay.Page) ([]*models.Message, error) {
 	c, err := s.tenant(ctx)
 	if err != nil {
@@ -179,9 +180,9 @@ func (s *Services) MessagePage(ctx context.Context, conv *models.Conversation, p
 	if !c.readsConversation(conv) {
 		return nil, models.Errorf(models.CodeForbidden, "messages are not for %s", c.Viewer.Role)
 	}
-	from := models.Time(0)
+	from := c.Account.ReadableFrom(s.Now())
 	if c.Advisor != nil {
-		from = conv.VisibleFrom
+		from = max(from, conv.VisibleFrom)
 	}
 	return s.store.View(ctx).MessagePage(c.Account.Key, conv.CustomerID, from, p)
 }
@@ -217,7 +218,7 @@ func markRead(tx *store.Tx, c *Scope, conv *models.Conversation, upTo models.Key
 		upTo = conv.LastMessageID
 	} else if rows, err := tx.Messages(tx.Account, []models.Key{upTo}); err != nil {
 		return err
-	} else if len(rows) == 0 || rows[0].CustomerID != conv.CustomerID || rows[0].CreatedAt < conv.VisibleFrom {
+	} else if len(rows) == 0 || rows[0].CustomerID != conv.CustomerID || !c.showsMessage(conv, rows[0], tx.Now) {
 		return models.NotFound("message", "input.upToMessageId")
 	}
 	if !conv.ReadUpTo.Less(upTo) && (upTo != conv.LastMessageID || conv.Unread == 0) {

@@ -178,7 +178,7 @@ func (s *Services) next(tx *store.Tx, out *outbound, worker models.Key) (*Claim,
 			}
 			continue
 		}
-		if reason := mayLeave(out.customer, m); reason != "" {
+		if reason := mayLeave(out, m, tx.Now); reason != "" {
 			if err := s.failed(tx, out.customer, out.conv, d, m, tx.Now, &Refusal{Reason: reason}); err != nil {
 				return nil, err
 			}
@@ -222,9 +222,17 @@ func head(tx *store.Tx, customer models.Key) (*models.Delivery, *models.Message,
 }
 
 // mayLeave says why a queued message may not go out any more: only the customer's present
-// advisor sends (rule V3), and only to one who follows (rule E12). Empty: it may.
-func mayLeave(c *models.Customer, m *models.Message) models.FailureReason {
+// advisor sends (rule V3), and only to one who follows (rule E12); the system does whoever is the
+// advisor now, but not once what its occasion allowed has ended (rule H4). Empty: it may.
+func mayLeave(out *outbound, m *models.Message, now models.Time) models.FailureReason {
+	c := out.customer
 	switch {
+	case m.Direction == models.FromSystem && c.FollowState != models.Following:
+		return models.FailedNotFollowing
+	case m.Direction == models.FromSystem && m.IsLapsed(out.conv.Contact, out.account.Policy(), now):
+		return models.FailedWindowClosed
+	case m.Direction == models.FromSystem:
+		return ""
 	case c.AdvisorID != m.AdvisorID:
 		return models.FailedNotBound
 	case c.FollowState != models.Following || c.BoundTo().IsZero():
@@ -371,8 +379,9 @@ func ignoreNotFound(err error) error {
 var errLate = errors.New("the lease is too short for a call")
 
 // lateAfter is how long after its claim a message may still be handed over: the call and the
-// recording of its outcome end before the lease, by clocks that differ by limits.ClockSkew.
-const lateAfter = limits.DeliveryLease - limits.ChannelTime - limits.OperationTime - limits.ClockSkew
+// recording of its outcome end before the lease, by clocks that differ by limits.ClockSkew. A call may renew its access token twice and close a part of
+// the platform.
+const lateAfter = limits.DeliveryLease - limits.ChannelTime - 3*limits.ChannelRecordTime - limits.OperationTime - limits.ClockSkew
 
 func (s *Services) handOver(ctx context.Context, c *Claim) error {
 	ch := s.channels[c.Account.Channel]

@@ -119,6 +119,9 @@ func (b *messageBatch) read(work *importMessagesWork, data []byte, at *importMes
 		if !tooLong {
 			record.ImportMessage, bad = models.NewImportMessage(line, zone, b.tx.Now)
 		}
+		if bad == nil {
+			bad = record.CheckAge(b.account, b.tx.Now)
+		}
 		items = append(items, models.ItemResult{Err: bad})
 		if bad == nil {
 			b.records = append(b.records, record)

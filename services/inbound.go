@@ -149,7 +149,13 @@ func (b *inboundBatch) write(items []*inboundItem) error {
 		return err
 	}
 	for i, it := range items {
-		if err := b.apply(i, it.in); err != nil {
+		var err error
+		if it.origin != nil {
+			err = b.settle(i, it.origin)
+		} else {
+			err = b.apply(i, it.in)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -168,6 +174,10 @@ func (b *inboundBatch) load(items []*inboundItem) (err error) {
 	var ads []models.Key
 	wantsAny := false
 	for _, it := range items {
+		if it.origin != nil {
+			b.origins = append(b.origins, it.origin)
+			continue
+		}
 		if key := models.Ident(it.in.DedupKey); it.in.Kind == models.InboundMessage {
 			messages = append(messages, key)
 		} else {
@@ -189,6 +199,15 @@ func (b *inboundBatch) load(items []*inboundItem) (err error) {
 	openids = slices.Compact(openids)
 	if err := b.loadCustomers(openids); err != nil {
 		return err
+	}
+	if len(b.origins) > 0 {
+		decides, group, err := b.loadOrigins()
+		if err != nil {
+			return err
+		}
+		wantsAny = wantsAny || decides
+		ads = append(ads, group...)
+		openids = slices.Collect(maps.Keys(b.customers))
 	}
 	if b.stored, err = tx.SeenMessages(tx.Account, messages); err != nil {
 		return err
@@ -244,16 +263,22 @@ func (b *inboundBatch) lockListeners() (err error) {
 func (b *inboundBatch) loadCustomers(openids []models.Ident) error {
 	b.customers = map[models.Ident]*models.Customer{}
 	b.conversations = map[models.Key]*models.Conversation{}
-	if len(openids) == 0 {
+	if len(openids)+len(b.origins) == 0 {
 		return nil
 	}
 	keys, ok := b.s.lanes.customers(b.tx.Account, openids)
-	if !ok || b.lookUp {
+	if len(openids) > 0 && (!ok || b.lookUp) {
 		byOpenID, err := b.tx.EnsureCustomers(openids)
 		if err != nil {
 			return err
 		}
 		keys = slices.Collect(maps.Values(byOpenID))
+	}
+	for _, o := range b.origins {
+		keys = append(keys, o.customer)
+	}
+	if len(b.origins) > 0 {
+		keys = distinct(keys)
 	}
 	customers, conversations, err := b.tx.LockCustomers(keys)
 	if err != nil {
@@ -355,5 +380,11 @@ func (b *inboundBatch) finish(items []*inboundItem) {
 	}
 	for _, c := range b.customers {
 		b.s.lanes.remember(b.tx.Account, c)
+	}
+	if len(b.deliveries) > 0 {
+		b.s.wakeDeliveries()
+	}
+	if len(b.waits) > 0 {
+		b.s.wakeChannelWork()
 	}
 }

@@ -44,6 +44,12 @@ type inboundBatch struct {
 	listeners     map[models.Key]models.Listener
 	inquiries     map[models.Key]*models.Notification
 
+	// origins are what the batch knows of followers of whom the platform was asked, and waiting their rows, by customer; see origin.go.
+	origins   []*origin
+	waiting   map[models.Key]*models.WaitingFollow
+	byUnionID map[models.Ident]models.Ident // openids
+	learned   bool                          // a customer got a unionid
+
 	// written: the batch changes conversations alone; see onlyWritten. behind: their ledgers lacked
 	// mass sends.
 	written, behind bool
@@ -53,10 +59,14 @@ type inboundBatch struct {
 	counted       map[models.Key]bool // advisors whose customer count changed
 	bindings      []*models.Binding
 	messages      []*models.Message
+	deliveries    []*models.Delivery
 	notifications []*models.Notification
 	merged        map[models.Key]*models.Notification
 	records       []*models.InboundRecord
 	scans         []*models.Scan
+	waits         map[models.Key]*models.WaitingFollow // followers of whom the platform is to be asked, by customer
+	undecided     []*models.WaitingFollow              // of whom it is still to be asked, with nothing waiting for that any more
+	answered      []*models.WaitingFollow              // of whom it is not to be asked any more
 }
 
 // lockAdvisors locks, in one statement, everyone whose row decides: the advisors of the codes,
@@ -235,15 +245,23 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 	conv.LastInteractionAt = max(conv.LastInteractionAt, in.At)
 	c.LastInteractionAt = conv.LastInteractionAt
 	conv.Contact = conv.Contact.Opened(models.ActionFollow, in.At, b.policy)
+	waits := b.await(c, in)
 	if in.Scene != "" {
 		conv.Contact = conv.Contact.Opened(models.ActionScan, in.At, b.policy)
-		if rec.Outcome, err = b.scan(c, conv, in); err != nil || rec.Outcome == models.ScanBound {
-			return err
-		}
+		rec.Outcome, err = b.scan(c, conv, in)
 	} else if in.Ad != nil {
-		if rec.Outcome, err = b.advertised(c, conv, in); err != nil || rec.Outcome == models.ScanBound {
-			return err
-		}
+		rec.Outcome, err = b.advertised(c, conv, in)
+	}
+	if err != nil {
+		return err
+	}
+	if rec.Outcome == models.ScanBound {
+		b.greet(c, conv)
+		return nil
+	}
+	if waits {
+		b.tell(c, conv, models.EventConversationChanged)
+		return nil
 	}
 	if b.resume(c, conv); !c.BoundTo().IsZero() {
 		b.tell(c, conv, models.EventConversationChanged)
@@ -253,6 +271,31 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 		return nil
 	}
 	return b.autoAssign(c, conv)
+}
+
+// greet queues the account's follow reply to a customer who follows and was just bound by a code or an advertisement
+// (rule H4), and shows it to their advisor. A repeat of the callback never comes here.
+func (b *inboundBatch) greet(c *models.Customer, conv *models.Conversation) {
+	m := b.account.FollowReplyTo(conv, b.tx.Now)
+	if m == nil {
+		return
+	}
+	b.messages = append(b.messages, m)
+	b.deliveries = append(b.deliveries, &models.Delivery{
+		AccountID: m.AccountID, CustomerID: m.CustomerID, MessageID: m.Key, State: models.DeliveryWaiting, CreatedAt: b.tx.Now,
+	})
+	b.tx.Emit(models.Event{
+		Stream: c.AdvisorID, Kind: models.EventMessageStatus, Customer: c.Key, Message: m.Key,
+		Primed: &models.Primed{Customer: c, Conversation: conv, Message: m},
+	})
+}
+
+// enqueue puts what the system sends into the customers' queues.
+func (b *inboundBatch) enqueue() error {
+	if len(b.deliveries) == 0 {
+		return nil
+	}
+	return b.tx.Enqueue(b.deliveries...)
 }
 
 // autoAssign binds a new follower to a random free advisor of the account while the setting is
@@ -439,19 +482,22 @@ func (b *inboundBatch) save() error {
 			conversations = nil
 		}
 	}
+	columns := []string{"follow_state", "followed_at", "unfollowed_at", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at"}
+	if b.learned {
+		columns = append(columns, "unionid")
+	}
 	steps := []func() error{
-		func() error {
-			return tx.UpdateCustomers(customers, "follow_state", "followed_at", "unfollowed_at",
-				"advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at")
-		},
+		func() error { return tx.UpdateCustomers(customers, columns...) },
 		func() error { return tx.UpdateConversations(conversations) },
 		func() error { return tx.UpdateAdvisors(advisors, "customer_count") },
+		b.enqueue,
 		func() error { return tx.InsertBindings(b.bindings) },
 		func() error { return tx.InsertMessages(b.messages) },
 		func() error { return tx.InsertNotifications(b.notifications) },
 		func() error { return tx.UpdateNotifications(merged) },
 		func() error { return tx.InsertInbound(b.records) },
 		func() error { return tx.InsertScans(b.scans) },
+		b.saveWaiting,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

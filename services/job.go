@@ -38,13 +38,16 @@ func (s *Services) jobKind(kind models.JobKind) jobKind {
 		return importMessagesJob{}
 	case models.JobImportAdvisors:
 		return importJob{records: limits.ImportAdvisors, ask: s.openAdvisors}
+	case models.JobImportFollowers:
+		return &followersJob{s: s}
 	}
 	return nil
 }
 
 // askingKind is a kind of jobs of which a chunk depends on what the channel says.
 type askingKind interface {
-	// Ask asks before a chunk's transaction begins, and answers the kind that does this chunk. Its errors are as Step's.
+	// Ask asks before a chunk's transaction begins, and answers the kind that does this chunk. Its errors are as Step's; and one with
+	// RetryAt, or that wraps errAway, has the job wait without counting as a fault of it.
 	Ask(ctx context.Context, job *models.Job) (jobKind, error)
 }
 
@@ -178,9 +181,12 @@ func (s *Services) countJob(ctx context.Context, kind jobKind, j *models.Job) in
 // end the turn. After any other error the chunk is tried again later, up to limits.JobFaults times.
 func (s *Services) StepJob(ctx context.Context, job *models.Job) (*models.Job, error) {
 	// What was begun is finished even while the process stops.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.OperationTime)
+	ctx = context.WithoutCancel(ctx)
+	asking, asked := context.WithTimeout(ctx, limits.ChannelTime)
+	kind, err := s.asked(asking, job)
+	asked()
+	ctx, cancel := context.WithTimeout(ctx, limits.OperationTime)
 	defer cancel()
-	kind, err := s.asked(ctx, job)
 	if err != nil {
 		return s.jobFault(ctx, job, err)
 	}
@@ -234,9 +240,14 @@ func (s *Services) jobFault(ctx context.Context, job *models.Job, why error) (*m
 	err := s.store.Write(ctx, store.System(), job.AccountID, func(tx *store.Tx) error {
 		next = *job
 		next.LeasedBy, next.DueAt = models.Key{}, tx.Now
-		switch code := models.CodeOf(why); code {
-		case models.CodeCapabilityNotEnabled: // whoever looks for jobs passes over closed accounts
-		case models.CodeInternal, models.CodeUnavailable:
+		code, again := models.CodeOf(why), models.RetryAtOf(why)
+		switch {
+		case code == models.CodeCapabilityNotEnabled: // whoever looks for jobs passes over closed accounts
+		case again > tx.Now:
+			next.DueAt = min(again, tx.Now.Add(limits.JobRest))
+		case errors.Is(why, errAway):
+			next.DueAt = tx.Now.Add(jobPause(limits.JobFaults))
+		case code == models.CodeInternal || code == models.CodeUnavailable:
 			if next.Faults++; next.Faults >= limits.JobFaults {
 				next.Fail(models.Errorf(code, "the same part of it failed %d times", limits.JobFaults), tx.Now)
 				break

@@ -13,6 +13,8 @@ import (
 type inboundItem struct {
 	account models.Key
 	in      models.Inbound
+	// origin, if there is one, is what is done instead of in, of which it is only told who it is about.
+	origin *origin
 	// owner is whose items do not go into two transactions at a time: the customer's advisor as last
 	// seen, else the customer.
 	owner owner

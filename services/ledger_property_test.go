@@ -387,7 +387,10 @@ func TestTheLedgerThroughTheServices(t *testing.T) {
 		name := rapid.SampledFrom([]string{"Asia/Shanghai", "America/New_York"}).Draw(rt, "zone")
 		zone, err := time.LoadLocation(name)
 		l.must(err)
-		l.account = testkit.Account(t, db, func(a *models.Account) { a.TimeZone, a.AutoAssign = name, true })
+		l.account = testkit.Account(t, db, func(a *models.Account) {
+			// Months pass, and messages of any age are resent.
+			a.TimeZone, a.AutoAssign, a.ReadableDays, a.MessageDays = name, true, 3_650, 3_650
+		})
 		l.advisor = testkit.Advisors(t, db, l.account, 1)[0]
 		l.numbers = presetNumbers(models.PresetClassic)
 		for _, openid := range []string{"wei", "li"} {

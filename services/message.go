@@ -199,19 +199,29 @@ func (s *Services) MessagesByKeys(ctx context.Context, keys []models.Key) (map[m
 	if err != nil {
 		return nil, err
 	}
-	readable := map[models.Key]models.Time{}
+	readable := map[models.Key]*models.Conversation{}
 	for _, conv := range conversations {
 		if c.readsConversation(conv) {
-			readable[conv.CustomerID] = conv.VisibleFrom
+			readable[conv.CustomerID] = conv
 		}
 	}
 	seen := make(map[models.Key]*models.Message, len(rows))
 	for _, m := range rows {
-		if from, ok := readable[m.CustomerID]; ok && (c.Advisor == nil || m.CreatedAt >= from) {
+		if conv := readable[m.CustomerID]; conv != nil && c.showsMessage(conv, m, s.Now()) {
 			seen[m.Key] = m
 		}
 	}
 	return seen, nil
+}
+
+// showsMessage reports whether a message of a conversation that the viewer may read is shown to them: an
+// advisor sees what is from their time (rule E6), and everybody what is not too old to be read, or is the
+// conversation's last (rule G11).
+func (c *Scope) showsMessage(conv *models.Conversation, m *models.Message, now models.Time) bool {
+	if c.Advisor != nil && m.CreatedAt < conv.VisibleFrom {
+		return false
+	}
+	return m.Key == conv.LastMessageID || m.CreatedAt >= c.Account.ReadableFrom(now)
 }
 
 // LastMessages reads messages that stand on conversations the viewer was already shown, without
@@ -221,18 +231,18 @@ func (s *Services) LastMessages(ctx context.Context, conversations []*models.Con
 	if err != nil {
 		return nil, err
 	}
-	from := map[models.Key]models.Time{}
+	of := map[models.Key]*models.Conversation{}
 	var keys []models.Key
 	for _, conv := range conversations {
 		if c.readsConversation(conv) && !conv.LastMessageID.IsZero() {
 			keys = append(keys, conv.LastMessageID)
-			from[conv.LastMessageID] = conv.VisibleFrom
+			of[conv.LastMessageID] = conv
 		}
 	}
 	rows, err := s.store.View(ctx).Messages(c.Account.Key, keys)
 	seen := make(map[models.Key]*models.Message, len(rows))
 	for _, m := range rows {
-		if c.Advisor == nil || m.CreatedAt >= from[m.Key] {
+		if c.showsMessage(of[m.Key], m, s.Now()) {
 			seen[m.CustomerID] = m
 		}
 	}

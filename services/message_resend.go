@@ -12,7 +12,7 @@ import (
 // content unchanged and a new check of the ledger (rule G6). What an UNKNOWN attempt took stays
 // taken; what the new one takes is settled by itself. The message keeps its place in the record.
 // The same key for the same message answers with the message as it now is. Errors: INVALID,
-// NOT_FOUND (unknown, another's, hidden, or of a customer who is not the viewer's), STATE (neither
+// NOT_FOUND (unknown, another's, hidden, too old to be read, or of a customer who is not the viewer's), STATE (neither
 // FAILED nor UNKNOWN, nor the viewer's own writing), NOT_FOLLOWING, REPLY_WINDOW_CLOSED,
 // OUTREACH_UNAVAILABLE, IDEMPOTENCY_CONFLICT; UNAVAILABLE when the outcome is not known: the same
 // key tells it. Of two at once one is queued, the other meets STATE.
@@ -50,7 +50,7 @@ func (s *Services) resend(tx *store.Tx, c *Scope, key, message models.Key, once 
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) == 0 || customer.AdvisorID != c.Advisor.Key || rows[0].AdvisorID != c.Advisor.Key || rows[0].CreatedAt < conv.VisibleFrom {
+	if len(rows) == 0 || customer.AdvisorID != c.Advisor.Key || rows[0].AdvisorID != c.Advisor.Key || !c.showsMessage(conv, rows[0], tx.Now) {
 		return nil, unknown
 	}
 	m := rows[0]

@@ -125,6 +125,8 @@ var (
 	mayStartImport  = Permission{Field: "startImport", Roles: staff, Open: true}
 	mayDeleteImport = Permission{Field: "deleteImport", Roles: staff, Open: true}
 
+	mayImportFollowers = Permission{Field: "importFollowers", Roles: staff, Open: true}
+
 	mayJob       = Permission{Field: "job", Roles: staff}
 	mayJobs      = Permission{Field: "jobs", Roles: staff}
 	mayCancelJob = Permission{Field: "cancelJob", Roles: staff, Open: true}
@@ -144,7 +146,7 @@ func Permissions() []Permission {
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
 		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges, mayCustomerChangeFeed,
 		mayExportAudit, mayExportAdvisors, mayErase, mayExport, mayErasure, mayErasures,
-		mayImport, mayCreateImport, mayUploadImport, mayStartImport, mayDeleteImport,
+		mayImport, mayCreateImport, mayUploadImport, mayStartImport, mayDeleteImport, mayImportFollowers,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,

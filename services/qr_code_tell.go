@@ -29,23 +29,21 @@ func (s *Services) insertQRCodes(tx *store.Tx, account *models.Account, codes []
 	if err := tx.InsertQRCodes(codes); err != nil || len(codes) == 0 {
 		return err
 	}
-	if _, tells := s.channels[account.Channel].(CodeMaker); !tells {
-		return nil
+	if _, tells := s.channels[account.Channel].(CodeMaker); !tells || !account.HasAppSecret() {
+		return nil // setting the secret has it be told of all
 	}
 	waiting := make([]*models.WaitingQRCode, len(codes))
 	for i, q := range codes {
 		waiting[i] = &models.WaitingQRCode{AccountID: tx.Account, DueAt: tx.Now, CodeID: q.Key}
 	}
-	if err := tx.InsertWaitingQRCodes(waiting); err != nil || !account.HasAppSecret() {
-		return err
-	}
-	return tx.WakeChannelWork(models.APIQRCodes)
+	return errors.Join(tx.InsertWaitingQRCodes(waiting), tx.WakeChannelWork(models.APIQRCodes))
 }
 
 // toldCode is what the platform said of one code.
 type toldCode struct {
 	waiting *models.WaitingQRCode
-	code    *models.QRCode // nil: it is gone, or has expired
+	code    *models.QRCode // nil: it is gone, has expired, or is known
+	asked   bool
 	// url or refusal is set when the platform answered.
 	url     string
 	refusal int
@@ -68,10 +66,14 @@ func (s *Services) tellCodes(ctx context.Context, account *models.Account, t *tu
 		var done, again []*models.WaitingQRCode
 		var codes []*models.QRCode
 		for _, c := range told {
-			if !c.answered() {
+			if !c.answered() && !c.asked {
 				continue
 			}
 			done = append(done, c.waiting)
+			if !c.answered() { // behind the others, which may be
+				again = append(again, &models.WaitingQRCode{AccountID: tx.Account, DueAt: tx.Now, CodeID: c.code.Key})
+				continue
+			}
 			if c.code == nil {
 				continue
 			}
@@ -123,7 +125,7 @@ func (s *Services) waitingCodes(ctx context.Context, account *models.Account) ([
 	told := make([]*toldCode, len(waiting))
 	for i, w := range waiting {
 		told[i] = &toldCode{waiting: w}
-		if q := byKey[w.CodeID]; q != nil && !q.IsExpired(now) {
+		if q := byKey[w.CodeID]; q != nil && !q.IsExpired(now) && q.PlatformURL == "" {
 			told[i].code = q
 		}
 	}
@@ -165,7 +167,8 @@ func (s *Services) makeCodes(ctx context.Context, account *models.Account, maker
 }
 
 func (s *Services) makeCode(ctx context.Context, account *models.Account, maker CodeMaker, c *toldCode) error {
-	ctx, cancel := context.WithTimeout(ctx, limits.ChannelTime)
+	// A stop of the process does not tear the call: it would be made again.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.ChannelTime)
 	defer cancel()
 	var life time.Duration
 	if !c.code.ExpiresAt.IsZero() {
@@ -174,6 +177,7 @@ func (s *Services) makeCode(ctx context.Context, account *models.Account, maker 
 			return nil
 		}
 	}
+	c.asked = true
 	url, err := maker.MakeCode(ctx, account, c.code, life)
 	var refused *CodeRefusal
 	switch {

@@ -12,7 +12,7 @@ import (
 
 // Retained counts what one pass of Retain deleted.
 type Retained struct {
-	Events, Idempotency, Inbound, Revocations, Jobs, Imports, QRCodes, Tickets int
+	Events, Messages, Idempotency, Inbound, Revocations, Jobs, Imports, QRCodes, Tickets int
 }
 
 // IsZero reports whether nothing was deleted.
@@ -21,7 +21,7 @@ func (r Retained) IsZero() bool { return r == Retained{} }
 // retention is the name of the sweep.
 const retention = "retention"
 
-// Retain deletes what is too old to be asked for again: events (rule N4), idempotency keys (rule
+// Retain deletes what is too old to be asked for again: events (rule N4), messages (rule G11), idempotency keys (rule
 // E15), records that recognise a repeated callback (rule K1), revocations no token can meet any
 // more, tickets that nobody used (rule V1), jobs that ended long ago, rows of nodes that are gone. It does nothing unless a pass is due, which is
 // each limits.RetentionInterval for all nodes together; a pass of two nodes at once would be
@@ -37,7 +37,7 @@ func (s *Services) Retain(ctx context.Context, rest func(context.Context) error)
 		return Retained{}, err
 	}
 	p := &pass{s: s, rest: rest, now: began}
-	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.revocations, p.jobs, p.imports, p.codes, p.tickets, p.nodes} {
+	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.messages, p.revocations, p.jobs, p.imports, p.codes, p.tickets, p.nodes} {
 		// One that fails does not keep the others from their turn.
 		err = errors.Join(err, step(ctx))
 		if errors.Is(err, errLeaseLost) || ctx.Err() != nil {
@@ -79,16 +79,22 @@ func (p *pass) pause(ctx context.Context) error {
 
 // events walks the accounts and their streams in the order of their keys.
 func (p *pass) events(ctx context.Context) error {
-	var account models.Key
+	return p.accounts(ctx, func(a *models.Account) error { return p.eventsOf(ctx, a) })
+}
+
+// accounts calls do for each account, in the order of their keys.
+func (p *pass) accounts(ctx context.Context, do func(*models.Account) error) error {
+	var after models.Key
 	for {
-		accounts, err := p.s.store.View(ctx).AccountKeys(account, limits.BatchRows)
+		accounts, err := p.s.store.View(ctx).Accounts(after, limits.BatchRows)
 		if err != nil {
 			return err
 		}
-		for _, account = range accounts {
-			if err := p.eventsOf(ctx, account); err != nil {
+		for _, a := range accounts {
+			if err := do(a); err != nil {
 				return err
 			}
+			after = a.Key
 		}
 		if len(accounts) < limits.BatchRows {
 			return nil
@@ -96,9 +102,10 @@ func (p *pass) events(ctx context.Context) error {
 	}
 }
 
-func (p *pass) eventsOf(ctx context.Context, account models.Key) error {
+func (p *pass) eventsOf(ctx context.Context, a *models.Account) error {
+	account := a.Key
 	// Another node's clock may have dated the events.
-	before := p.now.Add(-limits.EventRetention - limits.ClockSkew)
+	before := p.now.Add(-a.EventRetention() - limits.ClockSkew)
 	var after models.Key
 	for {
 		page, err := p.s.store.View(ctx).StreamBeginnings(account, after, limits.StreamsPerRead)

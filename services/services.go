@@ -86,6 +86,8 @@ type Services struct {
 	callbacks callbacks
 	access    channelAccess
 
+	pages followerPages
+
 	recentMu sync.Mutex
 	recent   map[models.Key]recent
 
@@ -109,6 +111,7 @@ func New(d Deps) *Services {
 		drawing:     make(chan struct{}, limits.CodePicturesAtOnce),
 		callbacks:   callbacks{read: map[string]readCallback{}},
 		access:      channelAccess{seen: map[models.Key]*accountAccess{}},
+		pages:       followerPages{pages: map[models.Key]FollowersPage{}},
 		revocations: revocations{byAccount: map[models.Key]*revokedIn{}}, visits: visits{open: map[*Watch]func(error){}},
 	}
 	s.lanes = newLanes(d.Lanes, s.processInbound)

@@ -73,7 +73,7 @@ func settleSuperseded(tx *store.Tx, conv *models.Conversation, slot models.Slot,
 	return tx.UpdateOutreach(o)
 }
 
-// settle writes the end of a delivery and tells who wrote the message.
+// settle writes the end of a delivery and tells who wrote the message, or of one of the system the customer's advisor.
 func (s *Services) settle(tx *store.Tx, customer *models.Customer, conv *models.Conversation, d *models.Delivery,
 	m *models.Message, status models.MessageStatus, reason models.FailureReason,
 ) error {
@@ -84,8 +84,15 @@ func (s *Services) settle(tx *store.Tx, customer *models.Customer, conv *models.
 	if err := tx.DeleteDelivery(d); err != nil {
 		return err
 	}
+	told := m.AdvisorID
+	if m.Direction == models.FromSystem { // nobody wrote it: it is told to whose customer it went
+		told = customer.AdvisorID
+	}
+	if told.IsZero() {
+		return tx.UpdateMessageStatus([]*models.Message{m})
+	}
 	tx.Emit(models.Event{
-		Stream: m.AdvisorID, Kind: models.EventMessageStatus, Customer: m.CustomerID, Message: m.Key,
+		Stream: told, Kind: models.EventMessageStatus, Customer: m.CustomerID, Message: m.Key,
 		Primed: &models.Primed{Customer: customer, Conversation: conv, Message: m},
 	})
 	return tx.UpdateMessageStatus([]*models.Message{m})

@@ -318,7 +318,7 @@ func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
 	switch {
 	case e.Kind == models.EventConversationChanged:
 		return models.ConversationChanged{EventMeta: meta, Conversation: p.Conversation}
-	case p.Message == nil || p.Message.CreatedAt < p.Conversation.VisibleFrom:
+	case p.Message == nil || !w.scope.showsMessage(p.Conversation, p.Message, w.s.Now()):
 	case e.Kind == models.EventMessageReceived:
 		return models.MessageReceived{EventMeta: meta, Message: p.Message, Conversation: p.Conversation}
 	case e.Kind == models.EventMessageStatus:

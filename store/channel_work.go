@@ -7,18 +7,32 @@ import (
 	"clientele/models"
 )
 
-// DueChannelWork reads what is to be asked of platforms and nobody has in hand, the longest waiting first. It is one of the
+// DueChannelWork reads what is to be asked of these parts of platforms and nobody has in hand, the longest waiting first. It is one of the
 // named exceptions to "every query takes the account": each is then claimed in a transaction of its account.
-func (r *Reader) DueChannelWork(now models.Time, most int) ([]*models.ChannelWork, error) {
+func (r *Reader) DueChannelWork(now models.Time, apis []models.ChannelAPI, most int) ([]*models.ChannelWork, error) {
 	return find[models.ChannelWork](r, func(db *gorm.DB) *gorm.DB {
-		return db.Where("due_at <= ?", now).Order("due_at").Limit(most)
+		return db.Where("due_at <= ? AND api IN ?", now, apis).Order("due_at").Limit(most)
 	})
 }
 
-// WakeChannelWork says that something is to be asked of the account's platform, now.
+// WakeChannelWork says that something is to be asked of the account's platform, now. A node that is asking already keeps its lease: it looks for
+// more before it gives it back.
 func (tx *Tx) WakeChannelWork(api models.ChannelAPI) error {
 	tx.enter(phaseRows)
-	return upsert(tx, []*models.ChannelWork{{AccountID: tx.Account, API: api, DueAt: tx.Now}}, "due_at", "attempts")
+	return translate(tx.db.Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: "account_id"}, {Name: "api"}},
+		DoUpdates: clause.Assignments(map[string]any{
+			"due_at":   gorm.Expr("CASE WHEN leased_by IS NULL THEN ? ELSE due_at END", tx.Now),
+			"attempts": gorm.Expr("CASE WHEN leased_by IS NULL THEN 0 ELSE attempts END"),
+		}),
+	}).Create(&models.ChannelWork{AccountID: tx.Account, API: api, DueAt: tx.Now}).Error)
+}
+
+// WakeAllChannelWork says that what waits to be asked of the account's platform may be asked now.
+func (tx *Tx) WakeAllChannelWork() error {
+	tx.enter(phaseRows)
+	return translate(tx.db.Model(&models.ChannelWork{}).Where("account_id = ? AND leased_by IS NULL", tx.Account).
+		Updates(map[string]any{"due_at": tx.Now, "attempts": 0}).Error)
 }
 
 // LockChannelWork reads and locks it; ErrNotFound when there is none.
@@ -44,6 +58,16 @@ func (r *Reader) WaitingQRCodes(account models.Key, most int) ([]*models.Waiting
 	return find[models.WaitingQRCode](r, func(db *gorm.DB) *gorm.DB {
 		return db.Where("account_id = ?", account).Order("due_at, code_id").Limit(most)
 	})
+}
+
+// AwaitQRCodes has the platform be told of all the account's codes that it does not know, under the lock of the work.
+func (tx *Tx) AwaitQRCodes() error {
+	tx.enter(phaseRows)
+	if err := tx.exec("DELETE FROM qr_code_waiting WHERE account_id = ?", []any{tx.Account[:]}); err != nil {
+		return err
+	}
+	return tx.exec("INSERT INTO qr_code_waiting (account_id, due_at, code_id) SELECT account_id, ?, id FROM qr_code WHERE account_id = ? AND platform_url = ''",
+		[]any{int64(tx.Now), tx.Account[:]})
 }
 
 // InsertWaitingQRCodes has the platform be told of codes.

@@ -43,7 +43,7 @@ var ErasureMap = map[string]map[string]string{
 	"erasure":         {"customer_id": isKey, "made_by": isStaff, "digest": isKey},
 	"audit":           {"before_json": toBlank, "after_json": toBlank, "subject": isStaff, "token_id": isStaff, "request_id": isPublic, "action": isPublic},
 	"audit_item":      {"before_json": toBlank, "after_json": toBlank},
-	"job":             {"parameters": toBlank, "progress": isKey, "failures": isPublic, "error_message": isPublic, "made_by": isStaff},
+	"job":             {"parameters": toBlank, "progress": toBlank, "failures": isPublic, "error_message": isPublic, "made_by": isStaff},
 	"job_item":        {"message": isPublic, "field": isPublic},
 	"idempotency":     {"subject": isStaff, "idem_key": isPublic, "body_hash": isShort, "results": isShort},
 	"import":          {"made_by": isStaff, "census": isPublic},
@@ -52,10 +52,11 @@ var ErasureMap = map[string]map[string]string{
 	"access_token":    {"sealed": isShort}, // of the account
 	"channel_fault":   {"api": isPublic},
 	"channel_work":    {"api": isPublic},
+	"follow_waiting":  {"customer_id": isKey},
 	"ticket":          {"viewer": isShort}, // of an advisor or of staff
 	"account": {
 		"name": isStaff, "app_id": isPublic, "original_id": isPublic, "terms_version": isStaff, "terms_by": isStaff, "rules_version": isStaff, "time_zone": isStaff,
-		"conversation_link": isStaff, "task_link": isStaff, "callback_id": isPublic, "sealed_token": isStaff, "sealed_token_old": isStaff,
+		"conversation_link": isStaff, "task_link": isStaff, "follow_reply": isStaff, "callback_id": isPublic, "sealed_token": isStaff, "sealed_token_old": isStaff,
 		"sealed_aes_key": isStaff, "sealed_aes_key_old": isStaff, "sealed_app_secret": isStaff,
 	},
 	"advisor": {"openid": isStaff, "unionid": isStaff, "wechat_id": isStaff, "external_id": isStaff, "nickname": isStaff, "avatar_url": isStaff, "rules_version": isStaff},
@@ -126,7 +127,7 @@ func (tx *Tx) EraseSome(e *models.Erasure) error {
 }
 
 // EraseNames takes the names of a person who is being erased out of what jobs of the account were asked for,
-// which may list them. An account has few jobs.
+// which may list them, and out of where a job is that goes through a list. An account has few jobs.
 func (tx *Tx) EraseNames(names ...models.Ident) error {
 	tx.enter(phaseRows)
 	for _, name := range names {
@@ -134,10 +135,12 @@ func (tx *Tx) EraseNames(names ...models.Ident) error {
 			continue
 		}
 		quoted := `"` + string(name) + `"`
-		err := tx.db.Exec("UPDATE job SET parameters = REPLACE(parameters, ?, ?) WHERE account_id = ? AND INSTR(parameters, ?) > 0",
-			quoted, `"`+models.Erased+`"`, tx.Account, quoted).Error
-		if err != nil {
-			return translate(err)
+		for _, column := range []string{"parameters", "progress"} {
+			err := tx.db.Exec("UPDATE job SET "+column+" = REPLACE("+column+", ?, ?) WHERE account_id = ? AND INSTR("+column+", ?) > 0",
+				quoted, `"`+models.Erased+`"`, tx.Account, quoted).Error
+			if err != nil {
+				return translate(err)
+			}
 		}
 	}
 	return nil

@@ -55,6 +55,14 @@ func (r *Reader) CountOpenJobs(account models.Key) (int64, error) {
 	return n, translate(err)
 }
 
+// HasOpenJob reports whether the account has a job of a kind that has not ended.
+func (r *Reader) HasOpenJob(account models.Key, kind models.JobKind) (bool, error) {
+	defer r.lock()()
+	var n int64
+	err := r.db.Model(&models.Job{}).Where("account_id = ? AND state IN ? AND kind = ?", account, openJobs, kind).Count(&n).Error
+	return n > 0, translate(err)
+}
+
 // openJobs are the states from which something follows.
 var openJobs = []models.JobState{models.JobQueued, models.JobRunning}
 

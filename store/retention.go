@@ -28,6 +28,11 @@ func (r *Reader) AccountKeys(after models.Key, most int) ([]models.Key, error) {
 	})
 }
 
+// Accounts reads accounts behind `after`, in the order of their keys: an exception as AccountKeys is.
+func (r *Reader) Accounts(after models.Key, most int) ([]*models.Account, error) {
+	return find[models.Account](r, func(db *gorm.DB) *gorm.DB { return behind(db, after).Order("id").Limit(most) })
+}
+
 // behind leaves the keys up to `after` out; none when that is zero.
 func behind(db *gorm.DB, after models.Key) *gorm.DB {
 	if after.IsZero() {

@@ -249,10 +249,20 @@ func quoted(b *strings.Builder, name string) {
 
 // exec runs one statement of the transaction.
 func (tx *Tx) exec(statement string, args []any) error {
+	_, err := tx.affect(statement, args)
+	return err
+}
+
+// affect is exec that answers how many rows it found.
+func (tx *Tx) affect(statement string, args []any) (int, error) {
 	ctx := tx.db.Statement.Context
 	count(ctx)
-	_, err := tx.db.Statement.ConnPool.ExecContext(ctx, statement, args...)
-	return translate(err)
+	done, err := tx.db.Statement.ConnPool.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return 0, translate(err)
+	}
+	n, err := done.RowsAffected()
+	return int(n), err
 }
 
 // query runs one statement and reads its rows with read, which is called for each.

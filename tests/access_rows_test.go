@@ -76,6 +76,7 @@ var access = []struct{ of, want, document string }{
 	{"Mutation.uploadImport", "U VVFFFFF NNFFF CCFFF", `mutation { uploadImport(input: {importId: "<id import>", offset: 0, data: "b3BlbmlkCg=="}) { import { id } } }`},
 	{"Mutation.deleteImport", "U VVFFFFF NNFFF CCFFF", `mutation { deleteImport(input: {importId: "<new import>"}) { importId } }`},
 	{"Mutation.startImport", "U IIFFFFF NNFFF CCFFF", `mutation { startImport(input: {importId: "<new import>"}) { job { id } } }`},
+	{"Mutation.importFollowers", "U SSFFFFF SSFFF CCFFF", `mutation { importFollowers(input: {}) { job { id } } }`},
 	{"Mutation.exportAdvisors", "U VVFFFFF VVFFF VVFFF", `mutation { exportAdvisors(input: {first: 1}) { auditId } }`},
 	{"Mutation.exportAuditLog", "U VVFFFFF VVFFF VVFFF", `mutation { exportAuditLog(input: {first: 1}) { auditId } }`},
 	{"Mutation.exportCustomer", "U VVFFFFF NNFFF VVFFF", `mutation { exportCustomer(input: {customer: {id: "<id wei>"}, first: 1}) { auditId } }`},

@@ -40,13 +40,14 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 		of: "updateAccountSettings", document: `updateAccountSettings(input: {timeZone: "Europe/Berlin", policyPreset: PLATFORM_TODAY, policyOverrides: {outreachPerMonth: 3}, outreachCarrier: DIRECT,
 			isAutoAssignOn: true, isAutoAssignAfterFailedCode: true, mayAdvisorsEditProfile: true, mayAnalystsReadFreeText: true, advertisementGroupId: "<id tea>", onUnfollow: ERASE_AFTER,
 			eraseAfterDays: 9, notifyOn: {advisorQr: false, groupQr: false, wechatAd: false, autoAssign: true}, serviceRulesVersion: "<text rules>", conversationLink: "https://example.com/x",
-			taskLink: "https://example.com/y", outsideLanguage: EN, linkedMiniPrograms: ["wx0000000000000001"]}) { account { id } }`,
+			taskLink: "https://example.com/y", outsideLanguage: EN, linkedMiniPrograms: ["wx0000000000000001"], followReply: "hi",
+			eventRetentionDays: 8, messageReadableDays: 40, messageRetentionDays: 200}) { account { id } }`,
 		before: `{"timeZone":"Asia/Shanghai","policyPreset":"CLASSIC","policyOverrides":{},"outreachCarrier":"DIRECT","isAutoAssignOn":false,"advertisementGroup":"","onUnfollow":"KEEP",` +
 			`"eraseAfterDays":30,"isAutoAssignAfterFailedCode":false,"mayAdvisorsEditProfile":false,"mayAnalystsReadFreeText":false,"notifyOnAdvisorQr":true,"notifyOnGroupQr":true,` +
-			`"notifyOnWechatAd":true,"notifyOnAutoAssign":false,"serviceRulesVersion":"<text rules>","conversationLink":"","taskLink":"","outsideLanguage":"ZH_CN","linkedMiniPrograms":[]}`,
+			`"notifyOnWechatAd":true,"notifyOnAutoAssign":false,"serviceRulesVersion":"<text rules>","conversationLink":"","taskLink":"","outsideLanguage":"ZH_CN","followReply":"","eventRetentionDays":7,"messageReadableDays":30,"messageRetentionDays":180,"linkedMiniPrograms":[]}`,
 		after: `{"timeZone":"Europe/Berlin","policyPreset":"PLATFORM_TODAY","policyOverrides":{"outreachPerMonth":3},"outreachCarrier":"DIRECT","isAutoAssignOn":true,"advertisementGroup":"<text key tea>",` +
 			`"onUnfollow":"ERASE_AFTER","eraseAfterDays":9,"isAutoAssignAfterFailedCode":true,"mayAdvisorsEditProfile":true,"mayAnalystsReadFreeText":true,"notifyOnAdvisorQr":false,` +
-			`"notifyOnGroupQr":false,"notifyOnWechatAd":false,"notifyOnAutoAssign":true,"serviceRulesVersion":"<text rules>","conversationLink":"https://example.com/x","taskLink":"https://example.com/y","outsideLanguage":"EN","linkedMiniPrograms":["wx0000000000000001"]}`,
+			`"notifyOnGroupQr":false,"notifyOnWechatAd":false,"notifyOnAutoAssign":true,"serviceRulesVersion":"<text rules>","conversationLink":"https://example.com/x","taskLink":"https://example.com/y","outsideLanguage":"EN","followReply":"hi","eventRetentionDays":8,"messageReadableDays":40,"messageRetentionDays":200,"linkedMiniPrograms":["wx0000000000000001"]}`,
 	},
 	{of: "updateAccountSettings", document: `updateAccountSettings(input: {timeZone: "Asia/Shanghai"}) { account { id } }`, before: `{"timeZone":"Europe/Berlin"}`, after: `{"timeZone":"Asia/Shanghai"}`},
 	{of: "setCallbackCredentials", who: "wechat", document: `setCallbackCredentials(input: {mode: COMPATIBLE, token: "token", aesKey: "<text aes key>"}) { account { id } }`, before: `{"mode":"SECURE"}`, after: `{"isNew":true,"mode":"COMPATIBLE"}`},
@@ -129,6 +130,7 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 	{of: "uploadImport", document: `uploadImport(input: {importId: "<id upload>", offset: 0, data: "b3BlbmlkCg=="}) { import { id } }`, before: ownRecord},
 	{of: "deleteImport", document: `deleteImport(input: {importId: "<id upload>"}) { importId }`, before: `{"bytes":7,"kind":"CUSTOMERS"}`},
 	{of: "startImport", document: `startImport(input: {importId: "<id import>"}) { job { id } }`, after: something},
+	{of: "importFollowers", who: "wechat", document: `importFollowers(input: {}) { job { id } }`, after: `{"kind":"IMPORT_FOLLOWERS"}`},
 	{of: "exportAdvisors", document: `exportAdvisors(input: {first: 1}) { auditId }`, after: `{"advisors":1}`},
 	{of: "exportAuditLog", document: `exportAuditLog(input: {first: 1}) { auditId }`, after: `{"entries":1}`},
 	{of: "exportCustomer", document: `exportCustomer(input: {customer: {id: "<id wei>"}, first: 1}) { auditId }`, after: `{"records":1}`},

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -109,10 +110,20 @@ func processor() time.Duration {
 // costs is how much of a processor the server takes for a request, the least of some: what other tests' garbage costs is not its.
 func (t *tenant) costs(who, query string) (took time.Duration, answer *httptest.ResponseRecorder) {
 	t.tb.Helper()
+	return t.costsOf(who, map[string]any{"query": query})
+}
+
+// costsOf is costs for a whole request.
+func (t *tenant) costsOf(who string, request map[string]any) (took time.Duration, answer *httptest.ResponseRecorder) {
+	t.tb.Helper()
+	runtime.LockOSThread() // processor is of one thread, and each test has a goroutine of its own
+	defer runtime.UnlockOSThread()
+	query := request["query"]
 	took = time.Hour
 	for i := range 4 {
 		// Another text each time, which no cache has.
-		body := string(marshal(map[string]any{"query": fmt.Sprintf("%s #%d", query, i)}))
+		request["query"] = fmt.Sprintf("%s #%d", query, i)
+		body := string(marshal(request))
 		r := httptest.NewRequestWithContext(t.tb.Context(), http.MethodPost, "/graphql", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Authorization", "Bearer "+t.bearer(who, t.account))
@@ -129,8 +140,6 @@ func (t *tenant) costs(who, query string) (took time.Duration, answer *httptest.
 func TestHostileDocuments(t *testing.T) {
 	w := start(t, testkit.SQLite(t), options{})
 	a := w.found(setup{Advisors: []string{"anna"}, Groups: []string{"tea of anna"}}, "main")
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	check := func(t *testing.T, query string) {
 		t.Helper()
 		if len(query) > hostileBytes {
@@ -153,6 +162,53 @@ func TestHostileDocuments(t *testing.T) {
 			check(t, randomDocument(rand.New(rand.NewPCG(seed, 1))))
 		}
 	})
+}
+
+// hostileVariables are variables that cost more than their sender, each for a document.
+var hostileVariables = map[string]struct{ query, variables string }{
+	"many ids":                   {`query($v: [ID!]!) { nodes(ids: $v) { id } }`, listed(`"x"`)},
+	"lists in a list":            {`query($v: [ID!]!) { nodes(ids: $v) { id } }`, nestedIn("[", "]")},
+	"objects in objects":         {`query($v: CustomerRef!) { customer(by: $v) { id } }`, nestedIn(`{"openid":`, "}")},
+	"many of one of":             {`mutation($v: [CustomerRef!]!) { assignCustomers(input: {customers: {these: $v}, to: {advisor: {openid: "a"}}}) { results { customer { id } } } }`, listed(`{}`)},
+	"many of one of, all right":  {`mutation($v: [CustomerRef!]!) { assignCustomers(input: {customers: {these: $v}, to: {advisor: {openid: "a"}}}) { results { customer { id } } } }`, listed(`{"id":"x"}`)},
+	"names of an object":         {`query($v: CustomerRef!) { customer(by: $v) { id } }`, membered(`"a%d":1`)},
+	"a long number":              {`query($v: Int!) { customers(first: $v) { nodes { id } } }`, strings.Repeat("9", hostileBytes-400)},
+	"a large exponent":           {`query($v: Int!) { customers(first: $v) { nodes { id } } }`, "1e999999999"},
+	"a long text":                {`query($v: String!) { customers(filter: {search: $v}) { nodes { id } } }`, `"` + strings.Repeat("x", hostileBytes-400) + `"`},
+	"a long Chinese text":        {`query($v: String!) { customers(filter: {search: $v}) { nodes { id } } }`, `"` + strings.Repeat("茶", (hostileBytes-400)/3) + `"`},
+	"a long id":                  {`query($v: ID!) { node(id: $v) { id } }`, `"` + strings.Repeat("A", hostileBytes-400) + `"`},
+	"a long cursor":              {`query($v: String!) { customers(after: $v) { nodes { id } } }`, `"` + strings.Repeat("A", hostileBytes-400) + `"`},
+	"variables that are not any": {`{ viewer { role } }`, membered(`"a%d":1`)},
+}
+
+// listed is a list of one value, as long as fits; nestedIn is a value that opens as often as fits; membered is an object of as many members as fit.
+func listed(value string) string {
+	return "[" + strings.TrimSuffix(strings.Repeat(value+",", (hostileBytes-500)/(len(value)+1)), ",") + "]"
+}
+
+func nestedIn(opens, closes string) string {
+	n := (hostileBytes - 500) / (len(opens) + len(closes))
+	return strings.Repeat(opens, n) + "1" + strings.Repeat(closes, n)
+}
+
+func membered(format string) string { return counted("{", format+",", `"z":1}`) }
+
+// Ensure the same of variables.
+func TestHostileVariables(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{})
+	a := w.found(setup{Advisors: []string{"anna"}}, "main")
+	for name, tt := range hostileVariables {
+		t.Run(name, func(t *testing.T) {
+			took, answer := a.costsOf("admin", map[string]any{"query": tt.query, "variables": json.RawMessage(`{"v":` + tt.variables + `}`)})
+			t.Logf("%v, answered %.200s", took, answer.Body)
+			if took > hostileTime {
+				t.Errorf("%v of a processor, answered %.200s", took, answer.Body)
+			}
+			if n := answer.Body.Len(); n > 4*hostileBytes && strings.Contains(answer.Body.String(), `"errors"`) {
+				t.Errorf("%d bytes of errors", n)
+			}
+		})
+	}
 }
 
 // randomDocument is a document of random pieces of the grammar with names of the schema.

@@ -56,13 +56,16 @@ func (t *tenant) written(who, openid string) (all []string) {
 const lineText = `query($o: Identifier!) { customer(by: {openid: $o}) { lastInteractionAt } conversation(customer: {openid: $o}) {
 	unreadCount hasReplied activeAt contactability { answer reason left until outreachLeft } lastMessage { content { ... on TextContent { text } } } } }`
 
+// longReadable shows messages for longer than those are old that these tests import.
+var longReadable = map[string]any{"messageReadableDays": 60}
+
 // Ensure past messages stand where they belong by their time, to the second in the order of the file, and are a record
 // alone: nothing is unread, open, told or sent by them; and that who imports them again changes nothing (rule E11, ADR 0032).
 func TestImportOfPastMessages(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		w := start(t, dsn, options{})
-		a := w.found(setup{Advisors: []string{"anna", "ben"}, Customers: []string{"wei of anna", "li of ben"}, Followers: []string{"free"}}, "main")
-		b := w.found(setup{Followers: []string{"foreign"}}, "other")
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Customers: []string{"wei of anna", "li of ben"}, Followers: []string{"free"}, Settings: longReadable}, "main")
+		b := w.found(setup{Followers: []string{"foreign"}, Settings: longReadable}, "other")
 		a.write("wei", "hello")
 		before := a.do("anna", lineText, map[string]any{"o": "wei"}).Data
 		live := w.subscribe(w.bearer("anna", a.account), `subscription { messages { __typename } }`, nil)
@@ -75,12 +78,13 @@ func TestImportOfPastMessages(t *testing.T) {
 			`{"id":"4","openid":"wei","direction":"FROM_CUSTOMER","at":"2026-01-31 08:00:04","kind":"IMAGE","media_ref":"m","advisor_openid":"anna"}`,
 			past("5", "free", "FROM_ADVISOR", day+"05", "for free"), past("6", "nobody", "FROM_CUSTOMER", day+"06", "x"), past("7", "foreign", "FROM_CUSTOMER", day+"06", "x"),
 			`{"id":"8","openid":"wei","direction":"FROM_ADVISOR","at":"2026-01-31","text":"x","advisor_openid":"nobody"}`, past("9", "wei", "FROM_CUSTOMER", "2036-01-31", "x"),
+			past("10", "wei", "FROM_CUSTOMER", "2025-09-03 08:59:59", "older than is kept"), past("11", "free", "FROM_CUSTOMER", "2025-09-03 09:00:00", "as old as is kept"),
 		}
 		job := a.pastImported(lines...)
-		if got, want := a.failed(job), []string{"4 <nil> INVALID", "8 openid NOT_FOUND", "9 openid NOT_FOUND", "10 advisor NOT_FOUND", "11 at INVALID"}; !slices.Equal(got, want) {
+		if got, want := a.failed(job), []string{"4 <nil> INVALID", "8 openid NOT_FOUND", "9 openid NOT_FOUND", "10 advisor NOT_FOUND", "11 at INVALID", "12 at INVALID"}; !slices.Equal(got, want) {
 			t.Errorf("failed: %q, want %q", got, want)
 		}
-		if got := a.job(job); got.field("doneCount") != 11.0 || got.field("changedCount") != 5.0 {
+		if got := a.job(job); got.field("doneCount") != 13.0 || got.field("changedCount") != 6.0 {
 			t.Errorf("the job is %v", got.Data)
 		}
 		want := []string{"first IMPORTED", "second IMPORTED", "third IMPORTED", "MediaContent IMPORTED", "hello RECEIVED"}
@@ -104,7 +108,7 @@ func TestImportOfPastMessages(t *testing.T) {
 		}
 
 		again := a.pastImported(lines...)
-		if got := a.job(again); got.field("changedCount") != 0.0 || got.field("doneCount") != 11.0 {
+		if got := a.job(again); got.field("changedCount") != 0.0 || got.field("doneCount") != 13.0 {
 			t.Errorf("imported again the job is %v", got.Data)
 		}
 		if got := a.written("admin", "wei"); !slices.Equal(got, want) {

@@ -3,6 +3,8 @@ package tests
 import (
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,6 +40,17 @@ func TestHealthReadinessMetrics(t *testing.T) {
 	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": "clientele_websockets 0"} {
 		if answer, body := get(t, w, http.MethodGet, path, nil); answer.StatusCode != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s answers %d %.100s", path, answer.StatusCode, body)
+		}
+	}
+	documented, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body := get(t, w, http.MethodGet, "/metrics", nil)
+	for line := range strings.Lines(body) {
+		name, isOurs := strings.CutPrefix(line, "# TYPE clientele_")
+		if name, _, _ = strings.Cut(name, " "); isOurs && !strings.Contains(string(documented), "`clientele_"+name+"`") {
+			t.Errorf("docs/operations.md does not list clientele_%s", name)
 		}
 	}
 	if answer, _ := get(t, w, http.MethodPost, "/healthz", nil); answer.StatusCode != http.StatusMethodNotAllowed {

@@ -291,7 +291,7 @@ func TestRetentionOvertakesASlowReader(t *testing.T) {
 			a.write("wei", longText)
 		}
 		head := a.position("anna").Seq
-		pushed := w.metric("clientele_events_pushed_total")
+		pushed := w.metric(`clientele_events_pushed_total{transport="websocket"}`)
 		if pushed >= n-limits.StreamRing {
 			t.Fatalf("%v of %d events were written: the reader is not behind", pushed, n)
 		}

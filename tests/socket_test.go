@@ -122,11 +122,14 @@ func (w *world) listening() (n int) {
 	if err != nil {
 		w.tb.Fatal(err)
 	}
-	const gauge = "\nclientele_subscriptions "
-	_, rest, _ := strings.Cut(string(text), gauge)
-	number, _, _ := strings.Cut(rest, "\n")
-	if n, err = strconv.Atoi(number); err != nil {
-		w.tb.Fatalf("the gauge of subscriptions: %v", err)
+	for _, over := range []string{"websocket", "event_stream"} {
+		_, rest, _ := strings.Cut(string(text), "\nclientele_subscriptions{transport=\""+over+"\"} ")
+		number, _, _ := strings.Cut(rest, "\n")
+		open, err := strconv.Atoi(number)
+		if err != nil {
+			w.tb.Fatalf("the gauge of subscriptions: %v", err)
+		}
+		n += open
 	}
 	return n
 }

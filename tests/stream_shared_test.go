@@ -76,6 +76,70 @@ func TestStreamOfManyOperations(t *testing.T) {
 	})
 }
 
+// Ensure a method that nobody serves is told which are served, those of event streams among them, and that these are.
+func TestAllowedMethods(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{})
+	a := w.found(setup{}, "main")
+	admin := "Bearer " + w.bearer("admin", a.account)
+	const served = "GET, POST, PUT, DELETE"
+	for method, want := range map[string]string{http.MethodPatch: served, http.MethodHead: served, http.MethodOptions: "OPTIONS, " + served} {
+		if resp, _ := w.request(method, "", "", "Authorization", admin); resp.Header.Get("Allow") != want {
+			t.Errorf("%s: %d, Allow: %q", method, resp.StatusCode, resp.Header.Get("Allow"))
+		}
+	}
+	for method := range strings.SplitSeq(served, ", ") {
+		if resp, body := w.request(method, "", "", "Authorization", admin); resp.StatusCode == http.StatusMethodNotAllowed {
+			t.Errorf("%s: %s", method, body)
+		}
+	}
+}
+
+// Ensure operators see how many event streams, reservations and subscriptions are open, and how streams end.
+func TestStreamMetrics(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{})
+	a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
+	anna := w.bearer("anna", a.account)
+	const (
+		one, many, reservations = `clientele_event_streams{operations="one"}`, `clientele_event_streams{operations="many"}`, `clientele_event_stream_reservations`
+		streamed, socketed      = `clientele_subscriptions{transport="event_stream"}`, `clientele_subscriptions{transport="websocket"}`
+		pushed, left            = `clientele_events_pushed_total{transport="event_stream"}`, `clientele_event_streams_closed_total{code="1005"}`
+	)
+	is := func(what string, want map[string]float64) {
+		t.Helper()
+		w.await(what, func() bool {
+			for name, value := range want {
+				if w.metric(name) != value {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	_, body := get(t, w, http.MethodGet, "/metrics", nil)
+	for _, name := range []string{one, many, reservations, streamed, socketed} {
+		if !strings.Contains(body, "\n"+name+" 0\n") {
+			t.Errorf("%s is not there before anything is open", name)
+		}
+	}
+	s := w.stream(anna, streamText, "")
+	is("a stream is open", map[string]float64{one: 1, many: 0, reservations: 0, streamed: 1, socketed: 0})
+	a.write("wei", "hello")
+	if text, _ := s.text(); text != "hello" {
+		t.Errorf("got %q", text)
+	}
+	is("an event was pushed", map[string]float64{pushed: 1})
+	socket := w.subscribe(anna, streamText, nil)
+	is("a socket is open", map[string]float64{one: 1, streamed: 1, socketed: 1})
+	_, token := w.request(http.MethodPut, "", "", "Authorization", "Bearer "+anna)
+	is("a stream is reserved", map[string]float64{one: 1, many: 0, reservations: 1})
+	shared := w.stream(anna, "", "", "token", token)
+	is("it is open", map[string]float64{one: 1, many: 1, reservations: 1, streamed: 1})
+	s.close()
+	shared.close()
+	socket.close()
+	is("all are closed", map[string]float64{one: 0, many: 0, reservations: 0, streamed: 0, socketed: 0, left: 2})
+}
+
 // Ensure pages of an allowed origin may reserve, work on and stop streams.
 func TestStreamsOfManyOperationsAcrossOrigins(t *testing.T) {
 	const origin = "https://console.example.com"

@@ -169,7 +169,7 @@ func (r *Rig) Ask(ctx context.Context, token, document string, variables map[str
 	return json.Unmarshal(whole.Data, out)
 }
 
-// Metrics are the product's figures without labels, by name.
+// Metrics are the product's figures by name; of one with labels their sum.
 func (r *Rig) Metrics(ctx context.Context) (map[string]float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Server.Addr+"/metrics", http.NoBody)
 	if err != nil {
@@ -187,13 +187,18 @@ func (r *Rig) Metrics(ctx context.Context) (map[string]float64, error) {
 	}
 	figures := map[string]float64{}
 	for line := range strings.Lines(string(text)) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if !ok || strings.HasPrefix(line, "#") || strings.Contains(name, "{") {
+		line = strings.TrimSpace(line)
+		end := strings.LastIndexByte(line, ' ')
+		if end < 0 || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if figures[name], err = strconv.ParseFloat(value, 64); err != nil {
+		name := line[:end]
+		figure, err := strconv.ParseFloat(line[end+1:], 64)
+		if err != nil {
 			return nil, fmt.Errorf("metrics: %s: %w", name, err)
 		}
+		name, _, _ = strings.Cut(name, "{")
+		figures[name] += figure
 	}
 	return figures, nil
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"clientele/limits"
 	"clientele/models"
 	"clientele/services"
 )
+
+// noAgents say that an account has no agents, or may not ask for them.
+var noAgents = []Code{CodeNoAgents, CodeNotAuthorised, CodeBanned, CodeNoPermission}
 
 // knownAgents is an account's agents, by WeChat id, as the platform told of them.
 type knownAgents struct {
@@ -21,11 +25,14 @@ type knownAgents struct {
 // for them, or has no app secret, has none.
 // Source: WeChat official account documentation: customer-service accounts, the list.
 func (c *Channel) ServiceAgents(ctx context.Context, account *models.Account, people []services.Person) ([]bool, error) {
+	are := make([]bool, len(people))
+	if !slices.ContainsFunc(people, func(p services.Person) bool { return p.WechatID != "" }) {
+		return are, nil
+	}
 	ids, err := c.agentsOf(ctx, account)
 	if err != nil {
 		return nil, err
 	}
-	are := make([]bool, len(people))
 	for i, p := range people {
 		are[i] = p.WechatID != "" && ids[p.WechatID]
 	}
@@ -50,7 +57,7 @@ func (c *Channel) agentsOf(ctx context.Context, account *models.Account) (map[mo
 	switch {
 	case errors.Is(err, services.ErrNoSecret):
 		return nil, nil
-	case errors.As(err, &refused) && (refused.Code == CodeNoAgents || refused.Code == CodeNotAuthorised):
+	case errors.As(err, &refused) && refused.API == models.APIServiceAgents && slices.Contains(noAgents, refused.Code):
 	case err != nil:
 		return nil, err
 	}

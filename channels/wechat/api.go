@@ -169,7 +169,10 @@ func (c *Channel) call(ctx context.Context, account *models.Account, api models.
 		case slices.Contains(tokenCodes, answered.Code) && refused == "":
 			refused = token
 		default:
-			return errors.Join(err, c.close(ctx, account, answered))
+			if until, closes := c.closed(answered); closes {
+				err = errors.Join(err, c.access.CloseChannel(ctx, account.Key, answered.API, until, int(answered.Code)))
+			}
+			return err
 		}
 	}
 }
@@ -177,17 +180,14 @@ func (c *Channel) call(ctx context.Context, account *models.Account, api models.
 // token is what the account's platform is asked with. No error of it has let the platform do anything.
 func (c *Channel) token(ctx context.Context, account *models.Account, refused string) (string, error) {
 	token, err := c.access.AccessToken(ctx, account.Key, refused, c.renew)
-	var answered *Error
-	switch {
-	case err == nil || errors.Is(err, services.ErrNoSecret):
+	if err == nil || errors.Is(err, services.ErrNoSecret) {
 		return token, err
-	case errors.As(err, &answered):
-		err = errors.Join(err, c.close(ctx, account, answered))
 	}
 	return "", fmt.Errorf("%w: %w", services.ErrNotSent, err)
 }
 
-// renew asks for an access token. Source: WeChat official account documentation: stable access token.
+// renew asks for an access token. Source: WeChat official account documentation: stable access token. Whatever the number of a refusal, it is
+// not asked again at once: *services.RefusedAccess.
 func (c *Channel) renew(ctx context.Context, appID, secret string) (string, time.Duration, error) {
 	in := map[string]any{"grant_type": "client_credential", "appid": appID, "secret": secret}
 	var out struct {
@@ -195,25 +195,32 @@ func (c *Channel) renew(ctx context.Context, appID, secret string) (string, time
 		Life  int    `json:"expires_in"`
 	}
 	err := c.ask(ctx, models.APIAccessToken, http.MethodPost, "/cgi-bin/stable_token", nil, in, &out)
-	if err == nil && (out.Token == "" || len(out.Token) > limits.AccessTokenBytes || out.Life <= 0) {
+	var refused *Error
+	switch {
+	case errors.As(err, &refused) && refused.Code != CodeBusy:
+		until, closes := c.closed(refused)
+		if !closes {
+			until = models.At(c.now()).Add(limits.ChannelRefused)
+		}
+		err = &services.RefusedAccess{Until: until, Code: int(refused.Code), Err: err}
+	case err == nil && (out.Token == "" || len(out.Token) > limits.AccessTokenBytes || out.Life <= 0):
 		err = errNoAnswer
 	}
 	return out.Token, time.Duration(out.Life) * time.Second, err
 }
 
-// close keeps the part from being asked that was refused as a whole: for the rest of the platform's day when its quota is used up, for a
+// closed is until when a part is not asked that was refused as a whole: for the rest of the platform's day when its quota is used up, for a
 // while when somebody has to mend something.
-func (c *Channel) close(ctx context.Context, account *models.Account, refused *Error) error {
-	now := models.At(c.now())
+func (c *Channel) closed(refused *Error) (until models.Time, closes bool) {
 	switch {
-	case refused.API == models.APIServiceAgents && refused.Code == CodeNotAuthorised:
-		return nil // it has none
+	case refused.API == models.APIServiceAgents && slices.Contains(noAgents, refused.Code):
+		return 0, false
 	case refused.Code == CodeQuota:
-		return c.access.CloseChannel(ctx, account.Key, refused.API, nextDay(c.now()), int(refused.Code))
+		return nextDay(c.now()), true
 	case refused.isAccounts():
-		return c.access.CloseChannel(ctx, account.Key, refused.API, now.Add(limits.ChannelRefused), int(refused.Code))
+		return models.At(c.now()).Add(limits.ChannelRefused), true
 	}
-	return nil
+	return 0, false
 }
 
 // nextDay is when the platform's quotas of a day begin anew.

@@ -64,7 +64,7 @@ type Server struct {
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" group:"Network" env:"CLIENTELE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8: the audit log then names the address before them."`
 	AllowedOrigins []string       `name:"allowed-origins" group:"Network" env:"CLIENTELE_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of other sites whose pages may call the API, such as https://console.example.com; * for all. Without any, pages of this server alone."`
 	GraphiQL       bool           `name:"graphiql" group:"Network" env:"CLIENTELE_GRAPHIQL" default:"${graphiql}" negatable:"" help:"Serve GraphiQL."`
-	MaxConnections int            `name:"max-connections" group:"Network" env:"CLIENTELE_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"N" help:"Most open WebSocket connections of this node; further ones are refused."`
+	MaxConnections int            `name:"max-connections" group:"Network" env:"CLIENTELE_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"N" help:"Most open WebSockets of this node, and as many open event streams, and reserved ones; further ones are refused."`
 	ShutdownGrace  time.Duration  `name:"shutdown-grace" group:"Network" env:"CLIENTELE_SHUTDOWN_GRACE" default:"${shutdown_grace}" placeholder:"TIME" help:"How long a stop waits for what is under way."`
 
 	Storage

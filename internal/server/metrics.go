@@ -18,8 +18,11 @@ type metrics struct {
 	operations    *prometheus.HistogramVec
 	sockets       prometheus.Gauge
 	closed        *prometheus.CounterVec
-	subscriptions prometheus.Gauge
-	pushed        prometheus.Counter
+	streams       *prometheus.GaugeVec
+	streamsClosed *prometheus.CounterVec
+	reservations  prometheus.Gauge
+	subscriptions *prometheus.GaugeVec
+	pushed        *prometheus.CounterVec
 	documents     *prometheus.CounterVec
 	deliveries    *prometheus.CounterVec
 	pauses        prometheus.Counter
@@ -40,8 +43,24 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "clientele_websockets_closed_total", Help: "Ended WebSocket connections, by close code.",
 		}, []string{"code"}),
-		subscriptions: prometheus.NewGauge(prometheus.GaugeOpts{Name: "clientele_subscriptions", Help: "Open subscriptions."}),
-		pushed:        prometheus.NewCounter(prometheus.CounterOpts{Name: "clientele_events_pushed_total", Help: "Events pushed to clients."}),
+		streams: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "clientele_event_streams", Help: "Open event streams: of one operation, or of many.",
+		}, []string{"operations"}),
+		streamsClosed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "clientele_event_streams_closed_total", Help: "Ended event streams, by the close code that a WebSocket would have had.",
+		}, []string{"code"}),
+		reservations: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "clientele_event_stream_reservations", Help: "Reserved event streams of many operations, open or not yet.",
+		}),
+		subscriptions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "clientele_subscriptions", Help: "Open subscriptions, by transport.",
+		}, []string{"transport"}),
+		pushed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "clientele_events_pushed_total", Help: "Events pushed to clients, by transport.",
+		}, []string{"transport"}),
+	}
+	for _, shared := range []bool{false, true} {
+		m.streams.WithLabelValues(operationsOf(shared)) // there from the start, as 0
 	}
 	m.deliveries = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_deliveries_total", Help: "Messages handed to channels, by what became of them.",
@@ -55,7 +74,7 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	m.documents = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_untrusted_documents_total", Help: "Documents that are none of the trusted: free, executed; refused, of an ADVISOR.",
 	}, []string{"result"})
-	r.MustRegister(m.operations, m.sockets, m.closed, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked,
+	r.MustRegister(m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if ballast != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -76,17 +95,39 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	return m
 }
 
-func (m *metrics) hooks() transport.Hooks {
+// The transports of subscriptions, as metrics name them.
+const (
+	overWebSocket   = "websocket"
+	overEventStream = "event_stream"
+)
+
+// hooks counts what a transport does.
+func (m *metrics) hooks(over string) transport.Hooks {
+	subscriptions := m.subscriptions.WithLabelValues(over)
 	return transport.Hooks{
 		Opened: m.sockets.Inc,
 		Closed: func(code uint16) {
 			m.sockets.Dec()
 			m.closed.WithLabelValues(strconv.Itoa(int(code))).Inc()
 		},
-		SubscriptionOpened: m.subscriptions.Inc,
-		SubscriptionClosed: m.subscriptions.Dec,
-		EventPushed:        m.pushed.Inc,
+		SubscriptionOpened: subscriptions.Inc,
+		SubscriptionClosed: subscriptions.Dec,
+		EventPushed:        m.pushed.WithLabelValues(over).Inc,
+		StreamOpened:       func(isShared bool) { m.streams.WithLabelValues(operationsOf(isShared)).Inc() },
+		StreamClosed: func(isShared bool, code uint16) {
+			m.streams.WithLabelValues(operationsOf(isShared)).Dec()
+			m.streamsClosed.WithLabelValues(strconv.Itoa(int(code))).Inc()
+		},
+		Reserved:         m.reservations.Inc,
+		ReservationEnded: m.reservations.Dec,
 	}
+}
+
+func operationsOf(isShared bool) string {
+	if isShared {
+		return "many"
+	}
+	return "one"
 }
 
 func (m *metrics) handler() http.Handler {

@@ -92,7 +92,7 @@ func New(o Options) *Server {
 		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes),
 		WriteTimeout: limits.WriteDeadline, SendBuffer: limits.SendBufferBytes,
 		PingInterval: limits.AppPing, PongTimeout: limits.AppPing - time.Second,
-		Hooks: s.metrics.hooks(),
+		Hooks: s.metrics.hooks(overWebSocket),
 	}
 	if o.Sockets != nil {
 		o.Sockets(&sockets)
@@ -100,7 +100,7 @@ func New(o Options) *Server {
 	s.ws = transport.NewWebSocket(sockets)
 	streams := transport.EventsOptions{
 		Begin: s.begin, Timeout: set.OperationTime, WriteTimeout: limits.WriteDeadline, KeepAlive: limits.AppPing,
-		MaxBody: set.BodyBytes, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(),
+		MaxBody: set.BodyBytes, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(overEventStream),
 		Reservations: transport.ReservationOptions{
 			Principal: s.holder, Time: limits.ReservationLife, MaxReservations: set.MaxConnections,
 			MaxPerPrincipal: limits.ReservationsPerBearer, MaxOperations: set.SubscriptionsPerSocket,
@@ -165,7 +165,10 @@ func (s *Server) graphql() http.Handler {
 	h := handler.New(schema)
 	h.AddTransport(s.ws)
 	h.AddTransport(s.events)
-	h.AddTransport(transport.HTTP{Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes, Draft: s.settings.HTTPStatus == config.HTTPStatusDraft})
+	h.AddTransport(transport.HTTP{
+		Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes, Draft: s.settings.HTTPStatus == config.HTTPStatusDraft,
+		Also: []string{http.MethodPut, http.MethodDelete}, // of event streams
+	})
 	h.SetQueryCache(shortTexts{lru.New[*ast.QueryDocument](queriesKept)})
 	h.SetParserTokenLimit(s.settings.QueryTokens)
 	h.SetDisableSuggestion(!s.settings.GraphiQL)

@@ -3,7 +3,9 @@ package transport
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -26,8 +28,12 @@ type eventPipe struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	wroteAt time.Time
-	broken  bool // a write failed
-	shut    bool // the answer is over: nothing more is written
+	broken  bool   // a write failed
+	shut    bool   // the answer is over: nothing more is written
+	began   bool   // its head was sent
+	code    uint16 // as StreamClosed of Hooks has it; zero while nothing but the client or the server can end the stream
+
+	isShared bool // it is of many operations
 }
 
 func newEventPipe(t *Events, exec graphql.GraphExecutor) *eventPipe {
@@ -62,6 +68,10 @@ func (p *eventPipe) begin() {
 	_ = p.control.SetReadDeadline(time.Time{})
 	_ = p.control.SetWriteDeadline(time.Now().Add(p.transport.options.WriteTimeout))
 	p.w.WriteHeader(http.StatusOK)
+	p.began = true
+	if hook := p.transport.options.Hooks.StreamOpened; hook != nil {
+		hook(p.isShared)
+	}
 	p.wrote(p.control.Flush())
 }
 
@@ -94,6 +104,10 @@ func (p *eventPipe) wrote(err error) {
 		p.wroteAt = time.Now()
 	} else if !p.broken {
 		p.broken = true
+		p.endBy(CloseAbnormal)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			p.code = CloseTryAgain
+		}
 		close(p.broke)
 	}
 }
@@ -120,8 +134,23 @@ func (p *eventPipe) fail(ctx context.Context, end CloseError) {
 	appendEvent(&out, "error", "", marshalErrors(resp.Errors))
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.endBy(end.Code)
 	p.write(out.Bytes())
 	p.shut = true
+}
+
+// complete says that the stream ends as its one operation does.
+func (p *eventPipe) complete() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.endBy(CloseNormal)
+}
+
+// endBy keeps the first code. mu must be held.
+func (p *eventPipe) endBy(code uint16) {
+	if p.code == 0 {
+		p.code = code
+	}
 }
 
 // finish lets nothing more be written: the request's goroutine is about to return.
@@ -129,6 +158,15 @@ func (p *eventPipe) finish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shut = true
+	select {
+	case <-p.transport.closing:
+		p.endBy(CloseGoingAway)
+	default:
+		p.endBy(CloseNoStatus)
+	}
+	if hook := p.transport.options.Hooks.StreamClosed; hook != nil && p.began {
+		hook(p.isShared, p.code)
+	}
 }
 
 func (p *eventPipe) isBroken() bool {

@@ -33,7 +33,7 @@ type EventsOptions struct {
 	MaxStreams int
 	// Reservations are for streams of many operations; the zero value is for none.
 	Reservations ReservationOptions
-	// Hooks are called for subscriptions; those of connections are not.
+	// Hooks are called as streams, reservations and subscriptions come and go; those of WebSockets are not.
 	Hooks Hooks
 }
 
@@ -156,6 +156,7 @@ func (t *Events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 	defer t.leave()
 	pipe := newEventPipe(t, exec)
 	pipe.attach(w)
+	defer pipe.finish()
 	s := &eventStream{pipe: pipe, woken: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), streamKey{}, pipe))
 	defer cancel()

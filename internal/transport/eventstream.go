@@ -110,6 +110,8 @@ func (s *eventStream) complete() {
 	if s.id != "" {
 		s.leave()
 		data = append(appendMember([]byte{'{'}, "id", []byte(s.id)), '}')
+	} else {
+		s.pipe.complete()
 	}
 	appendEvent(&s.out, "complete", "", data)
 	s.flush()

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -17,8 +18,6 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
-
-const allowedMethods = "GET, POST"
 
 // HTTP answers a request with one response: GraphQL over HTTP by POST with application/json, and by GET for queries.
 //
@@ -38,6 +37,8 @@ type HTTP struct {
 	// whatever the client accepts, 400 to a body that is not JSON and to a document that does not parse; 422 to any other request that is malformed
 	// or refused before it is executed; [StatusPartialSuccess] to an answer with both data, null or not, and errors, where application/json gets 200.
 	Draft bool
+	// Also are methods that other transports serve at the same address, for Allow: [Events] PUT and DELETE where streams can be reserved.
+	Also []string
 }
 
 // StatusPartialSuccess is the draft's 294 Partial Success.
@@ -64,12 +65,12 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	}
 	answer := answerer{w: w, exec: exec, media: media, draft: t.Draft}
 	if r.Method == http.MethodOptions {
-		w.Header().Set("Allow", "OPTIONS, "+allowedMethods)
+		w.Header().Set("Allow", "OPTIONS, "+t.allowed())
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
-		w.Header().Set("Allow", allowedMethods)
+		w.Header().Set("Allow", t.allowed())
 		answer.refuse(ctx, http.StatusMethodNotAllowed, newError(CodeInvalid, "use GET or POST"))
 		return
 	}
@@ -83,6 +84,11 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	}
 	params.ReadTime = graphql.TraceTiming{Start: started, End: graphql.Now()}
 	answer.execute(ctx, r.Method, params)
+}
+
+// allowed is the methods that are served.
+func (t HTTP) allowed() string {
+	return strings.Join(append([]string{http.MethodGet, http.MethodPost}, t.Also...), ", ")
 }
 
 // readMembers reads the parameters of a request as members of a JSON object; they are nil where the request is refused, with a status for answerer.refuse.

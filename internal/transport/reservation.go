@@ -153,6 +153,7 @@ func (t *Events) reserve(ctx context.Context, principal string, answer answerer)
 		token: base64.RawURLEncoding.EncodeToString(secret[:]), principal: principal, pipe: newEventPipe(t, answer.exec),
 		opened: make(chan struct{}), operations: make(map[string]*seat), idle: make(chan struct{}),
 	}
+	res.pipe.isShared = true
 	options := t.options.Reservations
 	t.mu.Lock()
 	full := t.closed || len(t.reserved) >= options.MaxReservations
@@ -162,6 +163,7 @@ func (t *Events) reserve(ctx context.Context, principal string, answer answerer)
 		res.ctx, res.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		t.reserved[res.token] = res
 		t.held[principal]++
+		call(t.options.Hooks.Reserved)
 		res.timer = time.AfterFunc(options.Time, func() {
 			t.mu.Lock()
 			defer t.mu.Unlock()
@@ -191,6 +193,7 @@ func (t *Events) forget(res *reservation) {
 		return
 	}
 	res.gone = true
+	call(t.options.Hooks.ReservationEnded)
 	res.timer.Stop()
 	res.cancel()
 	delete(t.reserved, res.token)

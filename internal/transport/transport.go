@@ -81,6 +81,16 @@ type Hooks struct {
 	SubscriptionClosed func()
 	// EventPushed: one `next` of a subscription was handed to the operating system.
 	EventPushed func()
+	// StreamOpened: the head of an event stream was sent; isShared: it is one of many operations. Each call is followed by exactly one of
+	// StreamClosed.
+	StreamOpened func(isShared bool)
+	// StreamClosed: an event stream has ended, with the code that a WebSocket would have ended with: [CloseNormal] after `complete`,
+	// [CloseNoStatus] if the client left, [CloseAbnormal] if it could not be written to, that of an event `error`.
+	StreamClosed func(isShared bool, code uint16)
+	// Reserved: a stream of many operations was reserved. Each call is followed by exactly one of ReservationEnded, with the end of its
+	// stream, or because nobody opened it.
+	Reserved         func()
+	ReservationEnded func()
 }
 
 // CloseError asks for the end of the whole connection. [WebSocketOptions.Init] and [Source.Take] may return it.

@@ -42,7 +42,10 @@ func New() *Client {
 // time of its own: the request's context ends it.
 func (c *Client) Do(r *http.Request, most int64) (status int, body []byte, err error) {
 	var connected atomic.Bool
-	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
+	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { connected.Store(false) }, // again, when one that was kept had died before a byte was written
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
 	answer, err := c.http.Do(r.WithContext(ctx))
 	if err != nil {
 		if !connected.Load() {
