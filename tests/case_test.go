@@ -115,7 +115,7 @@ func runCase(t *testing.T, dsn, dir string) {
 	if s.About == "" || len(s.Steps) == 0 {
 		t.Fatal("data.yml: about and steps are required")
 	}
-	w := start(t, dsn, options{sweep: time.Hour}) // what has lapsed is swept where a step says so
+	w := start(t, dsn, options{}) // what has lapsed is swept where a step says so
 	p := &play{t: t, dir: dir, twin: newTwin(w, s.Account), subs: map[string]*subscription{}}
 	if s.Account != nil {
 		p.tenant = w.found(*s.Account, "main")

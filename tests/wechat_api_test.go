@@ -580,6 +580,7 @@ func TestCodesOfADeadNode(t *testing.T) {
 		w := start(t, dsn, o)
 		api.Clock(w.clock.Now)
 		a, app := connected(t, w, api, setup{}, "main")
+		a.asked() // whether there is anything to tell, when the secret was set
 		release := app.Stall(wechattest.PathQRCode)
 		a.group("tea")
 		w.await("a node tells of it", func() bool {

@@ -59,7 +59,7 @@ type world struct {
 
 // options changes what a world is made of.
 type options struct {
-	// sweep is how often what has lapsed is looked for, 0: as shipped. By itself: rows change while
+	// sweep is how often what has lapsed is looked for; 0: no test lives so long. By itself: rows change while
 	// nobody does anything.
 	sweep time.Duration
 	// jobs is how many jobs are worked at, at the same time; 0: as shipped, below 0: none.
@@ -80,6 +80,9 @@ func start(tb testing.TB, dsn string, o options) *world {
 	}
 	if o.now == nil {
 		o.now = o.clock.Now
+	}
+	if o.sweep == 0 {
+		o.sweep = time.Hour
 	}
 	set := config.Default()
 	set.DB, set.DBMaxOpen, set.DBMaxIdle = config.DSN(dsn), 16, 16
