@@ -54,7 +54,7 @@ func TestImportOfFollowers(t *testing.T) {
 			}
 			w.clock.Advance(d)
 		}
-		app.Break(wechattest.PathFollowers, 2)
+		app.Break(wechattest.PathFollowers, 100) // a GET is asked again over each connection that was kept
 		waits("no answer", time.Minute)
 		app.Heal(wechattest.PathFollowers)
 		app.Quota(wechattest.PathFollowersInfo, 1)

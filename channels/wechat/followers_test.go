@@ -111,7 +111,7 @@ func TestFollowers(t *testing.T) {
 	for name, fault := range map[string]func(){
 		"busy":    func() { app.Fail(wechattest.PathFollowers, 1, wechattest.ErrSystem) },
 		"minute":  func() { app.Fail(wechattest.PathFollowers, 1, 45011) },
-		"broken":  func() { app.Break(wechattest.PathFollowers, 2) }, // what is only read is asked for again where a kept connection was closed
+		"broken":  func() { app.Break(wechattest.PathFollowers, 100) }, // what is only read is asked for again where a kept connection was closed
 		"gateway": func() { app.Status(wechattest.PathFollowers, 1, http.StatusBadGateway) },
 	} {
 		fault()
