@@ -3,8 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"sync"
-	"time"
 
 	"clientele/limits"
 	"clientele/models"
@@ -21,33 +19,7 @@ func (r *Runner) jobs(ctx context.Context) {
 	if workers < 0 {
 		return
 	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	freed := make(chan struct{}, workers)
-	free := workers
-	t := time.NewTicker(limits.JobPoll)
-	defer t.Stop()
-	for {
-		claimed, err := r.Services.ClaimJobs(ctx, free)
-		if err != nil && ctx.Err() == nil {
-			r.Log.WarnContext(ctx, "jobs could not be looked for", "error", err)
-		}
-		for _, j := range claimed {
-			free--
-			wg.Go(func() {
-				r.job(ctx, j)
-				freed <- struct{}{}
-			})
-		}
-		select {
-		case <-t.C:
-		case <-r.Services.JobQueued():
-		case <-freed:
-			free++
-		case <-ctx.Done():
-			return
-		}
-	}
+	turns(ctx, r.Log, "jobs", workers, limits.JobPoll, r.Services.JobQueued(), r.Services.ClaimJobs, r.job)
 }
 
 // job has a turn at a job.
