@@ -17,18 +17,11 @@ func (r *accountResolver) CallbackPath(ctx context.Context, obj *models.Account)
 }
 
 func (r *accountResolver) HasAppSecret(ctx context.Context, obj *models.Account) (*bool, error) {
-	if obj.Channel != models.ChannelWechat || !r.r.Services.MayReadCallback(ctx) {
-		return nil, nil
-	}
-	has := obj.HasAppSecret()
-	return &has, nil
+	return r.r.Services.HasAppSecret(ctx, obj), nil
 }
 
 func (r *accountResolver) ChannelFaults(ctx context.Context, obj *models.Account) ([]*models.ChannelFault, error) {
-	if !r.r.Services.MayReadCallback(ctx) {
-		return nil, nil
-	}
-	return r.r.Services.ChannelFaults(ctx, obj.Key)
+	return r.r.Services.ChannelFaults(ctx, obj)
 }
 
 func (r *mutationResolver) CreateAccount(ctx context.Context, input graph.CreateAccountInput) (*graph.CreateAccountPayload, error) {

@@ -47,7 +47,7 @@ func (s *Services) Account(ctx context.Context, key models.Key) (*models.Account
 	return known(a, err, "account", "accountId")
 }
 
-// MayReadCallback reports whether the viewer may see where an account's callbacks go.
+// MayReadCallback reports whether the viewer may see where an account's callbacks go, and how its platform is asked.
 func (s *Services) MayReadCallback(ctx context.Context) bool {
 	c, err := s.scope(ctx)
 	return err == nil && (c.Viewer.Role == auth.RoleAdmin || c.Viewer.Role == auth.RoleIntegration)

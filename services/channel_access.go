@@ -334,9 +334,21 @@ func putFault(tx *store.Tx, api models.ChannelAPI, until models.Time, code int) 
 	return tx.PutChannelFault(fault)
 }
 
-// ChannelFaults reads why parts of an account's platform are not asked now. Whose it is has been asked: see MayReadCallback.
-func (s *Services) ChannelFaults(ctx context.Context, account models.Key) ([]*models.ChannelFault, error) {
-	rows, err := s.store.View(ctx).ChannelFaults(account)
+// HasAppSecret reports whether an account that the viewer was shown can ask its platform (rule A4); nil on a channel without a secret, and for who may not know.
+func (s *Services) HasAppSecret(ctx context.Context, a *models.Account) *bool {
+	if a.Channel != models.ChannelWechat || !s.MayReadCallback(ctx) {
+		return nil
+	}
+	has := a.HasAppSecret()
+	return &has
+}
+
+// ChannelFaults reads why parts of the platform of an account that the viewer was shown are not asked now; nil for who may not know.
+func (s *Services) ChannelFaults(ctx context.Context, a *models.Account) ([]*models.ChannelFault, error) {
+	if !s.MayReadCallback(ctx) {
+		return nil, nil
+	}
+	rows, err := s.store.View(ctx).ChannelFaults(a.Key)
 	open := make([]*models.ChannelFault, 0, len(rows))
 	for _, f := range rows {
 		if f.Until > s.Now() {

@@ -21,7 +21,7 @@ func (tx *Tx) DeleteAccessToken() error {
 	return translate(tx.db.Where("account_id = ?", tx.Account).Delete(&models.AccessToken{}).Error)
 }
 
-// ChannelFaults reads why parts of the platform are not asked for some accounts, or were not: Until says.
+// ChannelFaults reads why parts of an account's platform are not asked, or were not: Until says.
 func (r *Reader) ChannelFaults(account models.Key) ([]*models.ChannelFault, error) {
 	return find[models.ChannelFault](r, func(db *gorm.DB) *gorm.DB { return db.Where("account_id = ?", account).Order("api") })
 }
