@@ -150,18 +150,18 @@ func (a *apps) lease(id models.StreamID, p *pendingApp) *models.AppLease {
 	return l
 }
 
-// write writes leases, one transaction an account. A failure is logged: a lease that is not
-// renewed lapses and the sweep makes the notifications, so nothing is lost.
+// write writes leases, one transaction an account. A failure is logged, unless ctx has ended: a lease
+// that is not renewed lapses and the sweep makes the notifications, so nothing is lost.
 func (a *apps) write(ctx context.Context, leases []*models.AppLease) {
 	byAccount := map[models.Key][]*models.AppLease{}
 	for _, l := range leases {
 		byAccount[l.AccountID] = append(byAccount[l.AccountID], l)
 	}
 	for account, rows := range byAccount {
-		ctx, cancel := context.WithTimeout(ctx, limits.OperationTime)
-		err := a.s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error { return tx.WriteApps(rows) })
+		limited, cancel := context.WithTimeout(ctx, limits.OperationTime)
+		err := a.s.store.Write(limited, store.System(), account, func(tx *store.Tx) error { return tx.WriteApps(rows) })
 		cancel()
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			a.s.log.WarnContext(ctx, "app leases not written", "account", account.String(), "advisors", len(rows), "error", store.Describe(err))
 		}
 	}

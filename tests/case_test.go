@@ -20,6 +20,7 @@ import (
 
 	"clientele/internal/testkit"
 	"clientele/limits"
+	"clientele/models"
 )
 
 var update = flag.Bool("update", false, "write the want files of the cases anew")
@@ -197,7 +198,7 @@ func (p *play) run(s step) string {
 		p.delivered()
 	case s.Wait == "paused":
 		p.await("the channel was found away", func() bool {
-			return p.count("SELECT COUNT(*) FROM outbound_gate WHERE paused_until > 0") == 1 && p.count("SELECT COUNT(*) FROM delivery WHERE state <> 'WAITING'") == 0
+			return p.count("SELECT COUNT(*) FROM outbound_gate WHERE paused_until > ?", models.At(p.clock.Now())) == 1 && p.count("SELECT COUNT(*) FROM delivery WHERE state <> 'WAITING'") == 0
 		})
 	case s.Wait == "worked":
 		p.worked()
