@@ -10,9 +10,9 @@ import (
 	"clientele/models"
 )
 
-// EmitToAccount adds an event to the account's stream (rule F3). It is written with the transaction,
-// and gets its number from the relay after it: no row that others lock is locked for it.
-func (tx *Tx) EmitToAccount(kind models.EventKind, customer, subject models.Key) {
+// EmitToAccount adds an event to the account's stream (rules N7, F3): customer and subject as models.AccountEvent has them. It is written
+// with the transaction, and gets its number from the relay after it: no row that others lock is locked for it.
+func (tx *Tx) EmitToAccount(kind models.AccountEventKind, customer, subject models.Key) {
 	tx.waiting = append(tx.waiting, &models.AccountEvent{AccountID: tx.Account, Kind: kind, At: tx.Now, Customer: customer, Subject: subject})
 }
 

@@ -162,7 +162,7 @@ func (f *floor) tag(ctx context.Context, openids []string, of int, option models
 			changes.Add(f.account, logged[i], k, string(models.FieldTags), "", tagName, "ADMIN:bench", now)
 		}
 		return errors.Join(tags.Flush(ctx, tx), changes.Flush(ctx, tx), f.audit(ctx, tx, keys, now, `{"tags":[]}`, `{"tags":["`+tagName+`"]}`),
-			f.tell(ctx, tx, keys, logged, map[models.Key]models.EventKind{advisor: models.EventConversationChanged, f.account: models.EventCustomerChanged}, now))
+			f.tell(ctx, tx, keys, logged, map[models.Key]models.EventKind{advisor: models.EventConversationChanged, f.account: models.EventKind(models.AccountCustomerChanged)}, now))
 	})
 }
 
