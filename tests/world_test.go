@@ -255,9 +255,22 @@ func (w *world) post(token string, body []byte) *answer {
 }
 
 func (w *world) tryPost(token string, body []byte) (*answer, error) {
+	a := &answer{}
+	var err error
+	if a.status, a.body, err = w.exchange(token, body); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(a.body, a); err != nil {
+		return nil, fmt.Errorf("%d: %w: %s", a.status, err, a.body)
+	}
+	return a, nil
+}
+
+// exchange sends one request as it is, and answers the response as it came.
+func (w *world) exchange(token string, body []byte) (status int, answered []byte, err error) {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url+"/graphql", bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Request-Id", "test")
@@ -266,17 +279,11 @@ func (w *world) tryPost(token string, body []byte) (*answer, error) {
 	}
 	resp, err := w.http.Do(r)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	a := &answer{status: resp.StatusCode}
-	if a.body, err = io.ReadAll(resp.Body); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(a.body, a); err != nil {
-		return nil, fmt.Errorf("%d: %w: %s", resp.StatusCode, err, a.body)
-	}
-	return a, nil
+	answered, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, answered, err
 }
 
 // ask runs one operation.
