@@ -315,16 +315,21 @@ func (w *world) count(query string, args ...any) (n int64) {
 	return n
 }
 
-// await returns once something is so. It asks again and again, where nothing tells.
+// await returns once something is so. It asks again and again, where nothing tells: soon at first, then ever more
+// seldom, since what takes long takes longer when it is asked about all the time.
 func (w *world) await(what string, is func() bool) {
 	w.tb.Helper()
-	again := time.NewTicker(2 * time.Millisecond)
+	const soonest, latest = 2 * time.Millisecond, 50 * time.Millisecond
+	pause := soonest
+	again := time.NewTimer(pause)
 	defer again.Stop()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for !is() {
 		select {
 		case <-again.C:
+			pause = min(pause*3/2, latest)
+			again.Reset(pause)
 		case <-deadline.C:
 			w.tb.Fatalf("waited in vain until %s", what)
 		}
