@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strconv"
 	"time"
@@ -25,7 +26,7 @@ import (
 type Blobs interface {
 	// Put keeps a file: once it has returned without an error, the file is there, whole.
 	Put(ctx context.Context, key string, data []byte, mediaType string) error
-	// Get opens a file; whoever reads it closes it.
+	// Get opens a file; whoever reads it closes it. An error that wraps fs.ErrNotExist when there is none.
 	Get(ctx context.Context, key string) (io.ReadCloser, error)
 	// Delete deletes a file; one that is not there is deleted.
 	Delete(ctx context.Context, key string) error
@@ -471,14 +472,14 @@ func (s *Services) SignedImage(ctx context.Context, account, image, expires, sig
 	if !isKey || !isImage || err != nil || decodeErr != nil || strconv.FormatInt(until, 10) != expires || key.String() != account || which.String() != image {
 		return nil, 0, forbidden
 	}
-	a, err := s.recentAccount(ctx, key)
-	if errors.Is(err, store.ErrNotFound) || models.CodeOf(err) == models.CodeNotFound {
+	a, err := s.store.View(ctx).Account(key)
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, 0, forbidden
 	}
 	if err != nil {
 		return nil, 0, unavailable(err)
 	}
-	secret, err := s.freshURLSecret(ctx, a)
+	secret, err := s.urlSecret(a)
 	if err != nil || !hmac.Equal(models.SignImage(secret, key, which, until), said) || s.Now() >= models.At(time.Unix(until, 0)) {
 		return nil, 0, forbidden
 	}
@@ -497,7 +498,12 @@ func (s *Services) OpenImage(ctx context.Context, image *models.Image) (io.ReadC
 	if s.blobs == nil {
 		return nil, models.Errorf(models.CodeUnavailable, "images cannot be read here")
 	}
-	return s.blobs.Get(ctx, image.BlobKey())
+	file, err := s.blobs.Get(ctx, image.BlobKey())
+	if errors.Is(err, fs.ErrNotExist) {
+		s.log.WarnContext(ctx, "the file of an image is not there", "account", image.AccountID.String(), "image", image.Key.String())
+		return nil, models.NotFound("image", "")
+	}
+	return file, err
 }
 
 // AvatarsByKeys reads images that rows which the viewer was shown refer to.

@@ -34,8 +34,8 @@ func (tx *Tx) LockImages(keys []models.Key) ([]*models.Image, error) {
 	return locked[models.Image](tx, phaseRows, "id", keys)
 }
 
-// InsertImages writes new images, whose files are there; ErrDuplicate when an account has the bytes already.
-func (tx *Tx) InsertImages(rows []*models.Image) error { return insert(tx, rows) }
+// InsertImages writes new images, whose files are there. When another transaction wrote the same bytes since this one looked, this one runs again.
+func (tx *Tx) InsertImages(rows []*models.Image) error { return IfMeanwhile(insert(tx, rows)) }
 
 // UpdateImageUses writes how often locked images are used.
 func (tx *Tx) UpdateImageUses(rows []*models.Image) error {

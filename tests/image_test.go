@@ -246,7 +246,7 @@ func withImages(tb testing.TB, dsn string, change func(*config.Server)) (*world,
 // image, the instant, the signature, nor how they are written (rules A4, H6, V4).
 func TestImageAddresses(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
-		w, _ := withImages(t, dsn, nil)
+		w, folder := withImages(t, dsn, nil)
 		a, b := w.found(setup{Advisors: []string{"anna"}}, "main"), w.found(setup{}, "other")
 		file := imageOf(t, "PNG", 4, 3)
 		got := a.keptImages("anna", file, imageOf(t, "JPEG", 5, 3), imageOf(t, "GIF", 6, 3))
@@ -333,6 +333,13 @@ func TestImageAddresses(t *testing.T) {
 		again := a.do("admin", `query($id: ID!) { node(id: $id) { ... on Image { url } } }`, map[string]any{"id": got[0].text("image.id")}).text("node.url")
 		if done, err := w.Services.Rekey(t.Context()); err != nil || done.Values != 0 {
 			t.Fatalf("rekey: %+v, %v", done, err)
+		}
+		// The file is gone, as after a restore; then the image is.
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+		if resp, _ := w.fetch(http.MethodGet, again); resp.StatusCode != 404 || resp.Header.Get("ETag") != "" || !w.logged.forget("the file of an image is not there") {
+			t.Errorf("an image without its file: %d", resp.StatusCode)
 		}
 		if _, err := w.db.ExecContext(t.Context(), "DELETE FROM image"); err != nil {
 			t.Fatal(err)
@@ -700,7 +707,7 @@ func TestMultipartRequests(t *testing.T) {
 	}{
 		"without files":           {`{"query":"{ viewer { role } }"}`, `{}`, 200, ""},
 		"a batch":                 {`[{"query":"{ viewer { role } }"}]`, `{}`, 400, "INVALID"},
-		"too deep":                {`{"query":"{ viewer { account ` + strings.Repeat("{ a ", 20) + strings.Repeat("}", 20) + ` } }"}`, `{}`, 200, "INVALID"},
+		"too deep":                {`{"query":"{ viewer { account ` + strings.Repeat("{ a ", 20) + strings.Repeat("}", 20) + ` } }"}`, `{}`, 200, "LIMIT_EXCEEDED"},
 		"too many aliases":        {`{"query":"{ ` + aliases(limits.QueryAliases+1) + `}"}`, `{}`, 200, "LIMIT_EXCEEDED"},
 		"operations of a body":    {`{"query":"{ viewer { role } }"` + strings.Repeat(" ", limits.BodyBytes-len(`{"query":"{ viewer { role } }"}`)) + `}`, `{}`, 200, ""},
 		"operations a byte over":  {`{"query":"{ viewer { role } }"` + strings.Repeat(" ", limits.BodyBytes+1-len(`{"query":"{ viewer { role } }"}`)) + `}`, `{}`, 413, "LIMIT_EXCEEDED"},

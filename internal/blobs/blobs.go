@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,8 +21,8 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// ErrNotFound is for a key without a file.
-var ErrNotFound = errors.New("no file has this key")
+// ErrNotFound is for a key without a file; it wraps fs.ErrNotExist.
+var ErrNotFound = fmt.Errorf("no file has this key: %w", fs.ErrNotExist)
 
 // Store keeps files. It is opened when it is first needed, again and again until that works. It is safe for concurrent use.
 type Store struct {
