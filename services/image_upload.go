@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"clientele/internal/imagefile"
 	"clientele/limits"
@@ -170,14 +171,36 @@ func (u *upload) hashes() (all []models.Ident) {
 	return all
 }
 
-// look finds which images the account has.
+// look finds which images the account has. One whose file is gone, as after a restore of the database, gets it back.
 func (u *upload) look(ctx context.Context) error {
 	rows, err := u.s.store.View(ctx).ImagesByHash(u.c.Account.Key, u.hashes())
 	u.known = make(map[models.Ident]*models.Image, len(rows))
 	for _, row := range rows {
 		u.known[row.Hash] = row
+		if u.s.blobs == nil {
+			continue
+		}
+		file, err := u.s.blobs.Get(ctx, row.BlobKey())
+		if err == nil {
+			_ = file.Close() // it is there
+		} else if errors.Is(err, fs.ErrNotExist) {
+			err = u.s.blobs.Put(ctx, row.BlobKey(), u.dataOf(row.Hash), row.Type.MediaType())
+		}
+		if err != nil {
+			u.s.log.WarnContext(ctx, "an image could not be looked for", "account", row.AccountID.String(), "error", err)
+		}
 	}
 	return err
+}
+
+// dataOf is the bytes of the call with a hash.
+func (u *upload) dataOf(hash models.Ident) []byte {
+	for _, item := range u.items {
+		if item.err == nil && item.hash == hash {
+			return item.data
+		}
+	}
+	return nil
 }
 
 // keep puts the files of images that the account has not into object storage. Before the first of them is there a row says that it

@@ -341,6 +341,12 @@ func TestImageAddresses(t *testing.T) {
 		if resp, _ := w.fetch(http.MethodGet, again); resp.StatusCode != 404 || resp.Header.Get("ETag") != "" || !w.logged.forget("the file of an image is not there") {
 			t.Errorf("an image without its file: %d", resp.StatusCode)
 		}
+		if id := a.upload("anna", file)[0]; id != got[0].text("image.id") {
+			t.Errorf("the same bytes are %s", id)
+		}
+		if resp, body := w.fetch(http.MethodGet, again); resp.StatusCode != 200 || !bytes.Equal(body, file) {
+			t.Errorf("an image whose file was sent again: %d", resp.StatusCode)
+		}
 		if _, err := w.db.ExecContext(t.Context(), "DELETE FROM image"); err != nil {
 			t.Fatal(err)
 		}
