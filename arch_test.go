@@ -36,7 +36,9 @@ var imports = map[string][]string{
 	"events":                     {"limits", "models"},
 	"graph":                      {"models", "internal/relay"},
 	"internal/app":               {anything, "-cmd", "-internal/testkit"}, // the wiring that commands and end-to-end tests share
-	"internal/config":            {"auth", "internal/seal", "limits"},
+	"internal/config":            {"auth", "internal/blobs", "internal/seal", "limits"},
+	"internal/blobs":             {},
+	"internal/imagefile":         {},
 	"internal/csvfile":           {},
 	"internal/apiclient":         {},
 	"internal/demo":              {"auth", "internal/apiclient", "internal/app", "internal/config", "internal/relay", "limits"}, // a client like any other
@@ -58,7 +60,7 @@ var imports = map[string][]string{
 	"models":                     {"limits", "internal/relay"},
 	"resolvers":                  {"dataloaders", "graph", "models", "services", "auth", "internal/relay", "internal/transport", "limits"},
 	"schema":                     {},
-	"services":                   {"auth", "events", "limits", "models", "store", "internal/csvfile", "internal/linefile", "internal/qrcode", "internal/relay", "internal/seal"},
+	"services":                   {"auth", "events", "limits", "models", "store", "internal/csvfile", "internal/imagefile", "internal/linefile", "internal/qrcode", "internal/relay", "internal/seal"},
 	"store":                      {"limits", "models", "events", "migrations", "internal/relay"},
 	"tests":                      {anything},
 	"tests/*":                    {anything},
@@ -80,6 +82,7 @@ var outside = map[string][]string{
 	"github.com/pressly/goose":      {"migrations"},
 	"github.com/boombuler/barcode":  {"internal/qrcode"},
 	"golang.org/x/image":            {"internal/qrcode"},
+	"gocloud.dev":                   {"internal/blobs"},
 	"github.com/MicahParks/jwkset":  {"auth", "tests"},
 	"github.com/99designs/gqlgen":   {"graph", "resolvers", "internal/server", "internal/transport", "internal/gqlgen", "bench/inbox"},
 }

@@ -29,6 +29,7 @@ type Loaders struct {
 	advisors      lazy[models.Key, models.Advisor]
 	codes         lazy[models.Key, models.QRCode]
 	codesByKey    lazy[models.Key, models.QRCode]
+	avatars       lazy[models.Key, models.Image]
 	groups        lazy[models.Key, models.GroupList]
 	groupsByKey   lazy[models.Key, models.Group]
 	conversations lazy[models.Key, models.Conversation]

@@ -55,6 +55,35 @@ func (l *Loaders) Code(ctx context.Context, key models.Key) (*models.QRCode, err
 	return load(ctx, l.codesByKey.get(l.services.QRCodesByKeys), key)
 }
 
+// Avatar is the image that a row which the viewer was shown refers to; nil when there is none.
+func (l *Loaders) Avatar(ctx context.Context, key models.Key) (*models.Image, error) {
+	if key.IsZero() {
+		return nil, nil //nolint:nilnil // none.
+	}
+	return load(ctx, l.avatars.get(l.services.AvatarsByKeys), key)
+}
+
+// PreloadAvatars is PreloadCustomers for images.
+func (l *Loaders) PreloadAvatars(ctx context.Context, s *services.Services, keys []models.Key) error {
+	_, err := preload(ctx, l.avatars.get(s.AvatarsByKeys), s.AvatarsByKeys, keys)
+	return err
+}
+
+// PreloadAdvisorAvatars is PreloadAvatars for those of advisors.
+func (l *Loaders) PreloadAdvisorAvatars(ctx context.Context, s *services.Services, advisors []models.Key) error {
+	rows, err := preload(ctx, l.advisors.get(s.AdvisorsByKeys), s.AdvisorsByKeys, advisors)
+	if err != nil {
+		return err
+	}
+	seen := map[models.Key]bool{}
+	for _, a := range rows {
+		if !a.AvatarID.IsZero() {
+			seen[a.AvatarID] = true
+		}
+	}
+	return l.PreloadAvatars(ctx, s, slices.Collect(maps.Keys(seen)))
+}
+
 // Group is the group with a key; nil when the viewer may not see it.
 func (l *Loaders) Group(ctx context.Context, key models.Key) (*models.Group, error) {
 	return load(ctx, l.groupsByKey.get(l.services.GroupsByKeys), key)

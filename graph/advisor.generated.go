@@ -16,6 +16,7 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type AdvisorResolver interface {
+	Avatar(ctx context.Context, obj *models.Advisor) (*models.Image, error)
 	State(ctx context.Context, obj *models.Advisor) (models.AdvisorState, error)
 
 	QRCode(ctx context.Context, obj *models.Advisor) (*models.QRCode, error)
@@ -113,7 +114,7 @@ func _Advisor_avatarUrl(ctx context.Context, ec *executionContext, field graphql
 			return fieldContext_Advisor_avatarUrl(ctx, ec, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Avatar(), nil
+			return obj.PictureURL(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -125,6 +126,38 @@ func _Advisor_avatarUrl(ctx context.Context, ec *executionContext, field graphql
 }
 func fieldContext_Advisor_avatarUrl(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Advisor", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Advisor_avatar(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Advisor_avatar(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Advisor().Avatar(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Image) graphql.Marshaler {
+			return marshalOImage2ᚖclienteleᚋmodelsᚐImage(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Advisor_avatar(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Advisor",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Image(ctx, ec, field)
+		},
+	}
+	return fc, nil
 }
 
 func _Advisor_state(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Advisor) (ret graphql.Marshaler) {
@@ -782,7 +815,7 @@ func unmarshalInputAdvisorInvitationInput(ctx context.Context, ec *executionCont
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"openid", "unionid", "wechatId", "externalId", "nickname", "avatarUrl"}
+	fieldsInOrder := [...]string{"openid", "unionid", "wechatId", "externalId", "nickname", "avatarUrl", "avatarImageId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -831,6 +864,13 @@ func unmarshalInputAdvisorInvitationInput(ctx context.Context, ec *executionCont
 				return it, err
 			}
 			it.AvatarURL = data
+		case "avatarImageId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("avatarImageId"))
+			data, err := unmarshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.AvatarImageID = data
 		}
 	}
 	return it, nil
@@ -1127,7 +1167,7 @@ func unmarshalInputUpdateAdvisorInput(ctx context.Context, ec *executionContext,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"advisor", "nickname", "avatarUrl"}
+	fieldsInOrder := [...]string{"advisor", "nickname", "avatarUrl", "avatarImageId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1155,6 +1195,13 @@ func unmarshalInputUpdateAdvisorInput(ctx context.Context, ec *executionContext,
 				return it, err
 			}
 			it.AvatarURL = data
+		case "avatarImageId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("avatarImageId"))
+			data, err := unmarshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.AvatarImageID = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1236,6 +1283,11 @@ func _Advisor(ctx context.Context, ec *executionContext, sel ast.SelectionSet, o
 			}
 		case "avatarUrl":
 			out.Values[i] = _Advisor_avatarUrl(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "avatar":
+			out.Values[i] = _Advisor_avatar(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

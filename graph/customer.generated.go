@@ -16,6 +16,8 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type CustomerResolver interface {
+	Avatar(ctx context.Context, obj *models.Customer) (*models.Image, error)
+
 	Tags(ctx context.Context, obj *models.Customer) ([]*models.TagOption, error)
 
 	Advisor(ctx context.Context, obj *models.Customer) (*models.Advisor, error)
@@ -87,7 +89,7 @@ func _Customer_avatarUrl(ctx context.Context, ec *executionContext, field graphq
 			return fieldContext_Customer_avatarUrl(ctx, ec, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Avatar(), nil
+			return obj.PictureURL(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -99,6 +101,38 @@ func _Customer_avatarUrl(ctx context.Context, ec *executionContext, field graphq
 }
 func fieldContext_Customer_avatarUrl(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Customer", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func _Customer_avatar(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Customer_avatar(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Customer().Avatar(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Image) graphql.Marshaler {
+			return marshalOImage2ᚖclienteleᚋmodelsᚐImage(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Customer_avatar(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Customer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_Image(ctx, ec, field)
+		},
+	}
+	return fc, nil
 }
 
 func _Customer_info(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Customer) (ret graphql.Marshaler) {
@@ -793,7 +827,7 @@ func unmarshalInputCustomerUpdateInput(ctx context.Context, ec *executionContext
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"customer", "nickname", "avatarUrl", "info", "region"}
+	fieldsInOrder := [...]string{"customer", "nickname", "avatarUrl", "avatarImageId", "info", "region"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -821,6 +855,13 @@ func unmarshalInputCustomerUpdateInput(ctx context.Context, ec *executionContext
 				return it, err
 			}
 			it.AvatarURL = graphql.OmittableOf(data)
+		case "avatarImageId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("avatarImageId"))
+			data, err := unmarshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.AvatarImageID = graphql.OmittableOf(data)
 		case "info":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("info"))
 			data, err := unmarshalOString2ᚕstringᚄ(ctx, ec, v)
@@ -1005,6 +1046,11 @@ func _Customer(ctx context.Context, ec *executionContext, sel ast.SelectionSet, 
 			}
 		case "avatarUrl":
 			out.Values[i] = _Customer_avatarUrl(ctx, ec, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "avatar":
+			out.Values[i] = _Customer_avatar(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -63,6 +63,8 @@ type AdvisorInvitationInput struct {
 	Nickname string `json:"nickname"`
 	// An http or https address of a picture, at most 512 bytes.
 	AvatarURL *string `json:"avatarUrl,omitempty"`
+	// One of the account's images instead (`uploadImages`); INVALID beside `avatarUrl`.
+	AvatarImageID *relay.ID `json:"avatarImageId,omitempty"`
 }
 
 // Names one advisor, by exactly one of its fields (rule E14).
@@ -376,8 +378,10 @@ type CustomerUpdateInput struct {
 	Customer *CustomerRef `json:"customer"`
 	// 1 to 64 characters; null clears it.
 	Nickname graphql.Omittable[*string] `json:"nickname,omitempty"`
-	// An http or https address of at most 512 bytes; null clears it.
+	// The address of a picture, http or https, of at most 512 bytes; null: no picture at all.
 	AvatarURL graphql.Omittable[*string] `json:"avatarUrl,omitempty"`
+	// One of the account's images instead (`uploadImages`), which the viewer may see; null: no picture at all. INVALID beside `avatarUrl`.
+	AvatarImageID graphql.Omittable[*relay.ID] `json:"avatarImageId,omitempty"`
 	// Replaces the whole info: at most 20 lines of 1 to 100 characters each; null and an empty list clear it.
 	Info graphql.Omittable[[]string] `json:"info,omitempty"`
 	// Replaces the whole region; null clears it.
@@ -1224,8 +1228,10 @@ type UpdateAdvisorInput struct {
 	Advisor *AdvisorRef `json:"advisor,omitempty"`
 	// 1 to 16 characters.
 	Nickname *string `json:"nickname,omitempty"`
-	// The address of a picture, https or http, at most 512 bytes; empty: none.
+	// The address of a picture, https or http, at most 512 bytes; empty: no picture at all.
 	AvatarURL *string `json:"avatarUrl,omitempty"`
+	// One of the account's images instead (`uploadImages`), which the viewer may see; null: no picture at all. INVALID beside `avatarUrl`.
+	AvatarImageID graphql.Omittable[*relay.ID] `json:"avatarImageId,omitempty"`
 }
 
 // The changed advisor.
@@ -1248,6 +1254,26 @@ type UpdateCustomersPayload struct {
 	Results []*CustomerResult `json:"results"`
 	// Whether the idempotency key was used before: this is the first result, and nothing changed.
 	IsRepeated bool `json:"isRepeated"`
+}
+
+// What came of one file.
+type UploadImageResult struct {
+	// The image; null when it failed.
+	Image *models.Image `json:"image,omitempty"`
+	// Why it failed; null when it did not.
+	Error *models.Error `json:"error,omitempty"`
+}
+
+// Images to keep.
+type UploadImagesInput struct {
+	// 1 to 10 files.
+	Files []*graphql.Upload `json:"files"`
+}
+
+// What came of the files.
+type UploadImagesPayload struct {
+	// A result per file, in the order given.
+	Results []*UploadImageResult `json:"results"`
 }
 
 // Bytes for the end of a file.

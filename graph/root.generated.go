@@ -47,6 +47,7 @@ type MutationResolver interface {
 	DeleteGroup(ctx context.Context, input DeleteGroupInput) (*DeleteGroupPayload, error)
 	RemoveGroupAdvisors(ctx context.Context, input RemoveGroupAdvisorsInput) (*RemoveGroupAdvisorsPayload, error)
 	AddGroupAdvisors(ctx context.Context, input AddGroupAdvisorsInput) (*AddGroupAdvisorsPayload, error)
+	UploadImages(ctx context.Context, input UploadImagesInput) (*UploadImagesPayload, error)
 	CreateImport(ctx context.Context, input CreateImportInput) (*CreateImportPayload, error)
 	UploadImport(ctx context.Context, input UploadImportInput) (*UploadImportPayload, error)
 	StartImport(ctx context.Context, input StartImportInput) (*StartImportPayload, error)
@@ -105,7 +106,7 @@ type QueryResolver interface {
 	Jobs(ctx context.Context, first *int, after *string, filter *JobFilter) (*models.JobConnection, error)
 	Notifications(ctx context.Context, first *int, after *string) (*models.NotificationConnection, error)
 	QRCodes(ctx context.Context, first *int, after *string, filter *QRCodeFilter) (*models.QRCodeConnection, error)
-	QRCodePicture(ctx context.Context, codeID relay.ID, format *models.QRCodeFormat, size *int, avatar *string) (*models.QRCodePicture, error)
+	QRCodePicture(ctx context.Context, codeID relay.ID, format *models.QRCodeFormat, size *int, avatar *string, hasAdvisorAvatar *bool) (*models.QRCodePicture, error)
 	Scans(ctx context.Context, first *int, after *string, filter *ScanFilter) (*models.ScanConnection, error)
 	Tags(ctx context.Context) ([]*models.Tag, error)
 }
@@ -905,6 +906,20 @@ func field_Mutation_updateCustomers_args(ctx context.Context, ec *executionConte
 	return args, nil
 }
 
+func field_Mutation_uploadImages_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (UploadImagesInput, error) {
+			return unmarshalNUploadImagesInput2clienteleᚋgraphᚐUploadImagesInput(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func field_Mutation_uploadImport_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -1474,6 +1489,14 @@ func field_Query_qrCodePicture_args(ctx context.Context, ec *executionContext, r
 		return nil, err
 	}
 	args["avatar"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "hasAdvisorAvatar",
+		func(ctx context.Context, v any) (*bool, error) {
+			return unmarshalOBoolean2ᚖbool(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["hasAdvisorAvatar"] = arg4
 	return args, nil
 }
 
@@ -2853,6 +2876,50 @@ func fieldContext_Mutation_addGroupAdvisors(ctx context.Context, ec *executionCo
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = field_Mutation_addGroupAdvisors_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func _Mutation_uploadImages(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Mutation_uploadImages(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UploadImages(ctx, fc.Args["input"].(UploadImagesInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *UploadImagesPayload) graphql.Marshaler {
+			return marshalOUploadImagesPayload2ᚖclienteleᚋgraphᚐUploadImagesPayload(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Mutation_uploadImages(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_UploadImagesPayload(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Mutation_uploadImages_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -5348,7 +5415,7 @@ func _Query_qrCodePicture(ctx context.Context, ec *executionContext, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().QRCodePicture(ctx, fc.Args["codeId"].(relay.ID), fc.Args["format"].(*models.QRCodeFormat), fc.Args["size"].(*int), fc.Args["avatar"].(*string))
+			return ec.Resolvers.Query().QRCodePicture(ctx, fc.Args["codeId"].(relay.ID), fc.Args["format"].(*models.QRCodeFormat), fc.Args["size"].(*int), fc.Args["avatar"].(*string), fc.Args["hasAdvisorAvatar"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *models.QRCodePicture) graphql.Marshaler {
@@ -5874,6 +5941,11 @@ func _Node(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj 
 			return graphql.Null
 		}
 		return _Job(ctx, ec, sel, obj)
+	case *models.Image:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _Image(ctx, ec, sel, obj)
 	case *models.Group:
 		if obj == nil {
 			return graphql.Null
@@ -6127,6 +6199,13 @@ func _Mutation(ctx context.Context, ec *executionContext, sel ast.SelectionSet) 
 		case "addGroupAdvisors":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return _Mutation_addGroupAdvisors(ctx, ec, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "uploadImages":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return _Mutation_uploadImages(ctx, ec, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++

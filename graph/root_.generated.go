@@ -151,6 +151,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputUpdateAccountSettingsInput,
 		unmarshalInputUpdateAdvisorInput,
 		unmarshalInputUpdateCustomersInput,
+		unmarshalInputUploadImagesInput,
 		unmarshalInputUploadImportInput,
 		unmarshalInputViolationInput,
 	)
@@ -910,8 +911,10 @@ type Advisor implements Node {
   externalId: Identifier
   "What customers see, 1 to 16 characters."
   nickname: String!
-  "The picture; null if none was set."
+  "The picture's address, as it was given; null if none was, or the picture is ` + "`" + `avatar` + "`" + `."
   avatarUrl: String
+  "The picture, where it is one of the account's images; null if it is not."
+  avatar: Image
   "Where the advisor stands; a PENDING invitation past its deadline is EXPIRED."
   state: AdvisorState!
   "Whether they say they are at work."
@@ -1004,6 +1007,8 @@ input AdvisorInvitationInput {
   nickname: String!
   "An http or https address of a picture, at most 512 bytes."
   avatarUrl: String
+  "One of the account's images instead (` + "`" + `uploadImages` + "`" + `); INVALID beside ` + "`" + `avatarUrl` + "`" + `."
+  avatarImageId: ID
 }
 
 "A result per item, in the order given."
@@ -1122,8 +1127,10 @@ input UpdateAdvisorInput {
   advisor: AdvisorRef
   "1 to 16 characters."
   nickname: String
-  "The address of a picture, https or http, at most 512 bytes; empty: none."
+  "The address of a picture, https or http, at most 512 bytes; empty: no picture at all."
   avatarUrl: String
+  "One of the account's images instead (` + "`" + `uploadImages` + "`" + `), which the viewer may see; null: no picture at all. INVALID beside ` + "`" + `avatarUrl` + "`" + `."
+  avatarImageId: ID
 }
 
 "The changed advisor."
@@ -1667,6 +1674,8 @@ type Customer implements Node {
   nickname: String
   "The address of their picture, http or https; null until set, and as openid is. The platform gives none: an import or ` + "`" + `updateCustomers` + "`" + ` does (rule E8)."
   avatarUrl: String
+  "Their picture, where it is one of the account's images; null if it is not, and as openid is. While it is there ` + "`" + `avatarUrl` + "`" + ` is null."
+  avatar: Image
   "What was noted of them, at most 20 lines; null as openid is."
   info: [String!]
   "Where they live; null until somebody says."
@@ -1850,8 +1859,10 @@ input CustomerUpdateInput {
   customer: CustomerRef!
   "1 to 64 characters; null clears it."
   nickname: String
-  "An http or https address of at most 512 bytes; null clears it."
+  "The address of a picture, http or https, of at most 512 bytes; null: no picture at all."
   avatarUrl: String
+  "One of the account's images instead (` + "`" + `uploadImages` + "`" + `), which the viewer may see; null: no picture at all. INVALID beside ` + "`" + `avatarUrl` + "`" + `."
+  avatarImageId: ID
   "Replaces the whole info: at most 20 lines of 1 to 100 characters each; null and an empty list clear it."
   info: [String!]
   "Replaces the whole region; null clears it."
@@ -2457,6 +2468,78 @@ type GroupAdvisorResult {
   advisor: Advisor
   "Why it failed; null when it did not."
   error: ItemError
+}
+`, BuiltIn: false},
+	{Name: "../schema/image.graphql", Input: `extend type Mutation {
+  """
+  Keeps 1 to 10 images, with a result per file in the order given (rule H6): PNG, JPEG and GIF, by their content, each of at most
+  10,485,760 bytes and 50,000,000 pixels, read before any pixel; the frames of a GIF together of at most 100,000,000. The files come
+  as a GraphQL multipart request, of at most 25,165,824 bytes in all. The same bytes are the same image, however often and by whomever
+  they are sent. An account keeps at most 200,000 images and 51,200 MiB of them; an image that nothing has used for 24 hours is deleted. Errors of
+  items: INVALID for what is no image, is damaged or ends too early; LIMIT_EXCEEDED; UNAVAILABLE when it could not be kept. An item that
+  fails hurts no other.
+  """
+  uploadImages("The files." input: UploadImagesInput!): UploadImagesPayload @allow(roles: [ADMIN, INTEGRATION, ADVISOR])
+}
+
+"""
+A file of a GraphQL multipart request. In ` + "`" + `operations` + "`" + ` null stands where it belongs, and ` + "`" + `map` + "`" + ` names the place. A file cannot be given
+in any other way.
+"""
+scalar Upload @specifiedBy(url: "https://github.com/jaydenseric/graphql-multipart-request-spec")
+
+"Images to keep."
+input UploadImagesInput {
+  "1 to 10 files."
+  files: [Upload!]!
+}
+
+"What came of the files."
+type UploadImagesPayload {
+  "A result per file, in the order given."
+  results: [UploadImageResult!]!
+}
+
+"What came of one file."
+type UploadImageResult {
+  "The image; null when it failed."
+  image: Image
+  "Why it failed; null when it did not."
+  error: ItemError
+}
+
+"""
+An image that the account keeps (rule H6). It never changes. By its id it is shown to ADMIN and INTEGRATION; to an ANALYST with leave to read free text; to
+an ADVISOR who uploaded it, has it as avatar, or is the advisor of a customer who has.
+"""
+type Image implements Node {
+  "The global id."
+  id: ID!
+  "The format, by its content."
+  type: ImageType!
+  "Its width in pixels."
+  width: Int!
+  "Its height in pixels."
+  height: Int!
+  "How many bytes it is of."
+  bytes: Int!
+  """
+  Where its bytes are, for whoever has the address, without a token: good for 15 minutes. Where the server has no ` + "`" + `--public-url` + "`" + ` it is a path, to be
+  resolved against the address of this API.
+  """
+  url: String!
+  "From when on the address is not good any more."
+  urlExpiresAt: DateTime!
+}
+
+"The format of an image."
+enum ImageType {
+  "image/png"
+  PNG
+  "image/jpeg"
+  JPEG
+  "image/gif"
+  GIF
 }
 `, BuiltIn: false},
 	{Name: "../schema/import.graphql", Input: `extend type Query {
@@ -3267,6 +3350,11 @@ type RecordPaymentResult {
     bytes and 1,048,576 pixels. It is cut to a square. An address is not taken: the server fetches nothing.
     """
     avatar: String
+    """
+    Whether the image that the code's advisor has as avatar (` + "`" + `Advisor.avatar` + "`" + `) stands in the middle; not when absent. STATE when they have none,
+    an ` + "`" + `avatarUrl` + "`" + ` alone included, or the code is a group's; LIMIT_EXCEEDED for an image that takes more than 167,772,160 bytes of memory unpacked; INVALID beside ` + "`" + `avatar` + "`" + `.
+    """
+    hasAdvisorAvatar: Boolean
   ): QRCodePicture @allow(roles: [ADMIN, INTEGRATION, ANALYST, ADVISOR])
 }
 
@@ -4099,6 +4187,8 @@ func childFields_Advisor(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Advisor_nickname(ctx, ec, field)
 	case "avatarUrl":
 		return fieldContext_Advisor_avatarUrl(ctx, ec, field)
+	case "avatar":
+		return fieldContext_Advisor_avatar(ctx, ec, field)
 	case "state":
 		return fieldContext_Advisor_state(ctx, ec, field)
 	case "presence":
@@ -4487,6 +4577,8 @@ func childFields_Customer(ctx context.Context, ec *executionContext, field graph
 		return fieldContext_Customer_nickname(ctx, ec, field)
 	case "avatarUrl":
 		return fieldContext_Customer_avatarUrl(ctx, ec, field)
+	case "avatar":
+		return fieldContext_Customer_avatar(ctx, ec, field)
 	case "info":
 		return fieldContext_Customer_info(ctx, ec, field)
 	case "region":
@@ -4763,6 +4855,26 @@ func childFields_GroupEdge(ctx context.Context, ec *executionContext, field grap
 		return fieldContext_GroupEdge_node(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type GroupEdge", field.Name)
+}
+
+func childFields_Image(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_Image_id(ctx, ec, field)
+	case "type":
+		return fieldContext_Image_type(ctx, ec, field)
+	case "width":
+		return fieldContext_Image_width(ctx, ec, field)
+	case "height":
+		return fieldContext_Image_height(ctx, ec, field)
+	case "bytes":
+		return fieldContext_Image_bytes(ctx, ec, field)
+	case "url":
+		return fieldContext_Image_url(ctx, ec, field)
+	case "urlExpiresAt":
+		return fieldContext_Image_urlExpiresAt(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Image", field.Name)
 }
 
 func childFields_Import(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5553,6 +5665,24 @@ func childFields_UpdateCustomersPayload(ctx context.Context, ec *executionContex
 		return fieldContext_UpdateCustomersPayload_isRepeated(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateCustomersPayload", field.Name)
+}
+
+func childFields_UploadImageResult(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "image":
+		return fieldContext_UploadImageResult_image(ctx, ec, field)
+	case "error":
+		return fieldContext_UploadImageResult_error(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadImageResult", field.Name)
+}
+
+func childFields_UploadImagesPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return fieldContext_UploadImagesPayload_results(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadImagesPayload", field.Name)
 }
 
 func childFields_UploadImportPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

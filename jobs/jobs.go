@@ -40,6 +40,7 @@ func (r *Runner) Run(ctx context.Context) {
 	wg.Go(func() { r.every(ctx, "lapsed apps", r.Services.SweepApps) })
 	wg.Go(func() { r.every(ctx, "removed tags", r.Services.SweepTags) })
 	wg.Go(func() { r.every(ctx, "erasures", r.Services.SweepErasures) })
+	wg.Go(func() { r.every(ctx, "images nobody uses", r.Services.SweepImages) })
 	wg.Go(func() { r.every(ctx, "who stopped following", r.Services.SweepUnfollowed) })
 	wg.Go(func() { r.relay(ctx) })
 	wg.Go(func() { r.jobs(ctx) })

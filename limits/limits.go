@@ -51,6 +51,44 @@ const (
 	ExternalIDBytes = 64
 )
 
+// Images.
+const (
+	// ImageBytes is the largest image, in bytes. Enforced by services.UploadImages. Source: rule H6.
+	ImageBytes = 10 << 20
+	// ImagePixels is the most pixels of an image, its width times its height, read before any pixel. Source: rule H6.
+	ImagePixels = 50_000_000
+	// ImageFramePixels is the most pixels of all frames of a GIF together: so much is unpacked to see whether it is whole.
+	ImageFramePixels = 100_000_000
+	// ImageDecodeBytes is the most memory, in bytes, that the pixels of one image take: a JPEG that needs more is looked over without being
+	// unpacked, and no image that needs more is put into a code.
+	ImageDecodeBytes = 160 << 20
+	// ImagesDecodedAtOnce is how many images a node looks over, or unpacks for codes, at the same time.
+	ImagesDecodedAtOnce = 2
+	// ImagesPerCall is the most files one uploadImages call takes, and one request. Source: rule H6.
+	ImagesPerCall = 10
+	// ImagesPerAccount is the most images that an account keeps, ImageMiBPerAccount how many MiB they are together. Enforced under the account's
+	// row lock.
+	ImagesPerAccount   = 200_000
+	ImageMiBPerAccount = 51_200
+	// ImageKept is for how long an image that nothing uses is kept after it was uploaded or last used; and for how long an upload may take before what
+	// it left is deleted.
+	ImageKept = 24 * time.Hour
+	// ImageURLLife is how long the address of an image is good. Source: rule H6.
+	ImageURLLife = 15 * time.Minute
+	// URLSecretBytes is how many random bytes the secret is of that an account's addresses are signed with. Source: rule A4.
+	URLSecretBytes = 32
+	// UploadBytes is the largest body of multipart/form-data, in bytes: it is held in memory. Source: ADR 0042.
+	UploadBytes = 24 << 20
+	// UploadTime is how long a client may take to send such a body, and to take an image.
+	UploadTime = time.Minute
+	// UploadsAtOnce is how many such bodies a node holds at the same time, UploadsPerAccount how many of one account; who comes
+	// then waits, as long as an operation may take.
+	UploadsAtOnce     = 8
+	UploadsPerAccount = 4
+	// UploadCharge is what each file of a request is charged with, besides the operation itself. Source: rule X2.
+	UploadCharge = 5
+)
+
 // Customers and bindings.
 const (
 	// CustomersPerAdvisor is the most customers bound to one advisor at a time. Enforced by
@@ -101,6 +139,10 @@ const (
 	CodeAvatarBytes = 256 << 10
 	// CodeAvatarPixels is the most pixels of it: what is packed well is not unpacked into much more.
 	CodeAvatarPixels = 1 << 20
+	// CodeAvatarSide is the width and height in pixels to which an advisor's image is scaled when it goes into codes, CodeAvatarsKept of how many a
+	// node keeps what came of it: 360 KB each.
+	CodeAvatarSide  = 300
+	CodeAvatarsKept = 64
 	// CodePicturesAtOnce is how many pictures of codes a node draws at the same time; each may take 20 MB.
 	CodePicturesAtOnce = 2
 	// CustomerNicknameRunes is the longest nickname of a customer, in runes. Source: rule E8.

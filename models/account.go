@@ -97,6 +97,11 @@ type Account struct {
 	SealedAESKeyOld []byte `gorm:"column:sealed_aes_key_old"`
 	RotatedAt       Time   `gorm:"column:rotated_at"` // when the old ones were replaced
 	SealedAppSecret []byte `gorm:"column:sealed_app_secret"`
+	// SealedURLSecret signs the addresses of images (rule H6); empty until the account has one.
+	SealedURLSecret []byte `gorm:"column:sealed_url_secret"`
+	// ImageCount is how many images the account keeps, ImageBytes how many bytes they are together.
+	ImageCount int   `gorm:"column:image_count"`
+	ImageBytes int64 `gorm:"column:image_bytes"`
 
 	CreatedAt Time `gorm:"column:created_at;autoCreateTime:false"`
 	UpdatedAt Time `gorm:"column:updated_at;autoUpdateTime:false"`

@@ -29,14 +29,16 @@ const (
 
 // Advisor is a member of staff who serves customers of one account.
 type Advisor struct {
-	AccountID  Key          `gorm:"column:account_id;primaryKey"`
-	Key        Key          `gorm:"column:id;primaryKey"`
-	WechatID   Ident        `gorm:"column:wechat_id"`
-	OpenID     Ident        `gorm:"column:openid"`
-	UnionID    Ident        `gorm:"column:unionid"`
-	ExternalID Ident        `gorm:"column:external_id"`
-	Nickname   string       `gorm:"column:nickname"`
-	AvatarURL  string       `gorm:"column:avatar_url"`
+	AccountID  Key    `gorm:"column:account_id;primaryKey"`
+	Key        Key    `gorm:"column:id;primaryKey"`
+	WechatID   Ident  `gorm:"column:wechat_id"`
+	OpenID     Ident  `gorm:"column:openid"`
+	UnionID    Ident  `gorm:"column:unionid"`
+	ExternalID Ident  `gorm:"column:external_id"`
+	Nickname   string `gorm:"column:nickname"`
+	AvatarURL  string `gorm:"column:avatar_url"`
+	// AvatarID is their picture among the account's images (rule H6); zero: none. One of the two is empty.
+	AvatarID   Key          `gorm:"column:avatar_id"`
 	Stored     AdvisorState `gorm:"column:state"` // what was last written; State tells what holds now
 	Presence   Presence     `gorm:"column:presence"`
 	InvitedAt  Time         `gorm:"column:invited_at"`
@@ -122,8 +124,8 @@ func (a *Advisor) HasAccepted(version string) bool {
 // IsFull reports whether no further customer may be bound (rule E1).
 func (a *Advisor) IsFull() bool { return a.CustomerCount >= limits.CustomersPerAdvisor }
 
-// Avatar is the picture's address; nil if none was set.
-func (a *Advisor) Avatar() *string { return optional(a.AvatarURL) }
+// PictureURL is the picture's address; nil if none was set.
+func (a *Advisor) PictureURL() *string { return optional(a.AvatarURL) }
 
 // AcceptedRulesVersion is the version of the service rules that was accepted; nil if none was.
 func (a *Advisor) AcceptedRulesVersion() *string { return optional(a.RulesVersion) }

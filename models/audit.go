@@ -48,7 +48,7 @@ func (*Audit) IsNode() {}
 var auditKinds = map[string]relay.Kind{
 	"Account": KindAccount, "Advisor": KindAdvisor, "Group": KindGroup, "QRCode": KindQRCode, "Customer": KindCustomer,
 	"Conversation": KindConversation, "Message": KindMessage, "Notification": KindNotification,
-	"Tag": KindTag, "TagOption": KindTagOption, "Job": KindJob, "Import": KindImport,
+	"Tag": KindTag, "TagOption": KindTagOption, "Job": KindJob, "Import": KindImport, "Image": KindImage,
 }
 
 // AuditKind is how entries name what has ids of a kind; empty where they tell of none.
@@ -72,8 +72,11 @@ func (a *Audit) Target() *relay.ID {
 
 // ItemID is the global id of what an item of the entry's call is about.
 func (a *Audit) ItemID(item *AuditItem) relay.ID {
-	if a.Action == "createQRCodes" {
+	switch a.Action {
+	case "createQRCodes":
 		return relay.ID{Kind: KindQRCode, Key: item.TargetID}
+	case "uploadImages":
+		return relay.ID{Kind: KindImage, Key: item.TargetID}
 	}
 	return relay.ID{Kind: KindCustomer, Key: item.TargetID}
 }

@@ -77,11 +77,13 @@ type Customer struct {
 	OpenID    Ident  `gorm:"column:openid"`
 	UnionID   Ident  `gorm:"column:unionid"`
 	AvatarURL string `gorm:"column:avatar_url"`
-	Nickname  string `gorm:"column:nickname"`
-	Info      Lines  `gorm:"column:info"` // nil: not for the viewer
-	Country   string `gorm:"column:country"`
-	Province  string `gorm:"column:province"`
-	City      string `gorm:"column:city"`
+	// AvatarID is their picture among the account's images (rule H6); zero: none. One of the two is empty.
+	AvatarID Key    `gorm:"column:avatar_id"`
+	Nickname string `gorm:"column:nickname"`
+	Info     Lines  `gorm:"column:info"` // nil: not for the viewer
+	Country  string `gorm:"column:country"`
+	Province string `gorm:"column:province"`
+	City     string `gorm:"column:city"`
 	// Folded is SearchText as it was last written; the store keeps it, with the grams.
 	Folded       Folded      `gorm:"column:folded"`
 	FollowState  FollowState `gorm:"column:follow_state"`
@@ -191,8 +193,8 @@ func (b *Binding) MadeBy() *string { return optional(b.By) }
 // ShownNickname is the nickname; nil until one is set.
 func (c *Customer) ShownNickname() *string { return optional(c.Nickname) }
 
-// Avatar is the picture's address; nil until one is set.
-func (c *Customer) Avatar() *string { return optional(c.AvatarURL) }
+// PictureURL is the picture's address; nil until one is set.
+func (c *Customer) PictureURL() *string { return optional(c.AvatarURL) }
 
 // InfoLines is the info; nil when it is not for the viewer.
 func (c *Customer) InfoLines() []string { return c.Info }

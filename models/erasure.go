@@ -70,7 +70,7 @@ func (c *Customer) Erase(now Time) (advisor Key) {
 	advisor = c.AdvisorID
 	c.OpenID = Ident("erased:" + hex.EncodeToString(c.Key[:])) // one that no platform has
 	c.UnionID, c.Nickname, c.Info = "", "", Lines{}
-	c.AvatarURL, c.Country, c.Province, c.City = "", "", "", ""
+	c.AvatarURL, c.AvatarID, c.Country, c.Province, c.City = "", Key{}, "", "", ""
 	c.FollowState, c.UnfollowedAt = Unfollowed, 0
 	c.AdvisorID, c.BoundAt, c.BoundSource, c.BoundLabel, c.BoundBy, c.SuspendedAt = Key{}, 0, "", "", "", 0
 	c.ErasedAt = now

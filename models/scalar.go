@@ -28,6 +28,7 @@ const (
 	KindTagOption    relay.Kind = "to"
 	KindImport       relay.Kind = "im"
 	KindErasure      relay.Kind = "er"
+	KindImage        relay.Kind = "pi"
 )
 
 // Ident is an identifier from outside (openid, unionid, WeChat id, scene, external id): bytes

@@ -6,8 +6,13 @@ import (
 	"clientele/models"
 	"clientele/services"
 	"context"
+	"fmt"
 	"time"
 )
+
+func (r *advisorResolver) Avatar(ctx context.Context, obj *models.Advisor) (*models.Image, error) {
+	return r.r.image(ctx, obj.AvatarID)
+}
 
 func (r *advisorResolver) State(ctx context.Context, obj *models.Advisor) (models.AdvisorState, error) {
 	return r.r.Services.AdvisorState(obj), nil
@@ -26,7 +31,11 @@ func (r *advisorResolver) Groups(ctx context.Context, obj *models.Advisor) ([]*m
 }
 
 func (r *mutationResolver) UpdateAdvisor(ctx context.Context, input graph.UpdateAdvisorInput) (*graph.UpdateAdvisorPayload, error) {
-	in := services.Profile{Nickname: input.Nickname, AvatarURL: input.AvatarURL}
+	image, err := clearedImage(input.AvatarImageID, "input.avatarImageId")
+	if err != nil {
+		return nil, err
+	}
+	in := services.Profile{Nickname: input.Nickname, AvatarURL: input.AvatarURL, AvatarImage: image}
 	if input.Advisor != nil {
 		ref, err := advisorRef(*input.Advisor, "input.advisor")
 		if err != nil {
@@ -63,6 +72,13 @@ func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.Invit
 		in[i] = services.Invitation{
 			OpenID: value(a.Openid), UnionID: value(a.Unionid), WechatID: value(a.WechatID), ExternalID: value(a.ExternalID),
 			Nickname: a.Nickname, AvatarURL: value(a.AvatarURL),
+		}
+		if a.AvatarImageID != nil {
+			image, err := key(*a.AvatarImageID, models.KindImage, fmt.Sprintf("input.advisors.%d.avatarImageId", i))
+			if err != nil {
+				return nil, err
+			}
+			in[i].AvatarImage = image
 		}
 	}
 	results, err := r.r.Services.Invite(ctx, in)

@@ -7,6 +7,10 @@ import (
 	"context"
 )
 
+func (r *customerResolver) Avatar(ctx context.Context, obj *models.Customer) (*models.Image, error) {
+	return r.r.image(ctx, obj.AvatarID)
+}
+
 func (r *customerResolver) Tags(ctx context.Context, obj *models.Customer) ([]*models.TagOption, error) {
 	return loaders(ctx).Tags(ctx, obj)
 }

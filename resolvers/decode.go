@@ -259,6 +259,9 @@ func customerUpdates(in []*graph.CustomerUpdateInput) (updates []services.Custom
 			return nil, err
 		}
 		u.Nickname, u.AvatarURL = cleared(c.Nickname), cleared(c.AvatarURL)
+		if u.AvatarImage, err = clearedImage(c.AvatarImageID, fmt.Sprintf("input.customers.%d.avatarImageId", i)); err != nil {
+			return nil, err
+		}
 		if info, set := c.Info.ValueOK(); set {
 			u.Info = &info
 		}
@@ -280,6 +283,19 @@ func cleared(in graphql.Omittable[*string]) *string {
 	}
 	text := value(given)
 	return &text
+}
+
+// clearedImage is an image to refer to, where null is none; nil for one that was not given.
+func clearedImage(in graphql.Omittable[*relay.ID], field string) (*models.Key, error) {
+	given, set := in.ValueOK()
+	switch {
+	case !set:
+		return nil, nil //nolint:nilnil // it stays.
+	case given == nil:
+		return &models.Key{}, nil
+	}
+	image, err := key(*given, models.KindImage, field)
+	return &image, err
 }
 
 // taggings decodes which options to put on customers and to take off.
@@ -505,4 +521,9 @@ func scanOutcome(r services.InboundResult) *models.ScanOutcome {
 		return nil
 	}
 	return &r.Outcome
+}
+
+// image is the image that a row which is shown refers to; nil: none.
+func (r *Resolver) image(ctx context.Context, key models.Key) (*models.Image, error) {
+	return loaders(ctx).Avatar(ctx, key)
 }

@@ -101,6 +101,11 @@ func (r *Resolver) ofAdvisors(ctx context.Context, advisors []models.Key) error 
 		}
 		owners = keysOf(append(groups, advisors...), itself)
 	}
+	if below(ctx)["avatar"] && len(advisors) > 0 {
+		if err := loaders(ctx).PreloadAdvisorAvatars(ctx, r.Services, advisors); err != nil {
+			return err
+		}
+	}
 	return r.codesOf(ctx, owners)
 }
 
@@ -270,6 +275,11 @@ func (r *Resolver) customersOf(ctx context.Context, asked map[string]bool, keys 
 func (r *Resolver) belowCustomers(ctx context.Context, asked map[string]bool, customers []*models.Customer) error {
 	if asked["tags"] {
 		if err := loaders(ctx).PreloadTags(ctx, r.Services, customers); err != nil {
+			return err
+		}
+	}
+	if asked["avatar"] {
+		if err := loaders(ctx).PreloadAvatars(ctx, r.Services, keysOf(customers, func(c *models.Customer) models.Key { return c.AvatarID })); err != nil {
 			return err
 		}
 	}

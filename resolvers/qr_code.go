@@ -68,12 +68,12 @@ func (r *queryResolver) QRCodes(ctx context.Context, first *int, after *string, 
 	}), nil
 }
 
-func (r *queryResolver) QRCodePicture(ctx context.Context, codeID relay.ID, format *models.QRCodeFormat, size *int, avatar *string) (*models.QRCodePicture, error) {
+func (r *queryResolver) QRCodePicture(ctx context.Context, codeID relay.ID, format *models.QRCodeFormat, size *int, avatar *string, hasAdvisorAvatar *bool) (*models.QRCodePicture, error) {
 	id, err := key(codeID, models.KindQRCode, "codeId")
 	if err != nil {
 		return nil, err
 	}
-	in := services.CodePicture{Code: id, Size: limits.CodePicture, Avatar: avatar}
+	in := services.CodePicture{Code: id, Size: limits.CodePicture, Avatar: avatar, OfAdvisor: value(hasAdvisorAvatar)}
 	if format != nil {
 		in.Format = *format
 	}

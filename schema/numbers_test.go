@@ -48,6 +48,13 @@ var said = map[string][]int{
 		limits.PlatformReplyMessages, in(limits.ReplyWindow, time.Hour), limits.PlatformShortMessages,
 		in(limits.PlatformShortWindow, time.Minute), limits.ReplyMessages,
 	},
+	"Mutation.uploadImages": {
+		limits.ImagesPerCall, limits.ImageBytes, limits.ImagePixels, limits.ImageFramePixels, limits.UploadBytes, limits.ImagesPerAccount,
+		limits.ImageMiBPerAccount, in(limits.ImageKept, time.Hour),
+	},
+	"Query.qrCodePicture(hasAdvisorAvatar)":           {limits.ImageDecodeBytes},
+	"UploadImagesInput.files":                         {limits.ImagesPerCall},
+	"Image.url":                                       {in(limits.ImageURLLife, time.Minute)},
 	"Mutation.inviteAdvisors":                         {limits.InviteBatch, in(limits.InvitationLife, time.Hour)},
 	"InviteAdvisorsInput.advisors":                    {limits.InviteBatch},
 	"AdvisorState.EXPIRED":                            {in(limits.InvitationLife, time.Hour)},

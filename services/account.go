@@ -92,6 +92,7 @@ func (s *Services) CreateAccount(ctx context.Context, in NewAccount) (*models.Ac
 	if in.Channel == models.ChannelWechat {
 		a.PolicyPreset, a.OutreachCarrier = models.PresetPlatformToday, models.CarrierNone
 	}
+	a.SealedURLSecret = s.newURLSecret(a.Key)
 	err = s.store.Write(ctx, c.actor(), a.Key, func(tx *store.Tx) error {
 		a.CreatedAt, a.UpdatedAt = tx.Now, tx.Now
 		if err := tx.InsertAccount(a); err != nil {

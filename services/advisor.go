@@ -83,6 +83,7 @@ func (s *Services) AdvisorPage(ctx context.Context, state models.AdvisorState, p
 type Invitation struct {
 	OpenID, UnionID, WechatID, ExternalID models.Ident
 	Nickname, AvatarURL                   string
+	AvatarImage                           models.Key // instead of AvatarURL; zero: none
 }
 
 // AdvisorResult is what came of one item of a batch.
@@ -196,7 +197,10 @@ func (i *Invitation) checkRest(field string) error {
 			}
 		}
 	}
-	if i.AvatarURL != "" {
+	switch {
+	case i.AvatarURL != "" && !i.AvatarImage.IsZero():
+		return models.Invalid(field+".avatarImageId", "is given beside avatarUrl")
+	case i.AvatarURL != "":
 		return checkPicture(i.AvatarURL, field+".avatarUrl")
 	}
 	return nil

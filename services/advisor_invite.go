@@ -1,6 +1,7 @@
 package services
 
 import (
+	"fmt"
 	"slices"
 
 	"clientele/limits"
@@ -19,6 +20,7 @@ type inviting struct {
 	was     map[models.Key]any    // what the audit log tells of who is known already
 	follows map[models.Ident]bool // by openid
 	invited map[models.Key]bool   // advisors invited earlier in this transaction
+	uses    imageUses
 	room    int
 	fresh   []*models.Advisor // of invited, those who were nobody before
 	again   []*models.Advisor // of invited, the others
@@ -58,7 +60,7 @@ func (b *inviting) load(in []*Invitation) error {
 		return err
 	}
 	b.byIdent = map[store.AdvisorIdent]map[models.Ident]*models.Advisor{}
-	b.invited, b.was = map[models.Key]bool{}, make(map[models.Key]any, len(rows))
+	b.invited, b.was, b.uses = map[models.Key]bool{}, make(map[models.Key]any, len(rows)), imageUses{}
 	for _, a := range rows {
 		b.index(a)
 		b.was[a.Key] = b.told(a)
@@ -134,7 +136,8 @@ func (b *inviting) invite(in *Invitation, a *models.Advisor) (*models.Advisor, e
 			*to = id
 		}
 	}
-	a.Nickname, a.AvatarURL, a.Stored, a.Presence = in.Nickname, in.AvatarURL, models.AdvisorPending, models.PresenceOffline
+	picture{isGiven: true, url: in.AvatarURL, image: in.AvatarImage}.put(&a.AvatarURL, &a.AvatarID, b.uses)
+	a.Nickname, a.Stored, a.Presence = in.Nickname, models.AdvisorPending, models.PresenceOffline
 	a.InvitedAt, a.Deadline, a.AnsweredAt, a.RemovedAt = now, now.Add(limits.InvitationLife), 0, 0
 	b.index(a)
 	b.invited[a.Key] = true
@@ -157,13 +160,13 @@ func (b *inviting) mustFollow(openid models.Ident) error {
 
 // told is what the audit log tells of an advisor who is invited.
 func (b *inviting) told(a *models.Advisor) map[string]any {
-	return map[string]any{"state": a.StateAt(b.tx.Now), "nickname": a.Nickname, "avatarUrl": a.AvatarURL}
+	return withPicture(map[string]any{"state": a.StateAt(b.tx.Now), "nickname": a.Nickname, "avatarUrl": a.AvatarURL}, a.AvatarID)
 }
 
 // save writes the advisors with their codes (rule C1), and notifies them (rule N1). It answers what the audit log is to hold.
 func (b *inviting) save() ([]store.Change, error) {
 	tx := b.tx
-	if err := tx.UpdateAdvisors(b.again, "openid", "unionid", "wechat_id", "external_id", "nickname", "avatar_url",
+	if err := tx.UpdateAdvisors(b.again, "openid", "unionid", "wechat_id", "external_id", "nickname", "avatar_url", "avatar_id",
 		"state", "presence", "invited_at", "deadline", "answered_at", "removed_at"); err != nil {
 		return nil, err
 	}
@@ -189,7 +192,22 @@ func (b *inviting) save() ([]store.Change, error) {
 		tx.Emit(models.Event{Stream: a.Key, Kind: models.EventNotificationMade, Notification: n.Key, Primed: &models.Primed{Notification: n}})
 		changes = append(changes, store.Change{Action: mayInvite.Field, TargetKind: "Advisor", Target: a.Key, Before: b.was[a.Key], After: b.told(a)})
 	}
+	if err := b.uses.save(tx, tx.Now); err != nil {
+		return nil, err
+	}
 	return changes, tx.InsertNotifications(notices)
+}
+
+// lockImages locks the images that invitations name, and those that who is invited again has.
+func (b *inviting) lockImages(in []*Invitation) (map[models.Key]*models.Image, error) {
+	keys := map[models.Key]bool{}
+	for _, i := range in {
+		keys[i.AvatarImage] = true
+		if a, err := b.find(i); err == nil && a != nil {
+			keys[a.AvatarID] = true
+		}
+	}
+	return lockImages(b.tx, keysIn(keys))
 }
 
 // inviteBatch is one call's worth of invitations in its transaction.
@@ -212,7 +230,14 @@ func (b *inviteBatch) write() (err error) {
 	if err := b.load(whom); err != nil {
 		return err
 	}
+	images, err := b.lockImages(whom)
+	if err != nil {
+		return err
+	}
 	for i := range b.in {
+		if b.results[i].Err == nil && !b.in[i].AvatarImage.IsZero() && images[b.in[i].AvatarImage] == nil {
+			b.results[i].Err = models.NotFound("image", fmt.Sprintf("input.advisors.%d.avatarImageId", i))
+		}
 		if b.results[i].Err != nil {
 			continue
 		}

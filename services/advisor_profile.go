@@ -15,6 +15,8 @@ type Profile struct {
 	Advisor *AdvisorRef
 	// Nickname has 1 to limits.AdvisorNicknameRunes characters; AvatarURL may be empty: none.
 	Nickname, AvatarURL *string
+	// AvatarImage is one of the account's images, zero: none. It takes the place of an address, as an address takes its: both is INVALID.
+	AvatarImage *models.Key
 }
 
 // UpdateAdvisor changes an advisor's nickname and avatar (rule B4): ADMIN and INTEGRATION those of a
@@ -25,7 +27,7 @@ func (s *Services) UpdateAdvisor(ctx context.Context, in Profile) (*models.Advis
 	if err != nil {
 		return nil, err
 	}
-	if in.Nickname == nil && in.AvatarURL == nil {
+	if in.Nickname == nil && in.AvatarURL == nil && in.AvatarImage == nil {
 		return nil, models.Invalid("input", "changes nothing")
 	}
 	if in.Nickname != nil {
@@ -35,12 +37,15 @@ func (s *Services) UpdateAdvisor(ctx context.Context, in Profile) (*models.Advis
 		}
 		in.Nickname = &name
 	}
-	if in.AvatarURL != nil && *in.AvatarURL != "" {
-		if err := checkPicture(*in.AvatarURL, "input.avatarUrl"); err != nil {
-			return nil, err
-		}
+	picture, err := pictureOf(in.AvatarURL, in.AvatarImage, "input")
+	if err != nil {
+		return nil, err
 	}
 	target, err := s.profileOf(ctx, c, in.Advisor)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := s.imagesSeen(s.store.View(ctx), c, picture.images())
 	if err != nil {
 		return nil, err
 	}
@@ -57,22 +62,38 @@ func (s *Services) UpdateAdvisor(ctx context.Context, in Profile) (*models.Advis
 		if st := a.StateAt(tx.Now); st != models.AdvisorActive && st != models.AdvisorPending {
 			return &models.Error{Code: models.CodeState, Field: "input.advisor", Message: "the advisor is " + string(st)}
 		}
-		before := map[string]any{"nickname": a.Nickname, "avatarUrl": a.AvatarURL}
+		images, err := lockImages(tx, keysIn(map[models.Key]bool{a.AvatarID: true, picture.image: true}))
+		if err != nil {
+			return err
+		}
+		if !picture.image.IsZero() && (seen[picture.image] == nil || images[picture.image] == nil) {
+			return models.NotFound("image", "input.avatarImageId")
+		}
+		before := profileTold(a)
+		uses := imageUses{}
 		set(&a.Nickname, in.Nickname)
-		set(&a.AvatarURL, in.AvatarURL)
-		if err := tx.UpdateAdvisors(rows, "nickname", "avatar_url"); err != nil {
+		picture.put(&a.AvatarURL, &a.AvatarID, uses)
+		if err := tx.UpdateAdvisors(rows, "nickname", "avatar_url", "avatar_id"); err != nil {
+			return err
+		}
+		if err := uses.save(tx, tx.Now); err != nil {
 			return err
 		}
 		tx.Emit(models.Event{Stream: a.Key, Kind: models.EventAdvisorChanged})
 		return tx.Audit(store.Change{
 			Action: "updateAdvisor", TargetKind: "Advisor", Target: a.Key, Before: before,
-			After: map[string]any{"nickname": a.Nickname, "avatarUrl": a.AvatarURL},
+			After: profileTold(a),
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
 	return a, nil
+}
+
+// profileTold is what the audit log tells of an advisor's profile.
+func profileTold(a *models.Advisor) map[string]any {
+	return withPicture(map[string]any{"nickname": a.Nickname, "avatarUrl": a.AvatarURL}, a.AvatarID)
 }
 
 // profileOf is whose profile the viewer may change.

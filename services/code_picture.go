@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"image"
+	"sync"
 
+	"clientele/internal/imagefile"
 	"clientele/internal/qrcode"
 	"clientele/limits"
 	"clientele/models"
@@ -19,6 +21,8 @@ type CodePicture struct {
 	// Avatar is a picture for the middle, in base64; nil: none. It comes with the call: the server fetches
 	// none (ADR 0030).
 	Avatar *string
+	// OfAdvisor: the image that the code's advisor has as avatar stands in the middle.
+	OfAdvisor bool
 }
 
 // QRCodeURL is what a code's picture says; nil while the account's platform does not know the code.
@@ -60,6 +64,9 @@ func (s *Services) QRCodePicture(ctx context.Context, in CodePicture) (*models.Q
 	if code == nil {
 		return nil, models.NotFound("code", "codeId")
 	}
+	if in.OfAdvisor && in.Avatar != nil {
+		return nil, models.Invalid("hasAdvisorAvatar", "is given beside avatar")
+	}
 	text := s.codeURL(c.Account, code)
 	if text == "" {
 		return nil, models.Errorf(models.CodeState, "the platform does not know the code")
@@ -71,6 +78,9 @@ func (s *Services) QRCodePicture(ctx context.Context, in CodePicture) (*models.Q
 		return nil, models.Errorf(models.CodeUnavailable, "too many pictures are being drawn; try again")
 	}
 	avatar, err := decodeAvatar(in.Avatar)
+	if in.OfAdvisor {
+		avatar, err = s.advisorAvatar(ctx, c, code)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -109,4 +119,77 @@ func decodeAvatar(text *string) (image.Image, error) {
 		return nil, models.Invalid(field, "%s", err.Error())
 	}
 	return picture, nil
+}
+
+// codeAvatars are images of advisors as they go into codes, which a node keeps: an image never changes.
+type codeAvatars struct {
+	mu   sync.Mutex
+	kept map[models.Key]image.Image
+}
+
+func (a *codeAvatars) get(key models.Key) image.Image {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.kept[key]
+}
+
+func (a *codeAvatars) keep(key models.Key, picture image.Image) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for other := range a.kept { // any one
+		if len(a.kept) < limits.CodeAvatarsKept {
+			break
+		}
+		delete(a.kept, other)
+	}
+	a.kept[key] = picture
+}
+
+// advisorAvatar is the image that the advisor has as avatar to whom a code leads. STATE when they have none, or it is a group's code; LIMIT_EXCEEDED for
+// an image that takes more memory than limits.ImageDecodeBytes.
+func (s *Services) advisorAvatar(ctx context.Context, c *Scope, code *models.QRCode) (image.Image, error) {
+	const field = "hasAdvisorAvatar"
+	none := &models.Error{Code: models.CodeState, Field: field, Message: "the code leads to no advisor with an image as avatar"}
+	if code.Kind != models.QRCodeAdvisor || !c.readsFreeText() {
+		return nil, none
+	}
+	r := s.store.View(ctx)
+	advisors, err := r.Advisors(c.Account.Key, []models.Key{code.OwnerID})
+	if err != nil {
+		return nil, err
+	}
+	if len(advisors) == 0 || advisors[0].AvatarID.IsZero() {
+		return nil, none
+	}
+	key := advisors[0].AvatarID
+	if kept := s.avatars.get(key); kept != nil {
+		return kept, nil
+	}
+	rows, err := r.Images(c.Account.Key, []models.Key{key})
+	if err != nil || len(rows) == 0 {
+		return nil, errors.Join(err, none)
+	}
+	data, err := s.readImage(ctx, rows[0])
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.unpacking(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	about, err := imagefile.Examine(data, imageLimits)
+	if err != nil {
+		return nil, none
+	}
+	if about.Memory > limits.ImageDecodeBytes {
+		return nil, models.TooMany(field, limits.ImageDecodeBytes, "the image takes more than %d bytes of memory", limits.ImageDecodeBytes)
+	}
+	whole, err := qrcode.DecodeAvatar(data, limits.ImagePixels)
+	if err != nil {
+		return nil, none
+	}
+	small := qrcode.Reduce(whole, limits.CodeAvatarSide)
+	s.avatars.keep(key, small)
+	return small, nil
 }

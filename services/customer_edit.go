@@ -22,6 +22,8 @@ type editBatch struct {
 	seen          map[models.Key]bool // customers of the call so far
 	changed       []*models.Customer
 	log           customerLog
+	images        map[models.Key]*models.Image // locked
+	uses          imageUses
 }
 
 // customerLog gathers rows of the log of changes (rule F3).
@@ -194,8 +196,10 @@ type CustomerUpdate struct {
 	Customer CustomerRef
 	// Nickname and AvatarURL: empty clears it.
 	Nickname, AvatarURL *string
-	Info                *[]string
-	Region              *models.Region
+	// AvatarImage is one of the account's images, zero: none. It takes the place of an address, as an address takes its: both is INVALID.
+	AvatarImage *models.Key `json:",omitempty"`
+	Info        *[]string
+	Region      *models.Region
 }
 
 // UpdateCustomers writes nickname, avatar, info and region of customers (rule E8): the last writer wins.
@@ -206,15 +210,46 @@ func (s *Services) UpdateCustomers(ctx context.Context, updates []CustomerUpdate
 	for i, u := range updates {
 		e.refs[i] = u.Customer
 	}
+	named, touched := map[models.Key]bool{}, false
+	for _, u := range updates {
+		touched = touched || u.AvatarURL != nil || u.AvatarImage != nil
+		if u.AvatarImage != nil {
+			named[*u.AvatarImage] = true
+		}
+	}
+	var seen map[models.Key]*models.Image
+	e.ready = func(b *editBatch) (err error) {
+		if b.uses = (imageUses{}); !touched {
+			return nil
+		}
+		if seen, err = s.imagesSeen(&b.tx.Reader, b.c, keysIn(named)); err != nil {
+			return err
+		}
+		keys := map[models.Key]bool{}
+		for key := range seen {
+			keys[key] = true
+		}
+		for _, c := range b.customers {
+			keys[c.AvatarID] = true
+		}
+		b.images, err = lockImages(b.tx, keysIn(keys))
+		return err
+	}
 	e.edit = func(b *editBatch, i int, c *models.Customer) (bool, *models.Error) {
 		u, err := updates[i].checked()
 		if err != nil {
 			return false, models.AsItemError(err)
 		}
-		return b.log.update(b.tx, c, u), nil
+		if k := u.AvatarImage; k != nil && !k.IsZero() && (seen[*k] == nil || b.images[*k] == nil) {
+			return false, models.NotFound("image", ".avatarImageId")
+		}
+		return b.log.update(b.tx, c, u, b.uses), nil
 	}
 	e.save = func(b *editBatch) error {
-		return b.tx.UpdateCustomers(b.changed, "nickname", "avatar_url", "info", "country", "province", "city")
+		if err := b.tx.UpdateCustomers(b.changed, "nickname", "avatar_url", "avatar_id", "info", "country", "province", "city"); err != nil {
+			return err
+		}
+		return b.uses.save(b.tx, b.tx.Now)
 	}
 	return s.edit(ctx, e)
 }
@@ -234,10 +269,8 @@ func (u CustomerUpdate) checked() (CustomerUpdate, error) {
 		}
 		u.Nickname = &nickname
 	}
-	if u.AvatarURL != nil && *u.AvatarURL != "" {
-		if err := checkPicture(*u.AvatarURL, ".avatarUrl"); err != nil {
-			return u, err
-		}
+	if _, err := pictureOf(u.AvatarURL, u.AvatarImage, ""); err != nil {
+		return u, err
 	}
 	if u.Info != nil {
 		lines := slices.Clone(*u.Info)
@@ -267,14 +300,14 @@ func (u CustomerUpdate) checked() (CustomerUpdate, error) {
 	return u, nil
 }
 
-// update writes a checked update to a customer, and logs what changed.
-func (l *customerLog) update(tx *store.Tx, c *models.Customer, u CustomerUpdate) (changed bool) {
+// update writes a checked update to a customer, logs what changed, and gathers the uses of images.
+func (l *customerLog) update(tx *store.Tx, c *models.Customer, u CustomerUpdate, uses imageUses) (changed bool) {
 	if u.Nickname != nil && *u.Nickname != c.Nickname {
 		l.add(tx, c.Key, models.FieldNickname, models.LinesOf(c.Nickname), models.LinesOf(*u.Nickname))
 		c.Nickname, changed = *u.Nickname, true
 	}
-	if u.AvatarURL != nil && *u.AvatarURL != c.AvatarURL {
-		c.AvatarURL, changed = *u.AvatarURL, true
+	if p, err := pictureOf(u.AvatarURL, u.AvatarImage, ""); err == nil && p.put(&c.AvatarURL, &c.AvatarID, uses) {
+		changed = true
 	}
 	if u.Info != nil && !slices.Equal(c.Info, *u.Info) {
 		now := append(models.Lines{}, *u.Info...)

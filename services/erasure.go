@@ -76,6 +76,8 @@ func erase(tx *store.Tx, key models.Key, cause models.ErasureCause, by string, s
 	}
 	c, conv := customers[0], conversations[0]
 	bound, openid, unionid, source := c.BoundTo(), c.OpenID, c.UnionID, c.BoundSource
+	uses := imageUses{}
+	uses.moved(c.AvatarID, models.Key{})
 	e := &models.Erasure{
 		AccountID: tx.Account, Key: models.NewKey(), CustomerID: key, Cause: cause, By: by,
 		Digest: models.ErasureDigest(tx.Account, openid), BegunAt: tx.Now,
@@ -109,6 +111,9 @@ func erase(tx *store.Tx, key models.Key, cause models.ErasureCause, by string, s
 		tx.Emit(models.Event{Stream: former, Kind: models.EventCustomerLeft, Customer: key, Primed: &models.Primed{}})
 	}
 	if err := tx.EraseNames(openid, unionid); err != nil {
+		return nil, err
+	}
+	if err := uses.save(tx, models.ImageForgotten); err != nil {
 		return nil, err
 	}
 	return e, tx.InsertErasure(e)

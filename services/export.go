@@ -81,6 +81,9 @@ func (s *Services) export(r *store.Reader, customer *models.Customer, first int,
 		case exportProfile:
 			var record map[string]any
 			if record, err = profile(r, customer); err == nil {
+				record["avatarImageUrl"], err = s.avatarURL(r, customer)
+			}
+			if err == nil {
 				add(customer.Key, "customer", record)
 			}
 			n = 0 // there is one
@@ -120,6 +123,22 @@ func (s *Services) export(r *store.Reader, customer *models.Customer, first int,
 		}
 	}
 	return nil
+}
+
+// avatarURL is the signed address of a customer's image; null without one.
+func (s *Services) avatarURL(r *store.Reader, c *models.Customer) (any, error) {
+	if c.AvatarID.IsZero() {
+		return nil, nil //nolint:nilnil // none.
+	}
+	account, err := r.Account(c.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.urlSecret(account)
+	if err != nil {
+		return nil, err
+	}
+	return s.signed(&models.Image{AccountID: c.AccountID, Key: c.AvatarID}, secret).URL, nil
 }
 
 // profile is who a customer is, with their tags and what may be written to them.

@@ -258,7 +258,7 @@ func (b *advisorBatch) inviteOne(r *advisorRecord, a *models.Advisor) (*models.A
 			in.Nickname = a.Nickname
 		}
 		if in.AvatarURL == "" {
-			in.AvatarURL = a.AvatarURL
+			in.AvatarURL, in.AvatarImage = a.AvatarURL, a.AvatarID
 		}
 	}
 	if in.Nickname == "" {
@@ -287,7 +287,7 @@ func (b *advisorBatch) edit(r *advisorRecord, a *models.Advisor) (bool, error) {
 	var added []func()
 	edit := b.edited[a.Key]
 	if edit == nil {
-		edit = &advisorEdit{advisor: a, was: map[string]any{"nickname": a.Nickname, "avatarUrl": a.AvatarURL, "externalId": a.ExternalID}}
+		edit = &advisorEdit{advisor: a, was: withPicture(map[string]any{"nickname": a.Nickname, "avatarUrl": a.AvatarURL, "externalId": a.ExternalID}, a.AvatarID)}
 	}
 	for _, of := range []struct {
 		column string
@@ -324,6 +324,10 @@ func (b *advisorBatch) edit(r *advisorRecord, a *models.Advisor) (bool, error) {
 			*is, changed = said, true
 		}
 	}
+	if a.AvatarURL != "" && !a.AvatarID.IsZero() { // the file's takes the image's place
+		b.uses.moved(a.AvatarID, models.Key{})
+		a.AvatarID = models.Key{}
+	}
 	if had := a.ExternalID; r.ExternalID != "" && r.ExternalID != had {
 		if a.ExternalID, changed = r.ExternalID, true; had != "" {
 			b.moved(a, had)
@@ -350,13 +354,13 @@ func (b *advisorBatch) save() error {
 		a := e.advisor
 		edited = append(edited, a)
 		tx.Emit(models.Event{Stream: a.Key, Kind: models.EventAdvisorChanged})
-		after := map[string]any{"nickname": a.Nickname, "avatarUrl": a.AvatarURL, "externalId": a.ExternalID}
+		after := withPicture(map[string]any{"nickname": a.Nickname, "avatarUrl": a.AvatarURL, "externalId": a.ExternalID}, a.AvatarID)
 		if len(e.found) > 0 {
 			after["added"] = e.found
 		}
 		changes = append(changes, store.Change{Action: mayUpdateAdvisor.Field, TargetKind: "Advisor", Target: a.Key, Before: e.was, After: after})
 	}
-	if err := tx.UpdateAdvisors(edited, "openid", "unionid", "wechat_id", "external_id", "nickname", "avatar_url"); err != nil {
+	if err := tx.UpdateAdvisors(edited, "openid", "unionid", "wechat_id", "external_id", "nickname", "avatar_url", "avatar_id"); err != nil {
 		return err
 	}
 	invited, err := b.inviting.save()

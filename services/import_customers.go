@@ -42,6 +42,7 @@ type importBatch struct {
 	bindings []*models.Binding
 	tags     []*models.CustomerTag
 	log      customerLog
+	uses     imageUses
 }
 
 // openCustomers begins a chunk of a file of customers.
@@ -50,7 +51,7 @@ func openCustomers(tx *store.Tx, job *models.Job, work *importWork) (importChunk
 	if err != nil {
 		return nil, nil, err
 	}
-	return &importBatch{tx: tx, by: job.By, header: work.Header, zone: account.Location()}, account, nil
+	return &importBatch{tx: tx, uses: imageUses{}, by: job.By, header: work.Header, zone: account.Location()}, account, nil
 }
 
 // take implements importChunk.
@@ -218,7 +219,7 @@ func (b *importBatch) apply(r *importRecord) (result models.ItemResult) {
 		b.bind(c, advisor, r)
 		result.Changed = true
 	}
-	if b.logOf(c).update(b.tx, c, r.update) {
+	if b.logOf(c).update(b.tx, c, r.update, b.uses) {
 		result.Changed = true
 	}
 	if b.tag(c, options) {
@@ -339,7 +340,7 @@ func (b *importBatch) save() error {
 	tx := b.tx
 	for _, step := range []func() error{
 		func() error {
-			return tx.UpdateCustomers(known, "unionid", "nickname", "avatar_url", "info", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at")
+			return tx.UpdateCustomers(known, "unionid", "nickname", "avatar_url", "avatar_id", "info", "country", "province", "city", "advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at")
 		},
 		func() error { return tx.UpdateBound(bound) },
 		func() error {
@@ -349,6 +350,7 @@ func (b *importBatch) save() error {
 		func() error { return tx.InsertCustomerTags(b.tags) },
 		func() error { return tx.InsertImportedBindings(b.bindings) },
 		func() error { return tx.InsertCustomerChanges(b.log.rows) },
+		func() error { return b.uses.save(tx, tx.Now) },
 	} {
 		if err := step(); err != nil {
 			return err

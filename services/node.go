@@ -74,6 +74,8 @@ func (s *Services) nodesOf(ctx context.Context, c *Scope, kind relay.Kind, keys 
 		return s.auditNodes(ctx, c, keys, found)
 	case models.KindQRCode:
 		return collect(found, keys, s.QRCodesByKeys, ctx)
+	case models.KindImage:
+		return collect(found, keys, s.ImagesByKeys, ctx)
 	case models.KindJob:
 		return collect(found, keys, s.JobsByKeys, ctx)
 	case models.KindTag, models.KindTagOption:

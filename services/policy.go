@@ -89,6 +89,7 @@ var (
 	mayQRCodes       = Permission{Field: "qrCodes", Roles: tenants, Serving: true}
 	mayQRCodePicture = Permission{Field: "qrCodePicture", Roles: tenants, Serving: true}
 	mayCreateQRCodes = Permission{Field: "createQRCodes", Roles: staff, Open: true}
+	mayUploadImages  = Permission{Field: "uploadImages", Roles: editors, Open: true, Serving: true}
 	mayScans         = Permission{Field: "scans", Roles: readers}
 
 	mayBindings     = Permission{Field: "bindings", Roles: readers}
@@ -143,7 +144,7 @@ func Permissions() []Permission {
 		mayAuditLog, mayInbox, mayConversation, mayContactability, mayNotifications, mayEventCursor, mayMessages,
 		mayCreateAccount, mayRecordFacts, mayAcceptTerms, mayCloseAccount, mayUpdateSettings, maySetCredentials, maySetAppSecret,
 		mayInvite, mayUpdateAdvisor, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
-		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayQRCodes, mayQRCodePicture, mayCreateQRCodes, mayScans, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
+		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayQRCodes, mayQRCodePicture, mayCreateQRCodes, mayUploadImages, mayScans, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
 		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges, mayCustomerChangeFeed, mayAccountEvents,
 		mayExportAudit, mayExportAdvisors, mayErase, mayExport, mayErasure, mayErasures,
@@ -224,7 +225,7 @@ func (c *Scope) shown(customer *models.Customer) *models.Customer {
 		return customer
 	}
 	blank := *customer
-	blank.OpenID, blank.UnionID, blank.Nickname, blank.AvatarURL, blank.Info = "", "", "", "", nil
+	blank.OpenID, blank.UnionID, blank.Nickname, blank.AvatarURL, blank.AvatarID, blank.Info = "", "", "", "", models.Key{}, nil
 	return &blank
 }
 
@@ -232,13 +233,13 @@ func (c *Scope) shown(customer *models.Customer) *models.Customer {
 func (c *Scope) isStaff() bool { return slices.Contains(staff, c.Viewer.Role) }
 
 // shownAdvisor is the advisor as the viewer may see them: without leave not what they are called on the
-// platform, nor the address of their picture there (rule V8).
+// platform, nor their picture (rule V8).
 func (c *Scope) shownAdvisor(a *models.Advisor) *models.Advisor {
 	if c.readsFreeText() {
 		return a
 	}
 	blank := *a
-	blank.OpenID, blank.UnionID, blank.WechatID, blank.AvatarURL = "", "", "", ""
+	blank.OpenID, blank.UnionID, blank.WechatID, blank.AvatarURL, blank.AvatarID = "", "", "", "", models.Key{}
 	return &blank
 }
 

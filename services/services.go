@@ -6,6 +6,7 @@ package services
 import (
 	"context"
 	"errors"
+	"image"
 	"log/slog"
 	"sync"
 
@@ -62,7 +63,11 @@ type Deps struct {
 	Channels map[models.ChannelKind]Channel
 	Issuer   Issuer
 	Ring     *seal.Ring
-	Log      *slog.Logger
+	// Blobs keeps images; nil: none are kept or shown here.
+	Blobs Blobs
+	// PublicURL is what addresses of images begin with; empty: they are paths.
+	PublicURL string
+	Log       *slog.Logger
 	// Lanes is how many lanes inbound items are written through; 0: limits.Lanes.
 	Lanes int
 }
@@ -74,9 +79,12 @@ type Services struct {
 	channels map[models.ChannelKind]Channel
 	issuer   Issuer
 	ring     *seal.Ring
-	log      *slog.Logger
-	lanes    *lanes
-	apps     *apps
+	blobs    Blobs
+	// publicURL is what addresses of images begin with.
+	publicURL string
+	log       *slog.Logger
+	lanes     *lanes
+	apps      *apps
 	// queued is signalled when a message was put into an outbound queue, jobQueued when a job was made, workQueued when something is to
 	// be asked of a platform.
 	queued, jobQueued, workQueued chan struct{}
@@ -96,6 +104,9 @@ type Services struct {
 
 	// drawing has a place for each picture of a code that may be drawn at the same time.
 	drawing chan struct{}
+	// decoding has a place for each image that may be unpacked at the same time.
+	decoding chan struct{}
+	avatars  codeAvatars
 
 	// people and subjects are read together by all who come, or catch up, at the same time.
 	people   *gather[people]
@@ -106,9 +117,11 @@ type Services struct {
 // open, and for silent subscriptions to end with their viewer's access.
 func New(d Deps) *Services {
 	s := &Services{
-		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, log: d.Log,
+		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, blobs: d.Blobs, publicURL: d.PublicURL, log: d.Log,
 		queued: make(chan struct{}, 1), jobQueued: make(chan struct{}, 1), workQueued: make(chan struct{}, 1), waiting: make(chan struct{}, 1), recent: map[models.Key]recent{},
 		drawing:     make(chan struct{}, limits.CodePicturesAtOnce),
+		decoding:    make(chan struct{}, limits.ImagesDecodedAtOnce),
+		avatars:     codeAvatars{kept: map[models.Key]image.Image{}},
 		callbacks:   callbacks{read: map[string]readCallback{}},
 		access:      channelAccess{seen: map[models.Key]*accountAccess{}},
 		pages:       followerPages{pages: map[models.Key]FollowersPage{}},

@@ -53,11 +53,12 @@ var ErasureMap = map[string]map[string]string{
 	"channel_fault":   {"api": isPublic},
 	"channel_work":    {"api": isPublic},
 	"follow_waiting":  {"customer_id": isKey},
-	"ticket":          {"viewer": isShort}, // of an advisor or of staff
+	"ticket":          {"viewer": isShort},  // of an advisor or of staff
+	"image":           {"made_by": isStaff}, // one that only the person had goes with its file (SweepImages)
 	"account": {
 		"name": isStaff, "app_id": isPublic, "original_id": isPublic, "terms_version": isStaff, "terms_by": isStaff, "rules_version": isStaff, "time_zone": isStaff,
 		"conversation_link": isStaff, "task_link": isStaff, "follow_reply": isStaff, "callback_id": isPublic, "sealed_token": isStaff, "sealed_token_old": isStaff,
-		"sealed_aes_key": isStaff, "sealed_aes_key_old": isStaff, "sealed_app_secret": isStaff,
+		"sealed_aes_key": isStaff, "sealed_aes_key_old": isStaff, "sealed_app_secret": isStaff, "sealed_url_secret": isStaff,
 	},
 	"advisor": {"openid": isStaff, "unionid": isStaff, "wechat_id": isStaff, "external_id": isStaff, "nickname": isStaff, "avatar_url": isStaff, "rules_version": isStaff},
 }
@@ -194,7 +195,7 @@ func (tx *Tx) EraseCustomer(c *models.Customer, v *models.Conversation) (tags in
 	if err != nil {
 		return 0, err
 	}
-	err = tx.UpdateCustomers([]*models.Customer{c}, "unionid", "nickname", "avatar_url", "info", "country", "province", "city", "follow_state", "unfollowed_at",
+	err = tx.UpdateCustomers([]*models.Customer{c}, "unionid", "nickname", "avatar_url", "avatar_id", "info", "country", "province", "city", "follow_state", "unfollowed_at",
 		"advisor_id", "bound_at", "bound_source", "bound_label", "bound_by", "suspended_at", "erased_at")
 	if err != nil {
 		return 0, err

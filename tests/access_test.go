@@ -257,6 +257,7 @@ func (w *world) accessible(tag string) *accessible {
 	a.name("id job", a.do("admin", `mutation { unbindCustomers(input: {customers: {matching: {openids: ["nobody"]}}}) { job { id } } }`, nil).text("unbindCustomers.job.id"))
 	a.worked()
 	a.label("spring", toAdvisor("anna"))
+	a.name("id image", a.upload("anna", imageOf(a.tb, "PNG", 3, 2))[0])
 	a.name("id import", a.uploading("openid\n", 100))
 	a.follow("zhao", "")
 	a.name("id erasure", a.do("admin", eraseText, map[string]any{"c": map[string]any{"openid": "zhao"}}).text("eraseCustomer.erasure.id"))

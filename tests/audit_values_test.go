@@ -126,6 +126,7 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 	{of: "unbindCustomers", document: `unbindCustomers(input: {customers: {matching: {openids: ["nobody"]}}}) { job { id } }`, after: something},
 	{of: "cancelJob", document: `cancelJob(input: {jobId: "<id last job>"}) { job { id } }`, before: `{"state":"QUEUED"}`, after: `{"done":0,"kind":"UNBIND_CUSTOMERS","state":"CANCELLED"}`},
 	{of: "createQRCodes", document: `createQRCodes(input: {codes: [{owner: {advisor: {id: "<id anna>"}}, label: "autumn"}]}) { results { error { code } } }`, after: `{"made":1}`},
+	{of: "uploadImages", document: `uploadImages(input: {files: $files}) { results { error { code } } }`},
 	{of: "createImport", document: `createImport(input: {kind: CUSTOMERS}) { import { id } }`, after: `{"kind":"CUSTOMERS"}`},
 	{of: "uploadImport", document: `uploadImport(input: {importId: "<id upload>", offset: 0, data: "b3BlbmlkCg=="}) { import { id } }`, before: ownRecord},
 	{of: "deleteImport", document: `deleteImport(input: {importId: "<id upload>"}) { importId }`, before: `{"bytes":7,"kind":"CUSTOMERS"}`},
@@ -200,7 +201,13 @@ func TestAuditValues(t *testing.T) {
 			case "wechat":
 				of, who = wechat, "admin"
 			}
-			if got := of.try(who, "mutation { "+a.document(row.document)+" }", nil); strings.Contains(string(got.body), `"code"`) {
+			ask := func() *answer { return of.try(who, "mutation { "+a.document(row.document)+" }", nil) }
+			if row.of == "uploadImages" {
+				ask = func() *answer {
+					return of.sendFiles(of.bearer(who, of.account), "mutation($files: [Upload!]!) { "+row.document+" }", nil, imageOf(t, "GIF", 2, 2))
+				}
+			}
+			if got := ask(); strings.Contains(string(got.body), `"code"`) {
 				t.Errorf("%s: %.300s", row.of, got.body)
 			}
 			fresh := w.auditRows(seen)

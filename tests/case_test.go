@@ -40,6 +40,7 @@ type step struct {
 	As        string         `yaml:"as"`
 	Query     string         `yaml:"query"`
 	Variables map[string]any `yaml:"variables"`
+	Files     []string       `yaml:"files"` // sent as a multipart request; the query's $files
 	Times     int            `yaml:"times"` // the query so many times; {n} in its variables is the number
 	Want      any            `yaml:"want"`
 	Error     any            `yaml:"error"`
@@ -209,7 +210,7 @@ func (p *play) run(s step) string {
 }
 
 func (p *play) sweeps(what string) string {
-	jobs := map[string]func(context.Context) (int, error){"expire": p.Services.ExpireInvitations, "sweep": p.Services.SweepApps, "tags": p.Services.SweepTags}
+	jobs := map[string]func(context.Context) (int, error){"expire": p.Services.ExpireInvitations, "sweep": p.Services.SweepApps, "tags": p.Services.SweepTags, "images": p.Services.SweepImages}
 	job, ok := jobs[what]
 	if !ok {
 		return "no such job"
@@ -226,6 +227,11 @@ func (p *play) document(q string) string {
 		filled, _ := p.names.fill(q).(string)
 		return filled
 	}
+	return p.file(q)
+}
+
+// file is what stands in a file beside the case, of its noun, or of shared/.
+func (p *play) file(q string) string {
 	for _, dir := range []string{p.dir, filepath.Dir(p.dir), "shared"} {
 		if text, err := os.ReadFile(filepath.Join(dir, q)); err == nil {
 			return string(text)
@@ -233,7 +239,7 @@ func (p *play) document(q string) string {
 			p.t.Fatal(err)
 		}
 	}
-	p.t.Fatalf("%s: no such document", q)
+	p.t.Fatalf("%s: no such file", q)
 	return ""
 }
 
@@ -257,7 +263,16 @@ func (p *play) asks(s step) string {
 	query, token := p.document(s.Query), p.as(s.As)
 	for i := range max(s.Times, 1) {
 		variables, _ := numbered(p.names.fill(mapOf(s.Variables)), i).(map[string]any)
-		a := p.ask(token, query, variables)
+		var a *answer
+		if s.Files == nil {
+			a = p.ask(token, query, variables)
+		} else {
+			var files [][]byte
+			for _, name := range s.Files {
+				files = append(files, []byte(p.file(name)))
+			}
+			a = p.sendFiles(token, query, variables, files...)
+		}
 		p.said = append(p.said, map[string]any{"data": a.Data, "errors": string(a.body)})
 		if msg := p.failed(s.Error, a); msg != "" {
 			return msg

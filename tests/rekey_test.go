@@ -44,7 +44,7 @@ func TestRekeyCommand(t *testing.T) {
 	newFlag, newKey := masterKey(t, "new", 2)
 	_, lostKey := masterKey(t, "lost", 3)
 	was, is, lost := ring(t, oldKey), ring(t, newKey), ring(t, lostKey)
-	const token, tokenOld, aes, secret = "the token", "the one before", "the AES key", "the app secret"
+	const token, tokenOld, aes, secret, address = "the token", "the one before", "the AES key", "the app secret", "what signs addresses"
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		run := func(keys ...string) (string, string, error) {
 			c := exec.CommandContext(t.Context(), binary, "rekey", "--db", dsn, "--master-keys", strings.Join(keys, ","))
@@ -70,6 +70,7 @@ func TestRekeyCommand(t *testing.T) {
 				a.SealedTokenOld = was.Seal(a.Key, "callback.token", []byte(tokenOld))
 				a.SealedAESKey = was.Seal(a.Key, "callback.aes_key", []byte(aes))
 				a.SealedAppSecret = was.Seal(a.Key, "app.secret", []byte(secret))
+				a.SealedURLSecret = was.Seal(a.Key, "url.secret", []byte(address))
 				// It is asked for anew rather than sealed anew.
 				if err := tx.PutAccessToken(&models.AccessToken{AccountID: a.Key, Sealed: was.Seal(a.Key, "app.access_token", []byte("t"))}); err != nil {
 					return err
@@ -77,7 +78,7 @@ func TestRekeyCommand(t *testing.T) {
 				if i == len(accounts)-1 {
 					a.SealedAESKey = is.Seal(a.Key, "callback.aes_key", []byte(aes))
 				}
-				return tx.UpdateAccount(a, "sealed_token", "sealed_token_old", "sealed_aes_key", "sealed_app_secret")
+				return tx.UpdateAccount(a, "sealed_token", "sealed_token_old", "sealed_aes_key", "sealed_app_secret", "sealed_url_secret")
 			})
 		}
 		embedded := s.IsEmbedded()
@@ -89,11 +90,11 @@ func TestRekeyCommand(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := "403 credentials of 101 accounts are sealed with new now; 1 were before."
+		want := "504 credentials of 101 accounts are sealed with new now; 1 were before."
 		if out, faults, err := run(newFlag, oldFlag); err != nil || !strings.Contains(out, want) || faults != "" {
 			t.Fatalf("%v\n%s%s", err, out, faults)
 		}
-		if out, _, err := run(newFlag); err != nil || !strings.Contains(out, "0 credentials of 101 accounts are sealed with new now; 404 were before.") {
+		if out, _, err := run(newFlag); err != nil || !strings.Contains(out, "0 credentials of 101 accounts are sealed with new now; 505 were before.") {
 			t.Errorf("again, without the old key: %v\n%s", err, out)
 		}
 		if embedded {
@@ -111,7 +112,7 @@ func TestRekeyCommand(t *testing.T) {
 			for _, v := range []struct {
 				field, want string
 				sealed      []byte
-			}{{"callback.token", token, a.SealedToken}, {"callback.token", tokenOld, a.SealedTokenOld}, {"callback.aes_key", aes, a.SealedAESKey}, {"app.secret", secret, a.SealedAppSecret}} {
+			}{{"callback.token", token, a.SealedToken}, {"callback.token", tokenOld, a.SealedTokenOld}, {"callback.aes_key", aes, a.SealedAESKey}, {"app.secret", secret, a.SealedAppSecret}, {"url.secret", address, a.SealedURLSecret}} {
 				if plain, err := is.Open(key, v.field, v.sealed); err != nil || string(plain) != v.want {
 					t.Fatalf("%s of %s: %q, %v", v.field, key, plain, err)
 				}
@@ -138,7 +139,7 @@ func TestRekeyCommand(t *testing.T) {
 			}
 		}
 		out, faults, err := run(oldFlag, newFlag)
-		if err == nil || !strings.Contains(out, "403 credentials of 101 accounts are sealed with old now") || !strings.Contains(faults, accounts[3].String()) {
+		if err == nil || !strings.Contains(out, "504 credentials of 101 accounts are sealed with old now") || !strings.Contains(faults, accounts[3].String()) {
 			t.Errorf("%v\n%s%s", err, out, faults)
 		}
 		if strings.Contains(out+faults, token) || strings.Contains(out+faults, hex.EncodeToString(bytes.Repeat([]byte{1}, 4))) {

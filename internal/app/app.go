@@ -17,6 +17,7 @@ import (
 	"clientele/channels/sandbox"
 	"clientele/channels/wechat"
 	"clientele/events"
+	"clientele/internal/blobs"
 	"clientele/internal/config"
 	"clientele/internal/server"
 	"clientele/internal/transport"
@@ -57,6 +58,7 @@ type App struct {
 	// Issuer makes tokens; nil without a secret to sign with.
 	Issuer   *auth.Issuer
 	runner   *jobs.Runner
+	images   *blobs.Store
 	settings config.Server
 	log      *slog.Logger
 	ballast  ballast
@@ -130,8 +132,16 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		simulated.Reach(set.SandboxURL)
 	}
 	a.Platform = wechat.New(set.WechatURL, o.Now)
+	if a.images, err = set.NewImages(); err != nil {
+		return nil, err
+	}
+	if set.Images != "" { // a mistake in it shows now; what a bucket holds is not asked
+		if err = a.images.Open(ctx); err != nil {
+			return nil, fmt.Errorf("--images: %w", err)
+		}
+	}
 	a.Services = services.New(services.Deps{
-		Store: a.Store, Hub: a.Hub, Issuer: issuer, Ring: ring, Log: o.Log, Lanes: set.Lanes,
+		Store: a.Store, Hub: a.Hub, Issuer: issuer, Ring: ring, Log: o.Log, Lanes: set.Lanes, Blobs: a.images, PublicURL: set.PublicURL,
 		Channels: map[models.ChannelKind]services.Channel{models.ChannelSandbox: simulated, models.ChannelWechat: a.Platform},
 	})
 	simulated.Use(a.Services)
@@ -211,5 +221,11 @@ const (
 	idleTime   = 2 * time.Minute
 )
 
-// Close closes the database.
-func (a *App) Close() error { return a.Store.Close() }
+// Close closes the database, and where images are.
+func (a *App) Close() error {
+	err := a.Store.Close()
+	if a.images != nil {
+		err = errors.Join(err, a.images.Close())
+	}
+	return err
+}

@@ -14,10 +14,12 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"clientele/auth"
+	"clientele/internal/blobs"
 	"clientele/internal/seal"
 	"clientele/limits"
 )
@@ -93,6 +95,9 @@ type Server struct {
 
 	Lanes           int `name:"lanes" group:"Work" env:"CLIENTELE_LANES" default:"${lanes}" placeholder:"N" help:"Most transactions at a time in which what comes in is written; 1 to 64."`
 	DeliveryWorkers int `name:"delivery-workers" group:"Work" env:"CLIENTELE_DELIVERY_WORKERS" default:"${delivery_workers}" placeholder:"N" help:"Outbound queues that this node empties at the same time; 1 to 1024."`
+
+	Images    string `name:"images" group:"Images" env:"CLIENTELE_IMAGES" placeholder:"FOLDER-OR-URL" help:"Where images are kept: a folder, which all nodes must share, or s3://BUCKET?region=REGION of a service that speaks S3, with &endpoint=URL and &use_path_style=true as it needs them; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or as AWS's programs find them. Without it the folder images in --data."`
+	PublicURL string `name:"public-url" group:"Images" env:"CLIENTELE_PUBLIC_URL" placeholder:"URL" help:"Where clients reach this server, without a slash at the end, such as https://api.example.com: addresses of images begin with it. Without it they are paths."`
 
 	WechatURL  string `name:"wechat-url" group:"Work" env:"CLIENTELE_WECHAT_URL" default:"${wechat_url}" placeholder:"URL" help:"Where WECHAT accounts' platform is asked, without a slash at the end: a proxy of yours, or what stands for it. HTTPS_PROXY is honoured."`
 	SandboxURL string `name:"sandbox-url" group:"Work" env:"CLIENTELE_SANDBOX_URL" placeholder:"URL" help:"Where a program of yours stands for the platform: what SANDBOX accounts send is posted there (channels/sandbox has the protocol). Without it sends are accepted."`
@@ -290,6 +295,19 @@ func (s *Sealing) NewRing() (*seal.Ring, error) {
 		return nil, err
 	}
 	return seal.NewRing(keys...)
+}
+
+// NewImages is where images are kept: --images, else a folder in --data. Nothing is opened. It fails with a *Fault.
+func (s *Server) NewImages() (*blobs.Store, error) {
+	where := s.Images
+	if where == "" {
+		where = filepath.Join(s.Data, "images")
+	}
+	kept, err := blobs.New(where)
+	if err != nil {
+		return nil, &Fault{Setting: "images", Reason: err.Error()}
+	}
+	return kept, nil
 }
 
 // NewLogger is a logger that writes to w as the settings say. Unknown words, which Validate

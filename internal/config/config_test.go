@@ -268,14 +268,14 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		Tokens: config.Tokens{
 			Issuer: "a\nb", TokenSecrets: []config.Secret{"short=x", "noequals"}, TokenPublicKeys: []string{"k=@/absent"},
 		},
-		Sealing:      config.Sealing{MasterKeys: []config.Secret{"m=zz"}},
-		QueryAliases: -1, RatePerToken: -1, RatePerAccount: -1,
+		Sealing: config.Sealing{MasterKeys: []config.Secret{"m=zz"}},
+		Images:  "ftp://host/images", PublicURL: "api.example.com", QueryAliases: -1, RatePerToken: -1, RatePerAccount: -1,
 		Log: config.Log{LogLevel: "loud", LogFormat: "xml"},
 	}
 	want := []string{
 		"addr", "allowed-origins", "audience", "body-bytes", "data", "db", "db-conn-life", "db-max-idle", "db-max-open",
-		"delivery-workers", "http-status", "issuer", "lanes", "log-format", "log-level", "master-keys", "max-connections",
-		"messages-page-max", "nodes-per-call", "operation-time", "page-default", "page-max", "query-aliases",
+		"delivery-workers", "http-status", "images", "issuer", "lanes", "log-format", "log-level", "master-keys", "max-connections",
+		"messages-page-max", "nodes-per-call", "operation-time", "page-default", "page-max", "public-url", "query-aliases",
 		"query-depth", "query-tokens", "rate-per-account", "rate-per-token", "shutdown-grace", "subscriptions-per-socket", "token-public-keys", "token-secrets",
 		"token-secrets", "trusted-documents", "wechat-url",
 	}
@@ -347,6 +347,13 @@ func TestFaults(t *testing.T) {
 		{"too many lanes", func(s *config.Server) { s.Lanes, s.DBMaxOpen = 65, 200 }, "lanes"},
 		{"too many workers", func(s *config.Server) { s.DeliveryWorkers = 1_025 }, "delivery-workers"},
 		{"endpoint of the sandbox", func(s *config.Server) { s.SandboxURL = "http://127.0.0.1:9000/" }, ""},
+		{"a folder for images", func(s *config.Server) { s.Images = "/var/lib/images" }, ""},
+		{"a bucket for images", func(s *config.Server) { s.Images = "s3://images?region=cn-north-1" }, ""},
+		{"a bucket without a name", func(s *config.Server) { s.Images = "s3://?region=cn-north-1" }, "images"},
+		{"a bucket with a password", func(s *config.Server) { s.Images = "s3://a:b@images" }, "images"},
+		{"an address of its own", func(s *config.Server) { s.PublicURL = "https://api.example.com/clientele" }, ""},
+		{"an address with a slash at the end", func(s *config.Server) { s.PublicURL = "https://api.example.com/" }, "public-url"},
+		{"an address with a query", func(s *config.Server) { s.PublicURL = "https://api.example.com?x=1" }, "public-url"},
 		{"endpoint without scheme", func(s *config.Server) { s.SandboxURL = "127.0.0.1:9000" }, "sandbox-url"},
 		{"endpoint of another scheme", func(s *config.Server) { s.SandboxURL = "ftp://host/" }, "sandbox-url"},
 		{"endpoint with a password", func(s *config.Server) { s.SandboxURL = "http://a:b@host/" }, "sandbox-url"},

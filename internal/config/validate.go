@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"clientele/auth"
+	"clientele/internal/blobs"
 	"clientele/internal/seal"
 )
 
@@ -64,6 +65,14 @@ func (s *Server) Validate() error {
 	between(&f, "rate-per-account", s.RatePerAccount, 0, mostRate)
 	between(&f, "lanes", s.Lanes, 1, mostLanes)
 	between(&f, "delivery-workers", s.DeliveryWorkers, 1, mostWorkers)
+	if s.Images != "" {
+		if err := blobs.Check(s.Images); err != nil {
+			f.add("images", "%s", err)
+		}
+	}
+	if s.PublicURL != "" && (!isWebAddress(s.PublicURL) || strings.HasSuffix(s.PublicURL, "/") || strings.Contains(s.PublicURL, "?")) {
+		f.add("public-url", "it is not an http or https address without a slash at the end, such as https://api.example.com")
+	}
 	if !isWebAddress(s.WechatURL) || strings.HasSuffix(s.WechatURL, "/") {
 		f.add("wechat-url", "it is not an http or https address without a slash at the end, such as https://api.weixin.qq.com")
 	}

@@ -179,6 +179,19 @@ func (d *drawing) svg() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// Reduce is the square in the middle of a picture in side by side pixels, quickly also of a very large one.
+func Reduce(of image.Image, side int) image.Image {
+	from := middle(of.Bounds())
+	if most := 4 * side; from.Dx() > most {
+		fewer := image.NewNRGBA(image.Rect(0, 0, most, most))
+		draw.NearestNeighbor.Scale(fewer, fewer.Bounds(), of, from, draw.Src, nil)
+		of, from = fewer, fewer.Bounds()
+	}
+	small := image.NewNRGBA(image.Rect(0, 0, side, side))
+	draw.CatmullRom.Scale(small, small.Bounds(), of, from, draw.Src, nil)
+	return small
+}
+
 // What DecodeAvatar refuses.
 var (
 	// ErrKind is for what is no PNG, JPEG or GIF, whatever it is called.

@@ -27,6 +27,7 @@ type metrics struct {
 	deliveries    *prometheus.CounterVec
 	pauses        prometheus.Counter
 	asked         *prometheus.CounterVec
+	images        *prometheus.CounterVec
 }
 
 func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) *metrics {
@@ -74,7 +75,10 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	m.documents = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_untrusted_documents_total", Help: "Documents that are none of the trusted: free, executed; refused, of an ADVISOR.",
 	}, []string{"result"})
-	r.MustRegister(m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked,
+	m.images = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "clientele_images_asked_total", Help: "Requests for images by signed address, by status.",
+	}, []string{"status"})
+	r.MustRegister(m.images, m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if ballast != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -38,6 +38,8 @@ func (s *Server) present(ctx context.Context, err error) *gqlerror.Error {
 		ours = models.Errorf(models.CodeUnavailable, "whether it happened is not known; ask again, with the same idempotency key if there is one")
 	case store.Unreachable(err):
 		ours = models.Errorf(models.CodeUnavailable, "the database cannot answer now; try again")
+	case strings.HasSuffix(err.Error(), notUpload):
+		ours = models.Errorf(models.CodeInvalid, "is no file: send it as a GraphQL multipart request")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		ours = models.Errorf(models.CodeUnavailable, "the time for the operation ran out")
 	default:
@@ -66,6 +68,9 @@ func (s *Server) present(ctx context.Context, err error) *gqlerror.Error {
 	return shown
 }
 
+// notUpload is how the executor says that something else stands for a file; its error is of no type.
+const notUpload = "is not an Upload"
+
 // argument is the path of an argument below its field; empty for a field's own path.
 func argument(path ast.Path) string {
 	var parts []string
@@ -82,6 +87,9 @@ func argument(path ast.Path) string {
 func protocol(e *gqlerror.Error) bool {
 	switch e.Extensions["code"] {
 	case errcode.ParseFailed, errcode.ValidationFailed:
+		e.Extensions["code"] = string(models.CodeInvalid)
+		return true
+	case transport.CodePreflight:
 		e.Extensions["code"] = string(models.CodeInvalid)
 		return true
 	case string(models.CodeInvalid), string(models.CodeLimitExceeded), string(models.CodeUnavailable), transport.CodeUnauthenticated:

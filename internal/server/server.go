@@ -71,6 +71,7 @@ type Server struct {
 	ws       *transport.WebSocket
 	events   *transport.Events
 	rates    *rates
+	uploads  *uploads
 	trusted  *trusted
 	mux      *http.ServeMux
 }
@@ -86,6 +87,7 @@ func New(o Options) *Server {
 	}
 	set := o.Settings
 	s.rates = newRates(set.RatePerToken, set.RatePerAccount, s.viewerOf, s.present)
+	s.uploads = newUploads()
 	s.trusted = newTrusted(s, o.Persisted)
 	sockets := transport.WebSocketOptions{
 		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
@@ -110,7 +112,8 @@ func New(o Options) *Server {
 		o.Streams(&streams)
 	}
 	s.events = transport.NewEvents(streams)
-	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.graphql()))))
+	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.admitted(s.graphql())))))
+	s.mux.Handle("/images/{account}/{image}", s.cors(named(http.HandlerFunc(s.image))))
 	s.mux.Handle("/graphql/ticket", s.cors(s.identify(http.HandlerFunc(s.tickets))))
 	s.mux.Handle("/schema.graphql", s.cors(s.identify(http.HandlerFunc(s.sdl))))
 	s.mux.Handle("/wechat/{callback}", named(wechat.NewCallbackHandler(accounts{o.Services}, ingester{o.Services}, o.Now, o.Log)))
@@ -165,6 +168,7 @@ func (s *Server) graphql() http.Handler {
 	h := handler.New(schema)
 	h.AddTransport(s.ws)
 	h.AddTransport(s.events)
+	h.AddTransport(multipartForms(s.settings))
 	h.AddTransport(transport.HTTP{
 		Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes, Draft: s.settings.HTTPStatus == config.HTTPStatusDraft,
 		Also: []string{http.MethodPut, http.MethodDelete}, // of event streams

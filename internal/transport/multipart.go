@@ -39,10 +39,12 @@ const (
 //
 // It must be added before [HTTP]. It is safe for concurrent use.
 type Multipart struct {
-	// Timeout is as in [HTTP]; of a batch it is that of all operations together.
+	// Timeout is as in [HTTP], and begins once the body was read; of a batch it is that of all operations together.
 	Timeout time.Duration
 	// MaxBody is the most bytes of a body. Zero or less: [DefaultMaxMultipart].
 	MaxBody int64
+	// MaxText is the most bytes of `operations`, and of `map`. Zero or less: no more than MaxBody.
+	MaxText int64
 	// MaxFiles is the most files of a request. Zero: [DefaultMaxFiles]; negative: none are taken.
 	MaxFiles int
 	// MaxOperations is the most operations of a batch. Zero: [DefaultMaxBatch]; negative: batches are refused as malformed.
@@ -61,8 +63,7 @@ func (t Multipart) Supports(r *http.Request) bool {
 
 // Do implements [graphql.Transport].
 func (t Multipart) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	ctx, cancel := withTimeout(graphql.StartOperationTrace(r.Context()), orDefault(t.Timeout, DefaultTimeout))
-	defer cancel()
+	ctx := graphql.StartOperationTrace(r.Context())
 	started := graphql.Now()
 	w.Header().Add("Vary", "Accept")
 	media, acceptable := negotiate(r.Header.Values("Accept"))
@@ -87,6 +88,8 @@ func (t Multipart) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	for _, params := range f.operations {
 		params.Headers, params.ReadTime = r.Header, read
 	}
+	ctx, cancel := withTimeout(ctx, orDefault(t.Timeout, DefaultTimeout))
+	defer cancel()
 	if !f.batch {
 		answer.execute(ctx, r.Method, f.operations[0])
 		return
@@ -122,6 +125,8 @@ type form struct {
 	batch      bool
 	// paths are those of each file that the map names, until the file came.
 	paths map[string][]string
+	// maxText is the most bytes of operations and map.
+	maxText int64
 }
 
 // read takes a body apart. What is wrong with it comes with a status.
@@ -131,7 +136,7 @@ func (t Multipart) read(w http.ResponseWriter, r *http.Request) (*form, int, *gq
 		return nil, http.StatusBadRequest, newError(CodeInvalid, "the type of the body must be multipart/form-data with a boundary")
 	}
 	limit := positiveOr(t.MaxBody, DefaultMaxMultipart)
-	f := &form{}
+	f := &form{maxText: positiveOr(t.MaxText, limit)}
 	body := http.MaxBytesReader(w, r.Body, limit)
 	err = f.read(multipart.NewReader(body, parameters["boundary"]),
 		max(orDefault(t.MaxFiles, DefaultMaxFiles), 0), orDefault(t.MaxOperations, DefaultMaxBatch))
@@ -194,7 +199,7 @@ func (f *form) take(part *multipart.Part, maxFiles, maxOperations int) error {
 		if f.operations != nil {
 			return paramsError("`operations` is given twice")
 		}
-		text, err := io.ReadAll(part)
+		text, err := f.readText(part)
 		if err != nil {
 			return err
 		}
@@ -206,7 +211,7 @@ func (f *form) take(part *multipart.Part, maxFiles, maxOperations int) error {
 		case f.paths != nil:
 			return paramsError("`map` is given twice")
 		}
-		text, err := io.ReadAll(part)
+		text, err := f.readText(part)
 		if err != nil {
 			return err
 		}
@@ -232,6 +237,15 @@ func (f *form) take(part *multipart.Part, maxFiles, maxOperations int) error {
 		}
 	}
 	return nil
+}
+
+// readText reads a part that is no file.
+func (f *form) readText(part io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(part, f.maxText+1))
+	if err == nil && int64(len(text)) > f.maxText {
+		err = formLimit{"`operations` or `map` is over %d bytes", int(f.maxText)}
+	}
+	return text, err
 }
 
 // decodeOperations takes one request, or an array of them.

@@ -6,7 +6,7 @@ export default {
     './generated/': {
       preset: 'client',
       presetConfig: {persistedDocuments: {hashAlgorithm: 'sha256'}, fragmentMasking: true},
-      config: {useTypeImports: true, enumsAsTypes: true, strictScalars: true, scalars: {DateTime: 'string', Identifier: 'string', Base64: 'string'}},
+      config: {useTypeImports: true, enumsAsTypes: true, strictScalars: true, scalars: {DateTime: 'string', Identifier: 'string', Base64: 'string', Upload: 'File | Blob'}},
     },
   },
 }

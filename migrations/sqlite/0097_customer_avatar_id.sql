@@ -1,0 +1,3 @@
+-- +goose Up
+-- A customer's picture among the images (rule H6).
+ALTER TABLE "customer" ADD COLUMN "avatar_id" BLOB NULL CHECK (length("avatar_id") = 16);

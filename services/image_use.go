@@ -1,0 +1,127 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// imageUses gathers how many uses of images a transaction adds and takes away.
+type imageUses map[models.Key]int
+
+// moved says that a row refers to another image than before; zero is none.
+func (u imageUses) moved(was, is models.Key) {
+	if was == is {
+		return
+	}
+	if !was.IsZero() {
+		u[was]--
+	}
+	if !is.IsZero() {
+		u[is]++
+	}
+}
+
+// lockImages locks images that rows refer to, or are to refer to, and answers those that are there: none of them is deleted before the transaction
+// ends.
+func lockImages(tx *store.Tx, keys []models.Key) (map[models.Key]*models.Image, error) {
+	rows, err := tx.LockImages(slices.DeleteFunc(keys, models.Key.IsZero))
+	return imagesByKey(rows), err
+}
+
+// save counts the uses. since is from when on what nothing uses any more is unused.
+func (u imageUses) save(tx *store.Tx, since models.Time) error {
+	keys := make([]models.Key, 0, len(u))
+	for k, n := range u {
+		if n != 0 {
+			keys = append(keys, k)
+		}
+	}
+	rows, err := tx.LockImages(keys)
+	if err != nil {
+		return err
+	}
+	there := imagesByKey(rows)
+	for k, n := range u {
+		if n > 0 && there[k] == nil {
+			return models.Errorf(models.CodeUnavailable, "an image was deleted meanwhile; try again")
+		}
+		if there[k] != nil && n != 0 {
+			there[k].Use(n, since)
+		}
+	}
+	return tx.UpdateImageUses(rows)
+}
+
+// SweepImages deletes images that nothing has used for limits.ImageKept, and files that belong to no image. An image that is used meanwhile stays. It
+// answers how many rows it deleted. Two nodes at once would do no harm.
+func (s *Services) SweepImages(ctx context.Context) (deleted int, err error) {
+	unused, err := s.store.View(ctx).UnusedImages(s.Now().Add(-limits.ImageKept), limits.BatchRows)
+	if err != nil {
+		return 0, err
+	}
+	for account, keys := range byAccount(unused, func(i *models.Image) (models.Key, models.Key) { return i.AccountID, i.Key }) {
+		if err := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error { return deleteUnused(tx, keys) }); err != nil {
+			return deleted, err
+		}
+		deleted += len(keys)
+	}
+	if s.blobs == nil {
+		return deleted, nil
+	}
+	due, err := s.store.View(ctx).ImageFilesDue(s.Now(), limits.BatchRows)
+	if err != nil {
+		return deleted, err
+	}
+	gone := map[models.Key][]*models.ImageFile{}
+	for _, f := range due {
+		if err = s.blobs.Delete(ctx, f.BlobKey()); err != nil {
+			break // what is gone is forgotten first
+		}
+		gone[f.AccountID] = append(gone[f.AccountID], f)
+	}
+	for account, files := range gone {
+		err = errors.Join(err, s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error { return tx.DeleteImageFiles(files) }))
+	}
+	return max(deleted, len(due)), err
+}
+
+func byAccount[T any](rows []T, of func(T) (account, key models.Key)) map[models.Key][]models.Key {
+	all := map[models.Key][]models.Key{}
+	for _, row := range rows {
+		account, key := of(row)
+		all[account] = append(all[account], key)
+	}
+	return all
+}
+
+// deleteUnused deletes those of the images that are still unused, under the lock under which uploads find them.
+func deleteUnused(tx *store.Tx, keys []models.Key) error {
+	a, err := tx.LockAccount()
+	if err != nil {
+		return err
+	}
+	rows, err := tx.LockImages(keys)
+	if err != nil {
+		return err
+	}
+	var over []*models.Image
+	for _, row := range rows {
+		if row.IsOver(tx.Now) {
+			over = append(over, row)
+			a.ImageCount--
+			a.ImageBytes -= row.Bytes
+		}
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	if err := tx.UpdateAccount(a, "image_count", "image_bytes"); err != nil {
+		return err
+	}
+	return tx.DeleteImages(over)
+}
