@@ -151,18 +151,6 @@ func TestStreamsOfManyOperationsAcrossOrigins(t *testing.T) {
 	}
 }
 
-// Ensure uploads as multipart/form-data are not taken: no field has a use for them, and a form of any page could send them (ADR 0035).
-func TestMultipartIsNotServed(t *testing.T) {
-	w := start(t, testkit.SQLite(t), options{})
-	a := w.found(setup{}, "main")
-	form := "--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{\"query\":\"{ viewer { role } }\"}\r\n--b\r\nContent-Disposition: form-data; name=\"map\"\r\n\r\n{}\r\n--b--\r\n"
-	resp, body := w.request(http.MethodPost, "", form, "Authorization", "Bearer "+w.bearer("admin", a.account),
-		"Content-Type", "multipart/form-data; boundary=b", "GraphQL-Require-Preflight", "1")
-	if resp.StatusCode != http.StatusUnsupportedMediaType || strings.Contains(body, `"data"`) {
-		t.Errorf("%d %s", resp.StatusCode, body)
-	}
-}
-
 // oneStream is TestUsualClients for the client graphql-sse, which gets results of many operations on the one stream that it reserves.
 func oneStream(t *testing.T, npm *testkit.NPM) {
 	w := start(t, testkit.SQLite(t), options{})
