@@ -702,8 +702,12 @@ func TestMultipartRequests(t *testing.T) {
 		"cut":                     {bearer(), string(body[:len(body)/2]), contentType, []string{preflight, "1"}, 400, "INVALID"},
 		"not for this role":       {w.bearer("analyst", a.account), string(body), contentType, []string{preflight, "1"}, 200, "FORBIDDEN"},
 	} {
-		if got := w.postForm(tt.token, []byte(tt.body), tt.contentType, tt.headers...); got.status != tt.status || got.code() != tt.code {
+		got := w.postForm(tt.token, []byte(tt.body), tt.contentType, tt.headers...)
+		if got.status != tt.status || got.code() != tt.code {
 			t.Errorf("%s: %d %.300s", name, got.status, got.body)
+		}
+		if tt.status != 200 && bytes.Contains(got.body, []byte(`"data"`)) {
+			t.Errorf("%s: there are data in %.300s", name, got.body)
 		}
 	}
 	for name, tt := range map[string]struct {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"clientele/auth"
@@ -77,7 +76,9 @@ func (s *Server) answerErrors(w http.ResponseWriter, r *http.Request, status int
 }
 
 func answerError(w http.ResponseWriter, status int, shown *gqlerror.Error) {
-	answerJSON(w, status, &graphql.Response{Errors: gqlerror.List{shown}})
+	answerJSON(w, status, struct { // graphql.Response would say `"data": null`, as of an operation that was executed
+		Errors gqlerror.List `json:"errors"`
+	}{gqlerror.List{shown}})
 }
 
 func answerJSON(w http.ResponseWriter, status int, v any) {
