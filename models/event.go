@@ -25,6 +25,9 @@ const (
 	EventCustomerChanged EventKind = "CUSTOMER_CHANGED" // tags, nickname or info of a customer were changed (rule F3)
 )
 
+// AccountEventKinds are the kinds of events on an account's stream. Whoever follows it, subscription or webhook, knows them all.
+func AccountEventKinds() []EventKind { return []EventKind{EventCustomerChanged} }
+
 // Event is a row of the event log, written in the transaction of the change it tells of. It
 // holds ids and small facts, never texts. Its primary key is (Account, Stream, Seq); in one
 // stream Seq rises by exactly one from event to event, in commit order (rule N4).

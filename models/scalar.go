@@ -28,6 +28,8 @@ const (
 	KindTagOption    relay.Kind = "to"
 	KindImport       relay.Kind = "im"
 	KindErasure      relay.Kind = "er"
+	KindWebhook      relay.Kind = "wh"
+	KindDeadLetter   relay.Kind = "dl"
 )
 
 // Ident is an identifier from outside (openid, unionid, WeChat id, scene, external id): bytes

@@ -27,6 +27,8 @@ type metrics struct {
 	deliveries    *prometheus.CounterVec
 	pauses        prometheus.Counter
 	asked         *prometheus.CounterVec
+	webhooks      *prometheus.CounterVec
+	deadLetters   prometheus.Counter
 }
 
 func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) *metrics {
@@ -71,10 +73,16 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_platform_calls_total", Help: "Calls of the platform of WECHAT accounts, by part and by what came of them.",
 	}, []string{"api", "answer"})
+	m.webhooks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "clientele_webhook_calls_total", Help: "Calls of receivers of webhooks: OK, or why they failed.",
+	}, []string{"outcome"})
+	m.deadLetters = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "clientele_webhook_dead_letters_total", Help: "Events that receivers of webhooks did not take until the end.",
+	})
 	m.documents = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_untrusted_documents_total", Help: "Documents that are none of the trusted: free, executed; refused, of an ADVISOR.",
 	}, []string{"result"})
-	r.MustRegister(m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked,
+	r.MustRegister(m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked, m.webhooks, m.deadLetters,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if ballast != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
