@@ -76,8 +76,8 @@ func (s *Services) ClaimWebhooks(ctx context.Context, d WebhookDemand) ([]*model
 		if most <= 0 {
 			continue
 		}
-		// An account may have more than its share due, so more are read than are taken.
-		due, err := s.store.View(ctx).DueWebhooks(s.Now(), failing, full, most*limits.WebhooksPerAccount/limits.WebhookWorkersPerAccount+1)
+		// An account may have all of its own due and take one, so more are read than are taken.
+		due, err := s.store.View(ctx).DueWebhooks(s.Now(), failing, full, most*limits.WebhooksPerAccount)
 		if err != nil {
 			return claimed, err
 		}
