@@ -589,7 +589,7 @@ func _CustomerChangeFeed(ctx context.Context, ec *executionContext, sel ast.Sele
 	return out
 }
 
-var customerChangedImplementors = []string{"CustomerChanged", "CustomerChangeEvent", "Event"}
+var customerChangedImplementors = []string{"CustomerChanged", "AccountEvent", "CustomerChangeEvent", "Event"}
 
 func _CustomerChanged(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.CustomerChanged) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, customerChangedImplementors)

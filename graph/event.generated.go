@@ -384,6 +384,13 @@ func _Event(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return _JobChanged(ctx, ec, sel, obj)
+	case models.InvitationEnded:
+		return _InvitationEnded(ctx, ec, sel, &obj)
+	case *models.InvitationEnded:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _InvitationEnded(ctx, ec, sel, obj)
 	case models.CustomersImported:
 		return _CustomersImported(ctx, ec, sel, &obj)
 	case *models.CustomersImported:
@@ -412,6 +419,20 @@ func _Event(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return _ConversationChanged(ctx, ec, sel, obj)
+	case models.CodeScanned:
+		return _CodeScanned(ctx, ec, sel, &obj)
+	case *models.CodeScanned:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _CodeScanned(ctx, ec, sel, obj)
+	case models.BindingChanged:
+		return _BindingChanged(ctx, ec, sel, &obj)
+	case *models.BindingChanged:
+		if obj == nil {
+			return graphql.Null
+		}
+		return _BindingChanged(ctx, ec, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -589,7 +610,7 @@ func _CustomerLeft(ctx context.Context, ec *executionContext, sel ast.SelectionS
 	return out
 }
 
-var customersImportedImplementors = []string{"CustomersImported", "MessageEvent", "Event"}
+var customersImportedImplementors = []string{"CustomersImported", "AccountEvent", "MessageEvent", "Event"}
 
 func _CustomersImported(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.CustomersImported) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, customersImportedImplementors)
@@ -753,7 +774,7 @@ func _NotificationMade(ctx context.Context, ec *executionContext, sel ast.Select
 	return out
 }
 
-var withdrawnImplementors = []string{"Withdrawn", "CustomerChangeEvent", "NotificationEvent", "MessageEvent", "Event", "JobEvent"}
+var withdrawnImplementors = []string{"Withdrawn", "AccountEvent", "CustomerChangeEvent", "NotificationEvent", "MessageEvent", "Event", "JobEvent"}
 
 func _Withdrawn(ctx context.Context, ec *executionContext, sel ast.SelectionSet, obj *models.Withdrawn) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, withdrawnImplementors)

@@ -290,7 +290,7 @@ type CreateWebhookInput struct {
 	// What it is for, 1 to 64 characters.
 	Name *string `json:"name,omitempty"`
 	// Which kinds of events it is sent; absent or empty: all, also those that a later release adds.
-	Kinds []models.WebhookEventKind `json:"kinds,omitempty"`
+	Kinds []models.AccountEventKind `json:"kinds,omitempty"`
 	// Whether it is sent nothing at first; absent: false.
 	IsPaused *bool `json:"isPaused,omitempty"`
 }
@@ -1333,7 +1333,7 @@ type UpdateWebhookInput struct {
 	// What it is for, 1 to 64 characters; null takes it away.
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// Which kinds of events it is sent; empty: all.
-	Kinds []models.WebhookEventKind `json:"kinds,omitempty"`
+	Kinds []models.AccountEventKind `json:"kinds,omitempty"`
 	// True pauses it; false has it go on, also when its receiver answered 410.
 	IsPaused *bool `json:"isPaused,omitempty"`
 }

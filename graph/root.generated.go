@@ -88,6 +88,7 @@ type QueryResolver interface {
 	Nodes(ctx context.Context, ids []*relay.ID) ([]models.Node, error)
 	Viewer(ctx context.Context) (*models.Viewer, error)
 	Account(ctx context.Context, accountID *relay.ID) (*models.Account, error)
+	AccountEvents(ctx context.Context, first *int, after *string, kinds []models.AccountEventKind) (*models.AccountEventFeed, error)
 	Advisors(ctx context.Context, first *int, after *string, state *models.AdvisorState) (*models.AdvisorConnection, error)
 	Advisor(ctx context.Context, by AdvisorRef) (*models.Advisor, error)
 	ViewerAdvisorships(ctx context.Context) ([]*models.Advisorship, error)
@@ -117,6 +118,7 @@ type QueryResolver interface {
 	DeadLetters(ctx context.Context, webhookID relay.ID, first *int, after *string) (*models.DeadLetterConnection, error)
 }
 type SubscriptionResolver interface {
+	AccountEvents(ctx context.Context, after *string, kinds []models.AccountEventKind) (<-chan models.PushedAccountEvent, error)
 	CustomerChangeFeed(ctx context.Context, after *string) (<-chan models.CustomerChangeEvent, error)
 	Notifications(ctx context.Context, after *string) (<-chan models.NotificationEvent, error)
 	Messages(ctx context.Context, after *string) (<-chan models.MessageEvent, error)
@@ -1023,6 +1025,36 @@ func field_Query___type_args(ctx context.Context, ec *executionContext, rawArgs 
 	return args, nil
 }
 
+func field_Query_accountEvents_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return unmarshalOInt2ᚖint(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return unmarshalOString2ᚖstring(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "kinds",
+		func(ctx context.Context, v any) ([]models.AccountEventKind, error) {
+			return unmarshalOAccountEventKind2ᚕclienteleᚋmodelsᚐAccountEventKindᚄ(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["kinds"] = arg2
+	return args, nil
+}
+
 func field_Query_account_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -1624,6 +1656,28 @@ func field_Query_scans_args(ctx context.Context, ec *executionContext, rawArgs m
 		return nil, err
 	}
 	args["filter"] = arg2
+	return args, nil
+}
+
+func field_Subscription_accountEvents_args(ctx context.Context, ec *executionContext, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return unmarshalOString2ᚖstring(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "kinds",
+		func(ctx context.Context, v any) ([]models.AccountEventKind, error) {
+			return unmarshalOAccountEventKind2ᚕclienteleᚋmodelsᚐAccountEventKindᚄ(ctx, ec, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["kinds"] = arg1
 	return args, nil
 }
 
@@ -4691,6 +4745,50 @@ func fieldContext_Query_account(ctx context.Context, ec *executionContext, field
 	return fc, nil
 }
 
+func _Query_accountEvents(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Query_accountEvents(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AccountEvents(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["kinds"].([]models.AccountEventKind))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.AccountEventFeed) graphql.Marshaler {
+			return marshalOAccountEventFeed2ᚖclienteleᚋmodelsᚐAccountEventFeed(ctx, ec, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func fieldContext_Query_accountEvents(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return childFields_AccountEventFeed(ctx, ec, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Query_accountEvents_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func _Query_advisors(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5898,6 +5996,50 @@ func fieldContext_Query___schema(_ context.Context, ec *executionContext, field 
 	return fc, nil
 }
 
+func _Subscription_accountEvents(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return fieldContext_Subscription_accountEvents(ctx, ec, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().AccountEvents(ctx, fc.Args["after"].(*string), fc.Args["kinds"].([]models.AccountEventKind))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.PushedAccountEvent) graphql.Marshaler {
+			return marshalNAccountEvent2clienteleᚋmodelsᚐPushedAccountEvent(ctx, ec, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func fieldContext_Subscription_accountEvents(ctx context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type AccountEvent does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = field_Subscription_accountEvents_args(ctx, ec, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func _Subscription_customerChangeFeed(ctx context.Context, ec *executionContext, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
 	return graphql.ResolveFieldStream(
 		ctx,
@@ -6861,6 +7003,28 @@ func _Query(ctx context.Context, ec *executionContext, sel ast.SelectionSet) gra
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "accountEvents":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = _Query_accountEvents(ctx, ec, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "advisors":
 			field := field
 
@@ -7494,6 +7658,8 @@ func _Subscription(ctx context.Context, ec *executionContext, sel ast.SelectionS
 	}
 
 	switch fields[0].Name {
+	case "accountEvents":
+		return _Subscription_accountEvents(ctx, ec, fields[0])
 	case "customerChangeFeed":
 		return _Subscription_customerChangeFeed(ctx, ec, fields[0])
 	case "notifications":

@@ -738,6 +738,104 @@ type ChannelFault {
   until: DateTime!
 }
 `, BuiltIn: false},
+	{Name: "../schema/account_event.graphql", Input: `extend type Query {
+  """
+  What happened in the account (rule N7), by number, the oldest first, for systems that stay in step and ask from time to time:
+  keep ` + "`" + `cursor` + "`" + ` with what you did about the events, and pass it as ` + "`" + `after` + "`" + ` the next time. Cursors are those of the
+  subscription of the same name, and of ` + "`" + `customerChangeFeed` + "`" + `. CURSOR_EXPIRED when it cannot be continued (rule N4).
+  """
+  accountEvents(
+    "How many events to look at, of whatever kind, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the last event that was dealt with; absent: from the oldest that is kept."
+    after: String
+    "Only events of these kinds; absent: of all. INVALID when empty."
+    kinds: [AccountEventKind!]
+  ): AccountEventFeed @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Subscription {
+  """
+  What happens in the account (rule N7), each as an event of the account's stream, numbered in the order of commits. With ` + "`" + `after` + "`" + `,
+  first everything since that cursor. Ends with CURSOR_EXPIRED when it cannot be continued.
+  """
+  accountEvents(
+    "The cursor of the last event that was dealt with; absent: from now on."
+    after: String
+    "Only events of these kinds; absent: of all. INVALID when empty."
+    kinds: [AccountEventKind!]
+  ): AccountEvent! @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"What happened in the account, in the order of the numbers."
+type AccountEventFeed {
+  "The events; perhaps fewer than were asked for while more follow."
+  events: [AccountEvent!]!
+  "What to pass as ` + "`" + `after` + "`" + ` to go on."
+  cursor: String!
+  "Whether there are more now."
+  hasMore: Boolean!
+}
+
+"What ` + "`" + `accountEvents` + "`" + ` tells. An event whose customer was erased since is Withdrawn (rule E13)."
+union AccountEvent = BindingChanged | CodeScanned | CustomerChanged | CustomersImported | InvitationEnded | Withdrawn
+
+"The kinds of events of an account's stream."
+enum AccountEventKind {
+  "Tags, nickname or info of a customer were changed: CustomerChanged (rule F3)."
+  CUSTOMER_CHANGED
+  "A customer was bound, rebound or unbound, or a binding suspended or restored: BindingChanged (rule E2)."
+  BINDING_CHANGED
+  "An import made or changed customers: CustomersImported (rule E11)."
+  CUSTOMERS_IMPORTED
+  "An advisor accepted an invitation: InvitationEnded (rule B3)."
+  INVITATION_ACCEPTED
+  "An advisor refused an invitation: InvitationEnded (rule B3)."
+  INVITATION_REFUSED
+  "An invitation was not answered in time: InvitationEnded (rule B3)."
+  INVITATION_EXPIRED
+  "Somebody scanned a code: CodeScanned (rule C2)."
+  CODE_SCANNED
+}
+
+"A customer was bound, rebound or unbound, or a binding suspended or restored, by whatever it was but an import."
+type BindingChanged implements Event {
+  "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
+  cursor: String!
+  "The number of the event in the account's stream."
+  sequence: Int!
+  "When it happened."
+  at: DateTime!
+  "The line of the history of bindings."
+  binding: Binding!
+}
+
+"Somebody scanned a code."
+type CodeScanned implements Event {
+  "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
+  cursor: String!
+  "The number of the event in the account's stream."
+  sequence: Int!
+  "When it was stored; ` + "`" + `scan` + "`" + ` tells when it was scanned."
+  at: DateTime!
+  "The scan with its outcome."
+  scan: Scan!
+}
+
+"An invitation was accepted or refused, or was not answered in time."
+type InvitationEnded implements Event {
+  "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
+  cursor: String!
+  "The number of the event in the account's stream."
+  sequence: Int!
+  "When it happened; of one that ran out, when that was noticed, less than a minute after its deadline while the server runs."
+  at: DateTime!
+  "Who was invited, as they are now."
+  advisor: Advisor!
+  "What it came to: ACTIVE, REFUSED or EXPIRED."
+  outcome: AdvisorState!
+}
+`, BuiltIn: false},
 	{Name: "../schema/advisor.graphql", Input: `extend type Query {
   "The advisors of the account, newest invitation first."
   advisors(
@@ -2087,7 +2185,7 @@ type ItemError {
 	{Name: "../schema/event.graphql", Input: `extend type Query {
   """
   The cursor that continues the state this query shows: pass it as ` + "`" + `after` + "`" + `, an ADVISOR to ` + "`" + `notifications` + "`" + ` and ` + "`" + `messages` + "`" + `,
-  others to ` + "`" + `customerChangeFeed` + "`" + `. A query that selects it is answered from one consistent read (rule N4). Changes of customers
+  others to ` + "`" + `accountEvents` + "`" + ` or ` + "`" + `customerChangeFeed` + "`" + `. A query that selects it is answered from one consistent read (rule N4). Events of an account
   get their numbers shortly after they were committed: what the read shows of the last moments may also come behind the cursor.
   """
   eventCursor: String @allow(roles: [ADMIN, INTEGRATION, ADVISOR])
@@ -2193,11 +2291,14 @@ type CustomerLeft implements Event {
   customerId: ID!
 }
 
-"An import gave the viewer customers, or changed some of theirs: many at once, so read the lists anew (rule E11)."
+"""
+An import gave the viewer customers, or changed some of theirs: many at once, so read the lists anew (rule E11). In the account's stream: it made or changed customers
+of the account, or bound them.
+"""
 type CustomersImported implements Event {
   "What to pass as ` + "`" + `after` + "`" + ` to go on behind this event."
   cursor: String!
-  "The number of the event in the advisor's stream."
+  "The number of the event in its stream."
   sequence: Int!
   "When it happened."
   at: DateTime!
@@ -3920,7 +4021,7 @@ type Webhook implements Node {
   "Where it leads."
   url: String!
   "Which kinds of events it is sent; empty: all."
-  kinds: [WebhookEventKind!]!
+  kinds: [AccountEventKind!]!
   "Whether it is sent events."
   state: WebhookState!
   "Behind the last event that was dealt with: what the account's queries and subscriptions of events take as ` + "`" + `after` + "`" + `."
@@ -3941,12 +4042,6 @@ type Webhook implements Node {
   test: WebhookTest
   "When it was made."
   createdAt: DateTime!
-}
-
-"Kinds of events of the account."
-enum WebhookEventKind {
-  "Tags, nickname or info of a customer were changed (` + "`" + `CustomerChanged` + "`" + `)."
-  CUSTOMER_CHANGED
 }
 
 "Whether a webhook is sent events."
@@ -4000,7 +4095,7 @@ type DeadLetter {
   "Why there is one."
   cause: DeadLetterCause!
   "The kind of the event; null where the cause is not FAILED."
-  kind: WebhookEventKind
+  kind: AccountEventKind
   "The number of the event, or of the first that is told of."
   firstSequence: Int!
   "The number of the event, or of the last that is told of."
@@ -4054,7 +4149,7 @@ input CreateWebhookInput {
   "What it is for, 1 to 64 characters."
   name: String
   "Which kinds of events it is sent; absent or empty: all, also those that a later release adds."
-  kinds: [WebhookEventKind!]
+  kinds: [AccountEventKind!]
   "Whether it is sent nothing at first; absent: false."
   isPaused: Boolean
 }
@@ -4076,7 +4171,7 @@ input UpdateWebhookInput {
   "What it is for, 1 to 64 characters; null takes it away."
   name: String
   "Which kinds of events it is sent; empty: all."
-  kinds: [WebhookEventKind!]
+  kinds: [AccountEventKind!]
   "True pauses it; false has it go on, also when its receiver answered 410."
   isPaused: Boolean
 }
@@ -4236,6 +4331,18 @@ func childFields_Account(ctx context.Context, ec *executionContext, field graphq
 		return fieldContext_Account_createdAt(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
+}
+
+func childFields_AccountEventFeed(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "events":
+		return fieldContext_AccountEventFeed_events(ctx, ec, field)
+	case "cursor":
+		return fieldContext_AccountEventFeed_cursor(ctx, ec, field)
+	case "hasMore":
+		return fieldContext_AccountEventFeed_hasMore(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccountEventFeed", field.Name)
 }
 
 func childFields_AddGroupAdvisorsPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -92,15 +92,15 @@ func _DeadLetter_kind(ctx context.Context, ec *executionContext, field graphql.C
 			return obj.EventKind(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *models.WebhookEventKind) graphql.Marshaler {
-			return marshalOWebhookEventKind2ᚖclienteleᚋmodelsᚐWebhookEventKind(ctx, ec, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *models.AccountEventKind) graphql.Marshaler {
+			return marshalOAccountEventKind2ᚖclienteleᚋmodelsᚐAccountEventKind(ctx, ec, selections, v)
 		},
 		true,
 		false,
 	)
 }
 func fieldContext_DeadLetter_kind(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("DeadLetter", field, true, false, errors.New("field of type WebhookEventKind does not have child fields"))
+	return graphql.NewScalarFieldContext("DeadLetter", field, true, false, errors.New("field of type AccountEventKind does not have child fields"))
 }
 
 func _DeadLetter_firstSequence(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.DeadLetter) graphql.Marshaler {
@@ -517,15 +517,15 @@ func _Webhook_kinds(ctx context.Context, ec *executionContext, field graphql.Col
 			return obj.EventKinds(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []models.WebhookEventKind) graphql.Marshaler {
-			return marshalNWebhookEventKind2ᚕclienteleᚋmodelsᚐWebhookEventKindᚄ(ctx, ec, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []models.AccountEventKind) graphql.Marshaler {
+			return marshalNAccountEventKind2ᚕclienteleᚋmodelsᚐAccountEventKindᚄ(ctx, ec, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func fieldContext_Webhook_kinds(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Webhook", field, true, false, errors.New("field of type WebhookEventKind does not have child fields"))
+	return graphql.NewScalarFieldContext("Webhook", field, true, false, errors.New("field of type AccountEventKind does not have child fields"))
 }
 
 func _Webhook_state(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.Webhook) graphql.Marshaler {
@@ -785,7 +785,7 @@ func unmarshalInputCreateWebhookInput(ctx context.Context, ec *executionContext,
 			it.Name = data
 		case "kinds":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kinds"))
-			data, err := unmarshalOWebhookEventKind2ᚕclienteleᚋmodelsᚐWebhookEventKindᚄ(ctx, ec, v)
+			data, err := unmarshalOAccountEventKind2ᚕclienteleᚋmodelsᚐAccountEventKindᚄ(ctx, ec, v)
 			if err != nil {
 				return it, err
 			}
@@ -970,7 +970,7 @@ func unmarshalInputUpdateWebhookInput(ctx context.Context, ec *executionContext,
 			it.Name = graphql.OmittableOf(data)
 		case "kinds":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kinds"))
-			data, err := unmarshalOWebhookEventKind2ᚕclienteleᚋmodelsᚐWebhookEventKindᚄ(ctx, ec, v)
+			data, err := unmarshalOAccountEventKind2ᚕclienteleᚋmodelsᚐAccountEventKindᚄ(ctx, ec, v)
 			if err != nil {
 				return it, err
 			}
@@ -1579,53 +1579,6 @@ func marshalNWebhook2ᚖclienteleᚋmodelsᚐWebhook(ctx context.Context, ec *ex
 	return _Webhook(ctx, ec, sel, v)
 }
 
-func unmarshalNWebhookEventKind2clienteleᚋmodelsᚐWebhookEventKind(ctx context.Context, ec *executionContext, v any) (models.WebhookEventKind, error) {
-	tmp, err := graphql.UnmarshalString(v)
-	res := models.WebhookEventKind(tmp)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func marshalNWebhookEventKind2clienteleᚋmodelsᚐWebhookEventKind(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v models.WebhookEventKind) graphql.Marshaler {
-	_ = sel
-	res := graphql.MarshalString(string(v))
-	if res == graphql.Null {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-	}
-	return res
-}
-
-func unmarshalNWebhookEventKind2ᚕclienteleᚋmodelsᚐWebhookEventKindᚄ(ctx context.Context, ec *executionContext, v any) ([]models.WebhookEventKind, error) {
-	vSlice := graphql.CoerceList(v)
-	var err error
-	res := make([]models.WebhookEventKind, len(vSlice))
-	for i := range vSlice {
-		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = unmarshalNWebhookEventKind2clienteleᚋmodelsᚐWebhookEventKind(ctx, ec, vSlice[i])
-		if err != nil {
-			return nil, err
-		}
-	}
-	return res, nil
-}
-
-func marshalNWebhookEventKind2ᚕclienteleᚋmodelsᚐWebhookEventKindᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []models.WebhookEventKind) graphql.Marshaler {
-	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return marshalNWebhookEventKind2clienteleᚋmodelsᚐWebhookEventKind(ctx, ec, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
 func unmarshalNWebhookFailure2clienteleᚋmodelsᚐWebhookFailure(ctx context.Context, ec *executionContext, v any) (models.WebhookFailure, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.WebhookFailure(tmp)
@@ -1726,61 +1679,6 @@ func marshalOWebhook2ᚕᚖclienteleᚋmodelsᚐWebhookᚄ(ctx context.Context, 
 	}
 
 	return ret
-}
-
-func unmarshalOWebhookEventKind2ᚕclienteleᚋmodelsᚐWebhookEventKindᚄ(ctx context.Context, ec *executionContext, v any) ([]models.WebhookEventKind, error) {
-	if v == nil {
-		return nil, nil
-	}
-	vSlice := graphql.CoerceList(v)
-	var err error
-	res := make([]models.WebhookEventKind, len(vSlice))
-	for i := range vSlice {
-		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = unmarshalNWebhookEventKind2clienteleᚋmodelsᚐWebhookEventKind(ctx, ec, vSlice[i])
-		if err != nil {
-			return nil, err
-		}
-	}
-	return res, nil
-}
-
-func marshalOWebhookEventKind2ᚕclienteleᚋmodelsᚐWebhookEventKindᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []models.WebhookEventKind) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return marshalNWebhookEventKind2clienteleᚋmodelsᚐWebhookEventKind(ctx, ec, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
-func unmarshalOWebhookEventKind2ᚖclienteleᚋmodelsᚐWebhookEventKind(ctx context.Context, ec *executionContext, v any) (*models.WebhookEventKind, error) {
-	if v == nil {
-		return nil, nil
-	}
-	tmp, err := graphql.UnmarshalString(v)
-	res := models.WebhookEventKind(tmp)
-	return &res, graphql.ErrorOnPath(ctx, err)
-}
-
-func marshalOWebhookEventKind2ᚖclienteleᚋmodelsᚐWebhookEventKind(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.WebhookEventKind) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	_ = sel
-	_ = ctx
-	res := graphql.MarshalString(string(*v))
-	return res
 }
 
 func marshalOWebhookFault2ᚖclienteleᚋmodelsᚐWebhookFault(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.WebhookFault) graphql.Marshaler {

@@ -134,7 +134,7 @@ func (h *hooks) asAdmin() context.Context {
 }
 
 // hook makes a webhook.
-func (h *hooks) hook(url string, kinds ...models.WebhookEventKind) (*models.Webhook, string) {
+func (h *hooks) hook(url string, kinds ...models.AccountEventKind) (*models.Webhook, string) {
 	h.tb.Helper()
 	w, secret, err := h.n.CreateWebhook(h.asAdmin(), services.WebhookChange{URL: &url, Kinds: &kinds})
 	if err != nil {
@@ -326,7 +326,7 @@ func TestWebhookRetries(t *testing.T) {
 			t.Errorf("the event was dead after %s", age)
 		}
 		dead := h.letters(w)
-		if len(dead) != 1 || dead[0].Cause != models.DeadLetterFailed || dead[0].FirstSeq != 1 || dead[0].LastSeq != 1 || dead[0].Kind != models.EventCustomerChanged ||
+		if len(dead) != 1 || dead[0].Cause != models.DeadLetterFailed || dead[0].FirstSeq != 1 || dead[0].LastSeq != 1 || dead[0].Kind != models.EventKind(models.AccountCustomerChanged) ||
 			dead[0].TriedAt != began || dead[0].FailedAt != last || dead[0].FailedStatus != 500 || dead[0].Attempts < 24 {
 			t.Fatalf("the dead letters are %+v", dead[0])
 		}
@@ -439,14 +439,14 @@ func TestWebhookStates(t *testing.T) {
 		if got := told(r.take()); !slices.Equal(got, numbered(changed, 3, 3)) {
 			t.Errorf("after the pause %v", got)
 		}
-		other := []models.WebhookEventKind{"SOMETHING_ELSE"}
+		other := []models.AccountEventKind{"SOMETHING_ELSE"}
 		set(services.WebhookChange{Kinds: &other})
 		h.change(0, limits.WebhookLook+1)
 		h.turn()
 		if got := r.take(); got != nil || h.row(w).Position != int64(limits.WebhookLook)+4 {
 			t.Errorf("of another kind it got %v and is at %d", told(got), h.row(w).Position)
 		}
-		set(services.WebhookChange{Kinds: &[]models.WebhookEventKind{}})
+		set(services.WebhookChange{Kinds: &[]models.AccountEventKind{}})
 		// Another address is tried at once.
 		h.change(0, 1)
 		r.status(http.StatusBadGateway)
@@ -769,7 +769,9 @@ func TestWebhookFailures(t *testing.T) {
 	if r.take() != nil {
 		t.Error("it was called")
 	}
-	r.answers(func(w http.ResponseWriter, _ taken) { http.Redirect(w, &http.Request{}, r.URL+"/elsewhere", http.StatusTemporaryRedirect) })
+	r.answers(func(w http.ResponseWriter, _ taken) {
+		http.Redirect(w, &http.Request{}, r.URL+"/elsewhere", http.StatusTemporaryRedirect)
+	})
 	try("a redirect", h.n, models.WebhookStatus, http.StatusTemporaryRedirect)
 	if got := r.take(); len(got) != 1 {
 		t.Errorf("%d calls", len(got))
@@ -891,7 +893,7 @@ func TestDeadLettersKept(t *testing.T) {
 			t.Helper()
 			testkit.Write(t, h.store, h.account.Key, func(tx *store.Tx) error {
 				for i := range n {
-					d := &models.DeadLetter{AccountID: tx.Account, WebhookID: w.Key, Key: models.NewKey(), Cause: models.DeadLetterFailed, Kind: models.EventCustomerChanged, FirstSeq: int64(i), LastSeq: int64(i), CreatedAt: tx.Now}
+					d := &models.DeadLetter{AccountID: tx.Account, WebhookID: w.Key, Key: models.NewKey(), Cause: models.DeadLetterFailed, Kind: models.EventKind(models.AccountCustomerChanged), FirstSeq: int64(i), LastSeq: int64(i), CreatedAt: tx.Now}
 					if err := tx.InsertDeadLetter(d, 3); err != nil {
 						return err
 					}

@@ -20,14 +20,6 @@ const (
 	EventJobEnded   EventKind = "JOB_ENDED"   // it ended; the last event of its stream
 )
 
-// The kinds of events on an account's stream.
-const (
-	EventCustomerChanged EventKind = "CUSTOMER_CHANGED" // tags, nickname or info of a customer were changed (rule F3)
-)
-
-// AccountEventKinds are the kinds of events on an account's stream. Whoever follows it, subscription or webhook, knows them all.
-func AccountEventKinds() []EventKind { return []EventKind{EventCustomerChanged} }
-
 // Event is a row of the event log, written in the transaction of the change it tells of. It
 // holds ids and small facts, never texts. Its primary key is (Account, Stream, Seq); in one
 // stream Seq rises by exactly one from event to event, in commit order (rule N4).
@@ -41,7 +33,7 @@ type Event struct {
 	Customer     Key       `gorm:"column:customer_id"`
 	Message      Key       `gorm:"column:message_id"`
 	Notification Key       `gorm:"column:notification_id"`
-	// Subject is what else it is about: of EventCustomerChanged the row of the log of changes.
+	// Subject is what else it is about: see AccountEvent.
 	Subject Key `gorm:"column:subject_id"`
 
 	// Primed carries the rows that the writing transaction had in hand, so that pushing a fresh

@@ -11,4 +11,7 @@ type Primed struct {
 	Notification *Notification
 	Job          *Job
 	Change       *CustomerChange
+	Binding      *Binding
+	Scan         *Scan
+	Advisor      *Advisor
 }

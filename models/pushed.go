@@ -48,14 +48,26 @@ type CustomerChangeEvent interface {
 	IsCustomerChangeEvent()
 }
 
-// CustomerChangeFeed is some of the changes of an account's customers, in the order of their numbers.
-type CustomerChangeFeed struct {
-	Events []CustomerChangeEvent
+// PushedAccountEvent is a member of the union that `accountEvents` pushes.
+type PushedAccountEvent interface {
+	PushedEvent
+	IsAccountEvent()
+}
+
+// Feed is some events of a stream, in the order of their numbers.
+type Feed[E PushedEvent] struct {
+	Events []E
 	// Cursor is behind the last event that was looked at.
 	Cursor string
 	// HasMore: there were more events behind it.
 	HasMore bool
 }
+
+// The feeds of an account's stream: of all that it tells, and of what is changed of its customers.
+type (
+	AccountEventFeed   struct{ Feed[PushedAccountEvent] }
+	CustomerChangeFeed struct{ Feed[CustomerChangeEvent] }
+)
 
 // The events that are pushed.
 type (
@@ -89,11 +101,25 @@ type (
 		EventMeta
 		Change *CustomerChange
 	}
+	BindingChanged struct {
+		EventMeta
+		Binding *Binding
+	}
+	CodeScanned struct {
+		EventMeta
+		Scan *Scan
+	}
+	InvitationEnded struct {
+		EventMeta
+		Advisor *Advisor
+		// Outcome is what it came to: ACTIVE, REFUSED or EXPIRED.
+		Outcome AdvisorState
+	}
 	// Withdrawn stands for an event whose subject the viewer may no longer see (rule N4).
 	Withdrawn struct{ EventMeta }
 )
 
-// IsNotificationEvent, IsMessageEvent, IsJobEvent and IsCustomerChangeEvent mark the members of the unions.
+// IsNotificationEvent, IsMessageEvent, IsJobEvent, IsCustomerChangeEvent and IsAccountEvent mark the members of the unions.
 func (NotificationMade) IsNotificationEvent()  {}
 func (Withdrawn) IsNotificationEvent()         {}
 func (MessageReceived) IsMessageEvent()        {}
@@ -106,3 +132,9 @@ func (JobChanged) IsJobEvent()                 {}
 func (Withdrawn) IsJobEvent()                  {}
 func (CustomerChanged) IsCustomerChangeEvent() {}
 func (Withdrawn) IsCustomerChangeEvent()       {}
+func (CustomerChanged) IsAccountEvent()        {}
+func (BindingChanged) IsAccountEvent()         {}
+func (CustomersImported) IsAccountEvent()      {}
+func (InvitationEnded) IsAccountEvent()        {}
+func (CodeScanned) IsAccountEvent()            {}
+func (Withdrawn) IsAccountEvent()              {}

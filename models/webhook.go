@@ -17,14 +17,6 @@ import (
 	"clientele/limits"
 )
 
-// WebhookEventKind is a kind of events of the account's stream, as a webhook asks for it (rule N7).
-type WebhookEventKind string
-
-// The kinds: those of the account's stream, by the same names.
-const (
-	WebhookCustomerChanged = WebhookEventKind(EventCustomerChanged)
-)
-
 // WebhookState is whether a webhook is sent events.
 type WebhookState string
 
@@ -113,7 +105,7 @@ func (*Webhook) IsNode() {}
 
 // Wants reports whether it is sent events of a kind.
 func (w *Webhook) Wants(kind EventKind) bool {
-	return len(w.Kinds) == 0 || slices.Contains(w.Kinds, WebhookEventKind(kind))
+	return len(w.Kinds) == 0 || slices.Contains(w.Kinds, AccountEventKind(kind))
 }
 
 // Wake has it be looked at now. Who has it looks for more before giving it back.
@@ -232,7 +224,7 @@ func (w *Webhook) Test() *WebhookTest {
 func (w *Webhook) Label() *string { return optional(w.Name) }
 
 // EventKinds is which it gets; never nil.
-func (w *Webhook) EventKinds() []WebhookEventKind { return append([]WebhookEventKind{}, w.Kinds...) }
+func (w *Webhook) EventKinds() []AccountEventKind { return append([]AccountEventKind{}, w.Kinds...) }
 
 // NextAttemptAt is before when nothing is sent; 0: what there is is sent now, or it is not sent anything.
 func (w *Webhook) NextAttemptAt() Time {
@@ -243,7 +235,7 @@ func (w *Webhook) NextAttemptAt() Time {
 }
 
 // WebhookKinds is kinds of events, kept as their names with commas between.
-type WebhookKinds []WebhookEventKind
+type WebhookKinds []AccountEventKind
 
 // Value implements driver.Valuer.
 func (k WebhookKinds) Value() (driver.Value, error) {
@@ -269,7 +261,7 @@ func (k *WebhookKinds) Scan(src any) error {
 	*k = nil
 	for name := range strings.SplitSeq(text, ",") {
 		if name != "" {
-			*k = append(*k, WebhookEventKind(name))
+			*k = append(*k, AccountEventKind(name))
 		}
 	}
 	return nil
@@ -316,11 +308,11 @@ func (DeadLetter) TableName() string { return "dead_letter" }
 func (d *DeadLetter) ID() relay.ID { return relay.ID{Kind: KindDeadLetter, Key: d.Key} }
 
 // EventKind is the kind of the event; nil: it is no event.
-func (d *DeadLetter) EventKind() *WebhookEventKind {
+func (d *DeadLetter) EventKind() *AccountEventKind {
 	if d.Kind == "" {
 		return nil
 	}
-	kind := WebhookEventKind(d.Kind)
+	kind := AccountEventKind(d.Kind)
 	return &kind
 }
 

@@ -47,7 +47,7 @@ func (r *queryResolver) CustomerChangeFeed(ctx context.Context, first *int, afte
 	}
 	feed, err := r.r.Services.CustomerChangeFeed(ctx, after, p.First)
 	if err == nil {
-		err = r.r.ofChanges(ctx, changesOf(feed))
+		err = ofFeed(ctx, r.r, feed.Feed)
 	}
 	if err != nil {
 		return nil, err

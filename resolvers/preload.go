@@ -99,7 +99,7 @@ func (r *Resolver) ofAdvisors(ctx context.Context, advisors []models.Key) error 
 		if err != nil {
 			return err
 		}
-		owners = keysOf(append(groups, advisors...), func(k models.Key) models.Key { return k })
+		owners = keysOf(append(groups, advisors...), itself)
 	}
 	return r.codesOf(ctx, owners)
 }
@@ -113,15 +113,47 @@ func (r *Resolver) ofChanges(ctx context.Context, rows []*models.CustomerChange)
 	return r.customersOf(ctx, asked, keysOf(rows, func(c *models.CustomerChange) models.Key { return c.CustomerID }))
 }
 
-// changesOf is the changes that a feed tells.
-func changesOf(feed *models.CustomerChangeFeed) (rows []*models.CustomerChange) {
+// ofFeed reads what the events of a part of the account's stream show, one statement a noun whatever the events tell.
+func ofFeed[E models.PushedEvent](ctx context.Context, r *Resolver, feed models.Feed[E]) error {
+	asked := below(ctx)
+	var customers, codes, advisors []models.Key
 	for _, e := range feed.Events {
-		if changed, ok := e.(models.CustomerChanged); ok {
-			rows = append(rows, changed.Change)
+		switch e := any(e).(type) {
+		case models.CustomerChanged:
+			customers = append(customers, e.Change.CustomerID)
+		case models.BindingChanged:
+			customers, advisors = append(customers, e.Binding.CustomerID), append(advisors, e.Binding.AdvisorID, e.Binding.FormerID)
+		case models.CodeScanned:
+			customers, codes, advisors = append(customers, e.Scan.CustomerID), append(codes, e.Scan.CodeID), append(advisors, e.Scan.AdvisorID)
+		case models.InvitationEnded:
+			advisors = append(advisors, e.Advisor.Key)
 		}
 	}
-	return rows
+	if asked["customer"] {
+		if err := r.customersOf(ctx, asked, keysOf(customers, itself)); err != nil {
+			return err
+		}
+	}
+	if asked["qrCode"] {
+		rows, err := loaders(ctx).PreloadCodes(ctx, r.Services, keysOf(codes, itself))
+		if err == nil {
+			err = r.ofCodes(ctx, rows)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !asked["advisor"] && !asked["formerAdvisor"] {
+		return nil
+	}
+	advisors = keysOf(advisors, itself)
+	if err := loaders(ctx).PreloadAdvisors(ctx, r.Services, advisors); err != nil {
+		return err
+	}
+	return r.ofAdvisors(ctx, advisors)
 }
+
+func itself(k models.Key) models.Key { return k }
 
 // codesOf reads the codes of advisors or groups that a list holds.
 func (r *Resolver) codesOf(ctx context.Context, owners []models.Key) error {

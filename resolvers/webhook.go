@@ -115,7 +115,7 @@ func (r *queryResolver) DeadLetters(ctx context.Context, webhookID relay.ID, fir
 	}), nil
 }
 
-func (r *webhookResolver) Cursor(_ context.Context, obj *models.Webhook) (string, error) {
+func (r *webhookResolver) Cursor(ctx context.Context, obj *models.Webhook) (string, error) {
 	return r.r.Services.WebhookCursor(obj), nil
 }
 

@@ -201,6 +201,7 @@ var fixed = map[string]struct {
 	"Node.id":                                     {[]int{24}, "the length of a relay.ID"},
 	"Event":                                       {[]int{2, 3}, "the second and third event"},
 	"Subscription.jobChanges":                     {[]int{2, 3}, "the second and third event"},
+	"Query.accountEvents(first)":                  {[]int{limits.PageMax, limits.PageDefault}, "a page that is no connection"},
 	"Query.customerChangeFeed(first)":             {[]int{limits.PageMax, limits.PageDefault}, "a page that is no connection"},
 	"Mutation.removeAdvisor":                      {[]int{4403}, "a close code"},
 	"Viewer.tokenExpiresAt":                       {[]int{4403}, "a close code"},

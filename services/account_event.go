@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"clientele/events"
 	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
@@ -49,4 +50,139 @@ func (s *Services) RelayEvents(ctx context.Context) (more bool, err error) {
 			return more, err
 		}
 	}
+}
+
+// AccountEvents reads what the account's stream has behind a cursor, nil: from the oldest event that is
+// kept; it looks at `first` events at most and tells those of the kinds asked for, nil: all (rules N7, N4). INVALID when after is no
+// cursor of the stream or no kind is asked for, CURSOR_EXPIRED when it cannot be continued. What it answers is durable.
+func (s *Services) AccountEvents(ctx context.Context, kinds models.AccountEventKinds, after *string, first int) (*models.AccountEventFeed, error) {
+	feed, err := accountFeed[models.PushedAccountEvent](ctx, s, mayAccountEvents, kinds, after, first)
+	return &models.AccountEventFeed{Feed: feed}, err
+}
+
+// WatchAccountEvents opens a watch of what happens in the account, of the kinds asked for, nil: all (rule N7), with the errors of Watch,
+// and INVALID when no kind is asked for.
+func (s *Services) WatchAccountEvents(ctx context.Context, kinds models.AccountEventKinds, after *string) (*Watch, error) {
+	return s.watchAccount(ctx, mayAccountEvents, kinds, after)
+}
+
+func (s *Services) watchAccount(ctx context.Context, p Permission, kinds models.AccountEventKinds, after *string) (*Watch, error) {
+	c, err := s.begin(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := mustAsk(kinds); err != nil {
+		return nil, err
+	}
+	feed, err := s.open(ctx, c.stream(), after)
+	if err != nil {
+		return nil, err
+	}
+	return &Watch{s: s, scope: c, feed: feed, what: watchAccount, kinds: kinds, viewer: c.Viewer, account: c.Account.Key}, nil
+}
+
+// mustAsk reports kinds of events that are none.
+func mustAsk(kinds models.AccountEventKinds) error {
+	if kinds != nil && len(kinds) == 0 {
+		return models.Invalid("kinds", "is empty")
+	}
+	return nil
+}
+
+// accountFeed reads a part of the account's stream; E is what the events that are asked for are.
+func accountFeed[E models.PushedEvent](
+	ctx context.Context, s *Services, p Permission, kinds models.AccountEventKinds, after *string, first int,
+) (feed models.Feed[E], err error) {
+	c, err := s.begin(ctx, p)
+	if err != nil {
+		return feed, err
+	}
+	if err := mustAsk(kinds); err != nil {
+		return feed, err
+	}
+	var cursor *events.Cursor
+	if after != nil {
+		at, err := events.DecodeCursor(*after, "after")
+		if err != nil {
+			return feed, err
+		}
+		if at.Stream != c.stream().Stream {
+			return feed, models.Invalid("after", "a cursor of another stream")
+		}
+		cursor = &at
+	}
+	err = s.Snapshot(ctx, func(ctx context.Context) error {
+		feed, err = readFeed[E](ctx, s, c, kinds, cursor, first)
+		return err
+	})
+	return feed, err
+}
+
+func readFeed[E models.PushedEvent](
+	ctx context.Context, s *Services, c *Scope, kinds models.AccountEventKinds, after *events.Cursor, first int,
+) (feed models.Feed[E], err error) {
+	r, id := s.store.View(ctx), c.stream()
+	epoch, err := r.Epoch()
+	if err != nil {
+		return feed, err
+	}
+	head, err := r.StreamHead(id)
+	if err != nil {
+		return feed, err
+	}
+	part := models.StreamRange{ID: id, After: head.Floor, UpTo: head.Head}
+	if after != nil {
+		if err := after.Continue(epoch, head.Floor, head.Head); err != nil {
+			return feed, err
+		}
+		part.After = after.Seq
+	}
+	rows, err := r.Events([]models.StreamRange{part}, first)
+	if err != nil {
+		return feed, err
+	}
+	last := part.After + int64(len(rows))
+	feed = models.Feed[E]{Events: []E{}, Cursor: cursorAt(epoch, id, last), HasMore: last < head.Head}
+	var about subjects
+	var told []*models.Event
+	for i := range rows {
+		if kinds.Has(models.AccountEventKind(rows[i].Kind)) {
+			told = append(told, &rows[i])
+		}
+	}
+	about.add(told)
+	if err := s.readSubjects(ctx, id.Account, &about); err != nil {
+		return feed, err
+	}
+	for _, e := range told {
+		meta := models.EventMeta{Cursor: cursorAt(epoch, id, e.Seq), Sequence: e.Seq, At: e.At, Scope: c}
+		if shown, ok := accountEvent(meta, e, about.of(e)).(E); ok {
+			feed.Events = append(feed.Events, shown)
+		}
+	}
+	return feed, nil
+}
+
+// accountEvent is an event of the account's stream as it is told: without content once its customer was erased (rule E13), or its row is
+// gone. p is nil for one that is about no row.
+func accountEvent(meta models.EventMeta, e *models.Event, p *models.Primed) models.PushedEvent {
+	kind := models.AccountEventKind(e.Kind)
+	if kind == models.AccountCustomersImported {
+		return models.CustomersImported{EventMeta: meta}
+	}
+	withdrawn := models.Withdrawn{EventMeta: meta}
+	meta.Primed = p
+	if outcome := kind.Ended(); outcome != "" && p.Advisor != nil {
+		return models.InvitationEnded{EventMeta: meta, Advisor: p.Advisor, Outcome: outcome}
+	}
+	switch {
+	case p.Customer == nil || !p.Customer.ErasedAt.IsZero():
+	case p.Change != nil:
+		return models.CustomerChanged{EventMeta: meta, Change: p.Change}
+	case p.Binding != nil:
+		return models.BindingChanged{EventMeta: meta, Binding: p.Binding}
+	case p.Scan != nil:
+		return models.CodeScanned{EventMeta: meta, Scan: p.Scan}
+	}
+	return withdrawn
 }

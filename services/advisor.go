@@ -225,9 +225,14 @@ func (s *Services) Answer(ctx context.Context, accept bool, openid models.Ident)
 		}
 	}
 	return s.changeAdvisor(ctx, c, "answerInvitation", func(tx *store.Tx, a *models.Advisor) error {
-		if err := a.Answer(accept, tx.Now); err != nil || !accept {
+		if err := a.Answer(accept, tx.Now); err != nil {
 			return err
 		}
+		if !accept {
+			tx.EmitToAccount(models.AccountInvitationRefused, models.Key{}, a.Key)
+			return nil
+		}
+		tx.EmitToAccount(models.AccountInvitationAccepted, models.Key{}, a.Key)
 		if a.OpenID == "" { // kept only now: a refusal must not lay claim to it
 			a.OpenID = openid
 		}
@@ -397,6 +402,7 @@ func (s *Services) ExpireInvitations(ctx context.Context) (int, error) {
 			for _, a := range rows {
 				if a.Stored == models.AdvisorPending && a.StateAt(tx.Now) == models.AdvisorExpired {
 					a.Stored = models.AdvisorExpired
+					tx.EmitToAccount(models.AccountInvitationExpired, models.Key{}, a.Key)
 					expired = append(expired, a)
 					tx.Emit(models.Event{Stream: a.Key, Kind: models.EventAdvisorChanged})
 				}

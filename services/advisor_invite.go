@@ -124,6 +124,9 @@ func (b *inviting) invite(in *Invitation, a *models.Advisor) (*models.Advisor, e
 		a = &models.Advisor{AccountID: b.tx.Account, Key: models.NewKey(), CreatedAt: now, UpdatedAt: now, Presence: models.PresenceOffline}
 		b.fresh = append(b.fresh, a)
 	} else {
+		if a.Stored == models.AdvisorPending { // it ran out, and no sweep has noticed
+			b.tx.EmitToAccount(models.AccountInvitationExpired, models.Key{}, a.Key)
+		}
 		b.again = append(b.again, a)
 	}
 	for to, id := range map[*models.Ident]models.Ident{&a.OpenID: in.OpenID, &a.UnionID: in.UnionID, &a.WechatID: in.WechatID, &a.ExternalID: in.ExternalID} {

@@ -333,6 +333,9 @@ func (b *importBatch) save() error {
 	for _, advisor := range keysIn(b.told) {
 		b.tx.Emit(models.Event{Stream: advisor, Kind: models.EventCustomersImported})
 	}
+	if len(byKey) > 0 {
+		b.tx.EmitToAccount(models.AccountCustomersImported, models.Key{}, models.Key{})
+	}
 	tx := b.tx
 	for _, step := range []func() error{
 		func() error {
@@ -344,7 +347,7 @@ func (b *importBatch) save() error {
 		},
 		func() error { return tx.InsertCustomers(fresh, begun) },
 		func() error { return tx.InsertCustomerTags(b.tags) },
-		func() error { return tx.InsertBindings(b.bindings) },
+		func() error { return tx.InsertImportedBindings(b.bindings) },
 		func() error { return tx.InsertCustomerChanges(b.log.rows) },
 	} {
 		if err := step(); err != nil {

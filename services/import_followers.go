@@ -316,6 +316,9 @@ func (b *followersBatch) save() error {
 	for _, advisor := range keysIn(b.told) {
 		b.tx.Emit(models.Event{Stream: advisor, Kind: models.EventCustomersImported})
 	}
+	if len(b.known)+len(b.fresh) > 0 {
+		b.tx.EmitToAccount(models.AccountCustomersImported, models.Key{}, models.Key{})
+	}
 	if err := b.tx.UpdateCustomers(b.known, "unionid", "follow_state", "followed_at"); err != nil {
 		return err
 	}

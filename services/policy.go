@@ -110,6 +110,7 @@ var (
 	mayCustomerChanges = Permission{Field: "customerChanges", Roles: staff}
 
 	mayCustomerChangeFeed = Permission{Field: "customerChangeFeed", Roles: staff}
+	mayAccountEvents      = Permission{Field: "accountEvents", Roles: staff}
 
 	mayExportAudit    = Permission{Field: "exportAuditLog", Roles: staff}
 	mayExportAdvisors = Permission{Field: "exportAdvisors", Roles: staff}
@@ -154,7 +155,7 @@ func Permissions() []Permission {
 		mayInvite, mayUpdateAdvisor, mayRemoveAdvisor, mayAnswer, mayAcceptRules, maySetPresence, mayIssueToken, mayRevokeToken, mayRevokeIssuedBefore,
 		mayCreateGroup, mayRenameGroup, mayDeleteGroup, mayAddToGroup, mayTakeFromGroup, mayQRCodes, mayQRCodePicture, mayCreateQRCodes, mayScans, mayBindings, mayNewCustomers, mayAssign, mayRebind, mayUnbind,
 		mayTags, mayCreateTag, mayRenameTag, mayRemoveTag, mayCreateTagOption, mayRenameTagOption, mayRemoveTagOption,
-		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges, mayCustomerChangeFeed,
+		mayTagCustomers, mayUpdateCustomers, mayCustomerChanges, mayCustomerChangeFeed, mayAccountEvents,
 		mayExportAudit, mayExportAdvisors, mayErase, mayExport, mayErasure, mayErasures,
 		mayImport, mayCreateImport, mayUploadImport, mayStartImport, mayDeleteImport, mayImportFollowers,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,

@@ -17,6 +17,9 @@ type subjects struct {
 	notifications map[models.Key]*models.Notification
 	jobs          map[models.Key]*models.Job
 	changes       map[models.Key]*models.CustomerChange
+	bindings      map[models.Key]*models.Binding
+	scans         map[models.Key]*models.Scan
+	advisors      map[models.Key]*models.Advisor
 }
 
 // add asks for the rows of events and answers for how many keys there are now.
@@ -25,6 +28,7 @@ func (s *subjects) add(events []*models.Event) int {
 		s.customers, s.conversations = map[models.Key]*models.Customer{}, map[models.Key]*models.Conversation{}
 		s.messages, s.notifications = map[models.Key]*models.Message{}, map[models.Key]*models.Notification{}
 		s.jobs, s.changes = map[models.Key]*models.Job{}, map[models.Key]*models.CustomerChange{}
+		s.bindings, s.scans, s.advisors = map[models.Key]*models.Binding{}, map[models.Key]*models.Scan{}, map[models.Key]*models.Advisor{}
 	}
 	for _, e := range events {
 		want(s.customers, e.Customer)
@@ -33,11 +37,19 @@ func (s *subjects) add(events []*models.Event) int {
 		if e.Kind == models.EventJobChanged || e.Kind == models.EventJobEnded {
 			want(s.jobs, e.Stream)
 		}
-		if e.Kind == models.EventCustomerChanged {
+		switch models.AccountEventKind(e.Kind) {
+		case models.AccountCustomerChanged:
 			want(s.changes, e.Subject)
+		case models.AccountBindingChanged:
+			want(s.bindings, e.Subject)
+		case models.AccountCodeScanned:
+			want(s.scans, e.Subject)
+		case models.AccountInvitationAccepted, models.AccountInvitationRefused, models.AccountInvitationExpired:
+			want(s.advisors, e.Subject)
+		case models.AccountCustomersImported:
 		}
 	}
-	return max(len(s.customers), len(s.messages), len(s.notifications), len(s.jobs), len(s.changes))
+	return max(len(s.customers), len(s.messages), len(s.notifications), len(s.jobs), len(s.changes), len(s.bindings), len(s.scans), len(s.advisors))
 }
 
 // want asks for a key, if there is one.
@@ -52,7 +64,7 @@ func (s *subjects) of(e *models.Event) *models.Primed {
 	return &models.Primed{
 		Customer: s.customers[e.Customer], Conversation: s.conversations[e.Customer],
 		Message: s.messages[e.Message], Notification: s.notifications[e.Notification], Job: s.jobs[e.Stream],
-		Change: s.changes[e.Subject],
+		Change: s.changes[e.Subject], Binding: s.bindings[e.Subject], Scan: s.scans[e.Subject], Advisor: s.advisors[e.Subject],
 	}
 }
 
@@ -75,6 +87,15 @@ func (s *Services) readSubjects(ctx context.Context, account models.Key, want *s
 		return err
 	}
 	if err := fill(want.changes, slices.Collect(maps.Keys(want.changes)), account, r.CustomerChanges, func(c *models.CustomerChange) models.Key { return c.Key }); err != nil {
+		return err
+	}
+	if err := fill(want.bindings, slices.Collect(maps.Keys(want.bindings)), account, r.Bindings, func(b *models.Binding) models.Key { return b.Key }); err != nil {
+		return err
+	}
+	if err := fill(want.scans, slices.Collect(maps.Keys(want.scans)), account, r.Scans, func(s *models.Scan) models.Key { return s.Key }); err != nil {
+		return err
+	}
+	if err := fill(want.advisors, slices.Collect(maps.Keys(want.advisors)), account, r.Advisors, func(a *models.Advisor) models.Key { return a.Key }); err != nil {
 		return err
 	}
 	return fill(want.jobs, slices.Collect(maps.Keys(want.jobs)), account, r.Jobs, func(j *models.Job) models.Key { return j.Key })

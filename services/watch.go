@@ -15,12 +15,12 @@ import (
 // Watched says which events of an advisor's stream a subscription shows.
 type Watched string
 
-// The two subscriptions of an advisor, that of a job, and that of the account (rules N4, F3).
+// The two subscriptions of an advisor, that of a job, and that of the account (rules N4, N7).
 const (
 	WatchNotifications Watched = "notifications"
 	WatchMessages      Watched = "messages"
 	watchJob           Watched = "jobChanges"
-	watchChanges       Watched = "customerChangeFeed"
+	watchAccount       Watched = "accountEvents"
 )
 
 // ErrAccessEnded ends a watch whose viewer may no longer listen: the advisor was removed, or the
@@ -39,6 +39,8 @@ type Watch struct {
 	scope *Scope
 	feed  *events.Feed
 	what  Watched
+	// kinds are those of an account's events that are shown; nil: all.
+	kinds models.AccountEventKinds
 	// silent is how long before its end nothing was heard of the client; see Lost.
 	silent time.Duration
 	lost   bool
@@ -91,20 +93,6 @@ func (s *Services) WatchJob(ctx context.Context, key models.Key, after *string) 
 		return nil, err
 	}
 	return &Watch{s: s, scope: c, feed: feed, what: watchJob, viewer: c.Viewer, account: c.Account.Key}, nil
-}
-
-// WatchCustomerChanges opens a watch of what is changed of the account's customers (rule F3), with the
-// errors of Watch.
-func (s *Services) WatchCustomerChanges(ctx context.Context, after *string) (*Watch, error) {
-	c, err := s.begin(ctx, mayCustomerChangeFeed)
-	if err != nil {
-		return nil, err
-	}
-	feed, err := s.open(ctx, c.stream(), after)
-	if err != nil {
-		return nil, err
-	}
-	return &Watch{s: s, scope: c, feed: feed, what: watchChanges, viewer: c.Viewer, account: c.Account.Key}, nil
 }
 
 // open opens a feed of a stream, behind a cursor if there is one.
@@ -200,6 +188,9 @@ func (w *Watch) show(ctx context.Context, taken []models.Event) ([]models.Pushed
 }
 
 func (w *Watch) shows(k models.EventKind) bool {
+	if w.what == watchAccount {
+		return w.kinds.Has(models.AccountEventKind(k))
+	}
 	switch k {
 	case models.EventNotificationMade:
 		return w.what == WatchNotifications
@@ -207,8 +198,6 @@ func (w *Watch) shows(k models.EventKind) bool {
 		return w.what == WatchMessages
 	case models.EventJobChanged, models.EventJobEnded:
 		return w.what == watchJob
-	case models.EventCustomerChanged:
-		return w.what == watchChanges
 	case models.EventAdvisorChanged:
 	}
 	return false
@@ -279,8 +268,8 @@ func (w *Watch) load(ctx context.Context, rows []*models.Event) ([]*models.Prime
 // event is the event as it is pushed, if the viewer may see its subject.
 func (w *Watch) event(e *models.Event, p *models.Primed) models.PushedEvent {
 	meta := models.EventMeta{Cursor: w.feed.Cursor(e.Seq), Sequence: e.Seq, At: e.At, Scope: w.scope}
-	if w.what == watchChanges {
-		return customerChanged(meta, p)
+	if w.what == watchAccount {
+		return accountEvent(meta, e, p)
 	}
 	if w.what == watchJob {
 		if p.Job == nil { // deleted since

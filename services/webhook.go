@@ -18,12 +18,12 @@ func sealWebhookSecret(webhook models.Key) string { return "webhook/" + webhook.
 
 // WebhookChange is what is said of a webhook; nil fields stay as they are, or, of a new one, as they are at first.
 type WebhookChange struct {
-	URL *string
+	URL  *string
 	Name *string
 	// NoName takes the name away.
 	NoName bool
 	// Kinds replaces all of them; empty: all kinds.
-	Kinds *[]models.WebhookEventKind
+	Kinds *[]models.AccountEventKind
 	// Paused: true pauses, false has it go on, also one whose receiver answered 410.
 	Paused *bool
 }

@@ -15,17 +15,47 @@ type webhookEvent struct {
 	// of is what the body's `type` says.
 	of string
 	// data is the body's `data`, of an event whose subject was just read; nil: the subject is gone, and the event is withdrawn.
-	data func(e *models.Event, p *models.Primed) map[string]any
+	data func(p *models.Primed) map[string]any
 }
 
-// webhookEvents has a row for each of models.AccountEventKinds; a test holds it.
-var webhookEvents = map[models.EventKind]webhookEvent{
-	models.EventCustomerChanged: {"customer.changed", func(_ *models.Event, p *models.Primed) map[string]any {
+// webhookEvents has a row for each models.AccountEventKind; a test holds it.
+var webhookEvents = map[models.AccountEventKind]webhookEvent{
+	models.AccountCustomerChanged: {"customer.changed", func(p *models.Primed) map[string]any {
 		if p.Change == nil || !isThere(p.Customer) {
 			return nil
 		}
 		return withCustomer(p.Customer, map[string]any{"field": p.Change.Field})
 	}},
+	models.AccountBindingChanged: {"binding.changed", func(p *models.Primed) map[string]any {
+		if p.Binding == nil || !isThere(p.Customer) {
+			return nil
+		}
+		return withCustomer(p.Customer, map[string]any{
+			"change": p.Binding.Change, "source": p.Binding.Source, "advisorId": advisorID(p.Binding.AdvisorID), "formerAdvisorId": advisorID(p.Binding.FormerID),
+		})
+	}},
+	models.AccountCodeScanned: {"code.scanned", func(p *models.Primed) map[string]any {
+		if p.Scan == nil || !isThere(p.Customer) {
+			return nil
+		}
+		data := map[string]any{"outcome": p.Scan.Outcome, "isFollow": p.Scan.Follows, "advisorId": advisorID(p.Scan.AdvisorID), "codeId": nil}
+		if !p.Scan.CodeID.IsZero() {
+			data["codeId"] = (&models.QRCode{Key: p.Scan.CodeID}).ID().String()
+		}
+		return withCustomer(p.Customer, data)
+	}},
+	models.AccountCustomersImported:  {"customers.imported", func(*models.Primed) map[string]any { return map[string]any{} }},
+	models.AccountInvitationAccepted: {"invitation.accepted", invited},
+	models.AccountInvitationRefused:  {"invitation.refused", invited},
+	models.AccountInvitationExpired:  {"invitation.expired", invited},
+}
+
+// invited is data about who was invited.
+func invited(p *models.Primed) map[string]any {
+	if p.Advisor == nil {
+		return nil
+	}
+	return map[string]any{"advisorId": p.Advisor.ID().String()}
 }
 
 // The types of what is no event of the stream.
@@ -101,11 +131,11 @@ func (p *parcel) body(w *models.Webhook, subject *models.Primed) ([]byte, error)
 		Type: p.of, Timestamp: instant(p.at), AccountID: (&models.Account{Key: w.AccountID}).ID().String(), WebhookID: w.ID().String(), Cursor: p.cursor, Data: p.data,
 	}
 	if p.event != nil {
-		of, known := webhookEvents[p.event.Kind]
+		of, known := webhookEvents[models.AccountEventKind(p.event.Kind)]
 		if !known {
 			return nil, errUnknownEvent
 		}
-		b.Type, b.Sequence, b.Data = of.of, p.event.Seq, of.data(p.event, subject)
+		b.Type, b.Sequence, b.Data = of.of, p.event.Seq, of.data(subject)
 		if b.Data == nil {
 			b.Type, b.Data = webhookWithdrawn, map[string]any{}
 		}

@@ -12,6 +12,11 @@ type BindingFilter struct {
 	Advisor models.Key
 }
 
+// Bindings reads lines of the history of bindings by key; unknown ones are left out.
+func (r *Reader) Bindings(account models.Key, keys []models.Key) ([]*models.Binding, error) {
+	return byKeys[models.Binding](r, account, "id", keys)
+}
+
 // BindingPage reads a page of the history of bindings, latest first. Each filter reads along an index.
 func (r *Reader) BindingPage(account models.Key, f BindingFilter, p relay.Page) ([]*models.Binding, error) {
 	along := func(where string, keys ...models.Key) (string, []any) {

@@ -190,8 +190,16 @@ func (tx *Tx) UpdateCustomers(rows []*models.Customer, columns ...string) error 
 	return tx.moveTags(rows)
 }
 
-// InsertBindings appends to the history of bindings.
+// InsertBindings appends to the history of bindings, and tells of each in the account's stream.
 func (tx *Tx) InsertBindings(rows []*models.Binding) error {
+	for _, b := range rows {
+		tx.EmitToAccount(models.AccountBindingChanged, b.CustomerID, b.Key)
+	}
+	return tx.InsertImportedBindings(rows)
+}
+
+// InsertImportedBindings appends to the history of bindings and tells nobody: an import tells of all that it did at once.
+func (tx *Tx) InsertImportedBindings(rows []*models.Binding) error {
 	tx.enter(phaseRows)
 	return insertUsed(tx, rows, []string{"customer_id", "advisor_id", "change_kind", "source", "at"}, "former_id", "made_by", "label")
 }

@@ -34,7 +34,7 @@ func (r *Reader) CustomerChangePage(account models.Key, f CustomerChangeFilter, 
 // stream.
 func (tx *Tx) InsertCustomerChanges(rows []*models.CustomerChange) error {
 	for _, c := range rows {
-		tx.EmitToAccount(models.EventCustomerChanged, c.CustomerID, c.Key)
+		tx.EmitToAccount(models.AccountCustomerChanged, c.CustomerID, c.Key)
 	}
 	return insert(tx, rows)
 }

@@ -73,5 +73,15 @@ func (r *Reader) ScanPage(account models.Key, f ScanFilter, p relay.Page) (rows 
 	return rows, end, err
 }
 
-// InsertScans appends to the record of scans.
-func (tx *Tx) InsertScans(rows []*models.Scan) error { return insert(tx, rows) }
+// Scans reads scans by key; unknown ones are left out.
+func (r *Reader) Scans(account models.Key, keys []models.Key) ([]*models.Scan, error) {
+	return byKeys[models.Scan](r, account, "id", keys)
+}
+
+// InsertScans appends to the record of scans, and tells of each in the account's stream.
+func (tx *Tx) InsertScans(rows []*models.Scan) error {
+	for _, s := range rows {
+		tx.EmitToAccount(models.AccountCodeScanned, s.CustomerID, s.Key)
+	}
+	return insert(tx, rows)
+}

@@ -184,7 +184,7 @@ func (t *tenant) exampleIsPushed(tb *testing.T, token string, e example) {
 			t.do("admin", `mutation($o: Identifier!) { simulateMessage(input: {openid: $o, text: "hello"}) { customer { id } } }`, map[string]any{"o": exampleCustomer})
 		},
 		"notifications": func() { t.follow("oAnother", t.names["scene "+exampleAdvisor]) },
-		"customerChangeFeed": func() {
+		"accountEvents": func() {
 			t.do("admin", `mutation($o: Identifier!, $n: String!) { updateCustomers(input: {customers: [{customer: {openid: $o}, nickname: $n}]}) { isRepeated } }`,
 				map[string]any{"o": exampleCustomer, "n": models.NewKey().String()})
 		},

@@ -128,14 +128,16 @@ func (f *floor) bind(ctx context.Context, openids []string, to, former int) erro
 			}
 		}
 		bindings := rig.NewRows("binding (account_id, id, customer_id, advisor_id, former_id, change_kind, source, made_by, at)", "")
-		for _, k := range keys {
-			bindings.Add(f.account, models.NewKey(), k, advisor, formerKey, string(change), string(models.SourceConsole), "ADMIN:bench", now)
+		history := make([]models.Key, len(keys))
+		for i, k := range keys {
+			history[i] = models.NewKey()
+			bindings.Add(f.account, history[i], k, advisor, formerKey, string(change), string(models.SourceConsole), "ADMIN:bench", now)
 		}
-		events := map[models.Key]models.EventKind{advisor: models.EventConversationChanged}
+		events := map[models.Key]models.EventKind{advisor: models.EventConversationChanged, f.account: models.EventKind(models.AccountBindingChanged)}
 		if former >= 0 {
 			events[formerKey] = models.EventCustomerLeft
 		}
-		return errors.Join(bindings.Flush(ctx, tx), f.audit(ctx, tx, keys, now, `{"advisorId":null}`, `{"advisorId":"`+(&models.Advisor{Key: advisor}).ID().String()+`"}`), f.tell(ctx, tx, keys, nil, events, now))
+		return errors.Join(bindings.Flush(ctx, tx), f.audit(ctx, tx, keys, now, `{"advisorId":null}`, `{"advisorId":"`+(&models.Advisor{Key: advisor}).ID().String()+`"}`), f.tell(ctx, tx, keys, history, events, now))
 	})
 }
 
@@ -162,7 +164,7 @@ func (f *floor) tag(ctx context.Context, openids []string, of int, option models
 			changes.Add(f.account, logged[i], k, string(models.FieldTags), "", tagName, "ADMIN:bench", now)
 		}
 		return errors.Join(tags.Flush(ctx, tx), changes.Flush(ctx, tx), f.audit(ctx, tx, keys, now, `{"tags":[]}`, `{"tags":["`+tagName+`"]}`),
-			f.tell(ctx, tx, keys, logged, map[models.Key]models.EventKind{advisor: models.EventConversationChanged, f.account: models.EventCustomerChanged}, now))
+			f.tell(ctx, tx, keys, logged, map[models.Key]models.EventKind{advisor: models.EventConversationChanged, f.account: models.EventKind(models.AccountCustomerChanged)}, now))
 	})
 }
 
@@ -204,7 +206,7 @@ func (f *floor) tell(ctx context.Context, tx *sql.Tx, keys, subjects []models.Ke
 	for stream, kind := range kinds {
 		for i, k := range keys {
 			var subject models.Key
-			if stream == f.account && subjects != nil {
+			if stream == f.account {
 				subject = subjects[i]
 			}
 			events.Add(f.account, stream, head[stream]+int64(i)+1, string(kind), now, k, subject)

@@ -11,7 +11,7 @@ import (
 )
 
 // imports has the product import a file of new customers, each with a nickname, a tag and an advisor, and the floor insert as many
-// rows into the same tables.
+// rows into the same tables. In the middle of the file is one record that is none, which alone may fail.
 func (r *run) imports(ctx context.Context) error {
 	advisors := max(1, min(r.Set.Advisors/2, 100))
 	// Others in each run: a data set that is kept has room for many.
@@ -20,6 +20,9 @@ func (r *run) imports(ctx context.Context) error {
 	var file strings.Builder
 	file.WriteString("openid,nickname,tags,advisor_openid\n")
 	for i := range r.Import {
+		if i == r.Import/2 {
+			fmt.Fprintf(&file, "%s,Nobody,unknown,\n", openid("bad", i))
+		}
 		fmt.Fprintf(&file, "%s,Imported %d,%s,%s\n", openid("p", i), i, tagName, rig.AdvisorOpenID(first+i%advisors))
 	}
 	r.Tell("importing %d customers", r.Import)
@@ -74,6 +77,28 @@ func (r *run) upload(ctx context.Context, file string) (string, error) {
 	return id, nil
 }
 
+// told fails unless one record of a job failed, that one, and for its tag.
+func (r *run) told(ctx context.Context, job string) error {
+	var failed struct {
+		Job struct {
+			FailedItems struct {
+				Nodes []struct {
+					Number int
+					Error  struct{ Code, Field string }
+				}
+			}
+		}
+	}
+	if err := r.Ask(ctx, r.admin, `query($j: ID!) { job(jobId: $j) { failedItems(first: 10) { nodes { number error { code field } } } } }`, map[string]any{"j": job}, &failed); err != nil {
+		return err
+	}
+	nodes := failed.Job.FailedItems.Nodes
+	if len(nodes) != 1 || nodes[0].Number != r.Import/2+1 || nodes[0].Error.Field != "tags" {
+		return fmt.Errorf("what is told of the one bad record is %+v", nodes)
+	}
+	return nil
+}
+
 // work starts the import's job and returns when it has ended.
 func (r *run) work(ctx context.Context, id string) error {
 	var started struct {
@@ -100,7 +125,7 @@ func (r *run) work(ctx context.Context, id string) error {
 			if now.Job.ChangedCount != r.Import {
 				return fmt.Errorf("%d of %d were imported", now.Job.ChangedCount, r.Import)
 			}
-			return nil
+			return r.told(ctx, started.StartImport.Job.ID)
 		default:
 			return fmt.Errorf("the job is %s", now.Job.State)
 		}

@@ -134,7 +134,7 @@ func Regulars(customers int) int { return (customers + 1) / 2 } //nolint:mnd // 
 
 // Story is what the customers and their advisors do, without end: the same steps for the same
 // seed and number of customers. Its first Regulars(customers) steps are the arrivals of the
-// regulars. It is true to itself: who writes, scans or clicks follows, who is answered is served
+// regulars; soon after, one of the first advisor's writes. It is true to itself: who writes, scans or clicks follows, who is answered is served
 // by somebody, and nobody answers while their app may be closed. customers below 1 is taken as 1.
 func Story(seed int64, customers int) iter.Seq[Step] {
 	customers = max(customers, 1)
@@ -147,6 +147,10 @@ func Story(seed int64, customers int) iter.Seq[Step] {
 				}
 				n.told(s)
 			}
+		}
+		// Who watches as the first advisor, as the README proposes, is not to wait for chance.
+		if steps := n.talk(n.find(func(p person) bool { return p.by == 1<<1 })); len(steps) > 0 {
+			n.add(steps)
 		}
 		for {
 			if !yield(n.next()) {

@@ -56,6 +56,24 @@ func TestStoryBeginsWithTheRegulars(t *testing.T) {
 	}
 }
 
+// Ensure whoever watches the first advisor soon sees somebody write, whatever the seed.
+func TestStoryBeginsWithTheFirstAdvisor(t *testing.T) {
+	const customers, soon = 40, 20
+	for seed := range int64(50) {
+		mine := map[int]bool{}
+		wrote := false
+		for _, s := range story(seed, customers, demo.Regulars(customers)+soon) {
+			if s.Kind == demo.StepArrive && s.Code == "advisor-1" {
+				mine[s.Customer] = true
+			}
+			wrote = wrote || s.Kind == demo.StepWrite && mine[s.Customer]
+		}
+		if len(mine) > 0 && !wrote {
+			t.Errorf("seed %d: nobody wrote to the first advisor", seed)
+		}
+	}
+}
+
 // Ensure a story has all kinds of steps, and many texts.
 func TestStoryIsVaried(t *testing.T) {
 	kinds := map[demo.StepKind]int{}

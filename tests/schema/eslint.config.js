@@ -24,9 +24,9 @@ export default [
               'Viewer', 'Advisorship', // what a token says
               'PageInfo', 'ItemError', 'JobFailureCount', 'JobItem', 'Region', 'PolicyWarning', 'PolicyOverrides', 'AllowanceOverride', 'NotifyOn', 'QRCodePicture', 'ChannelFault', 'WebhookFault', 'WebhookTest', // values inside something
               'Contactability', 'ContactPolicy', 'ContactAllowance', 'MassSend', // numbers of the ledger
-              'Binding', 'CustomerChange', 'CustomerChangeFeed', 'Scan', // lines of a log, named by their cursors
+              'Binding', 'CustomerChange', 'AccountEventFeed', 'CustomerChangeFeed', 'Scan', // lines of a log, named by their cursors
               // Events are named by cursor and sequence.
-              'ConversationChanged', 'CustomerChanged', 'CustomerLeft', 'CustomersImported', 'JobChanged', 'MessageReceived',
+              'BindingChanged', 'CodeScanned', 'ConversationChanged', 'CustomerChanged', 'CustomerLeft', 'CustomersImported', 'InvitationEnded', 'JobChanged', 'MessageReceived',
               'MessageStatusChanged', 'NotificationMade', 'Withdrawn',
             ],
           },
