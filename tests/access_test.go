@@ -165,8 +165,8 @@ func TestAccess(t *testing.T) {
 		for _, row := range access { // what they are offered, before it is counted
 			at["here"].document(row.document)
 		}
-		secret.collect()
-		before := w.checksum(secret.account)
+		secret.remember()
+		before := secret.sum
 		// Who comes from elsewhere comes first: nothing of what is here may have changed then.
 		order := []string{"elsewhere", "here", "closed"}
 		got := map[string][]rune{}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"strconv"
 	"strings"
@@ -127,11 +128,15 @@ func sequenceOf(tb testing.TB, f frame) int64 {
 	return payload.Data.Messages.Sequence
 }
 
-// metric is what the server says of one of its metrics, by its name with labels; 0 where it says
-// nothing.
-func (w *world) metric(name string) float64 {
+// metrics is all that the server says of its metrics, which it is spared to pack.
+func (w *world) metrics() string {
 	w.tb.Helper()
-	resp, err := w.http.Get(w.url + "/metrics")
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, w.url+"/metrics", nil)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	r.Header.Set("Accept-Encoding", "identity")
+	resp, err := w.http.Do(r)
 	if err != nil {
 		w.tb.Fatal(err)
 	}
@@ -140,7 +145,14 @@ func (w *world) metric(name string) float64 {
 	if err != nil {
 		w.tb.Fatal(err)
 	}
-	_, rest, found := strings.Cut("\n"+string(text), "\n"+name+" ")
+	return string(text)
+}
+
+// metric is what the server says of one of its metrics, by its name with labels; 0 where it says
+// nothing.
+func (w *world) metric(name string) float64 {
+	w.tb.Helper()
+	_, rest, found := strings.Cut("\n"+w.metrics(), "\n"+name+" ")
 	if !found {
 		return 0
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,17 +112,9 @@ func (w *world) subscribe(token, query string, variables map[string]any) *subscr
 // listening is how many subscriptions the server says are open.
 func (w *world) listening() (n int) {
 	w.tb.Helper()
-	resp, err := w.http.Get(w.url + "/metrics")
-	if err != nil {
-		w.tb.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		w.tb.Fatal(err)
-	}
+	text := w.metrics()
 	for _, over := range []string{"websocket", "event_stream"} {
-		_, rest, _ := strings.Cut(string(text), "\nclientele_subscriptions{transport=\""+over+"\"} ")
+		_, rest, _ := strings.Cut(text, "\nclientele_subscriptions{transport=\""+over+"\"} ")
 		number, _, _ := strings.Cut(rest, "\n")
 		open, err := strconv.Atoi(number)
 		if err != nil {

@@ -255,9 +255,22 @@ func (w *world) post(token string, body []byte) *answer {
 }
 
 func (w *world) tryPost(token string, body []byte) (*answer, error) {
+	a := &answer{}
+	var err error
+	if a.status, a.body, err = w.exchange(token, body); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(a.body, a); err != nil {
+		return nil, fmt.Errorf("%d: %w: %s", a.status, err, a.body)
+	}
+	return a, nil
+}
+
+// exchange sends one request as it is, and answers the response as it came.
+func (w *world) exchange(token string, body []byte) (status int, answered []byte, err error) {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url+"/graphql", bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Request-Id", "test")
@@ -266,17 +279,11 @@ func (w *world) tryPost(token string, body []byte) (*answer, error) {
 	}
 	resp, err := w.http.Do(r)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	a := &answer{status: resp.StatusCode}
-	if a.body, err = io.ReadAll(resp.Body); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(a.body, a); err != nil {
-		return nil, fmt.Errorf("%d: %w: %s", resp.StatusCode, err, a.body)
-	}
-	return a, nil
+	answered, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, answered, err
 }
 
 // ask runs one operation.
@@ -308,16 +315,21 @@ func (w *world) count(query string, args ...any) (n int64) {
 	return n
 }
 
-// await returns once something is so. It asks again and again, where nothing tells.
+// await returns once something is so. It asks again and again, where nothing tells: soon at first, then ever more
+// seldom, since what takes long takes longer when it is asked about all the time.
 func (w *world) await(what string, is func() bool) {
 	w.tb.Helper()
-	again := time.NewTicker(2 * time.Millisecond)
+	const soonest, latest = 2 * time.Millisecond, 50 * time.Millisecond
+	pause := soonest
+	again := time.NewTimer(pause)
 	defer again.Stop()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for !is() {
 		select {
 		case <-again.C:
+			pause = min(pause*3/2, latest)
+			again.Reset(pause)
 		case <-deadline.C:
 			w.tb.Fatalf("waited in vain until %s", what)
 		}

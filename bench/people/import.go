@@ -13,7 +13,8 @@ import (
 // imports has the product import a file of new customers, each with a nickname, a tag and an advisor, and the floor insert as many
 // rows into the same tables. In the middle of the file is one record that is none, which alone may fail.
 func (r *run) imports(ctx context.Context) error {
-	advisors := max(1, min(r.Set.Advisors/2, 100))
+	// So many that none is full, which have others already.
+	advisors := max(1, min(r.Set.Advisors/2, max(100, r.Import/1_000)))
 	// Others in each run: a data set that is kept has room for many.
 	first := 1 + int(time.Now().UnixNano()/int64(time.Millisecond))%(r.Set.Advisors-advisors)
 	openid := func(side string, i int) string { return fmt.Sprintf("o%s%s%08d", r.stamp, side, i) }

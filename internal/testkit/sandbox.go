@@ -41,6 +41,8 @@ func buildSandbox() (path string, err error) {
 	if p.dir == "" && p.err == nil {
 		if p.dir, p.err = os.MkdirTemp("", "clientele-sandboxd-"); p.err == nil {
 			c := exec.Command("go", "build", "-o", p.dir, "clientele/internal/testkit/cmd/sandboxd") //nolint:noctx // it ends by itself.
+			// As whoever builds the product, so that what both need is compiled once.
+			c.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if out, err := c.CombinedOutput(); err != nil {
 				p.err = fmt.Errorf("build sandboxd: %w\n%s", err, out)
 			}
