@@ -89,7 +89,7 @@ func (s *Services) Webhooks(ctx context.Context) ([]*models.Webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rows, countDeadLetters(r, c.Account.Key, rows)
+	return append([]*models.Webhook{}, rows...), countDeadLetters(r, c.Account.Key, rows)
 }
 
 // countDeadLetters says of each webhook how many it has, with one statement.
