@@ -4036,7 +4036,7 @@ type Webhook implements Node {
   lastFailure: WebhookFault
   "How many dead letters it has."
   deadLetterCount: Int!
-  "Until when the replaced secret signs too; null: there is none."
+  "Until when the replaced secret signs too, which may be over; null: there is none."
   oldSecretUntil: DateTime
   "The last test that was asked for; null: none was."
   test: WebhookTest

@@ -53,12 +53,9 @@ var ErasureMap = map[string]map[string]string{
 	"channel_fault":   {"api": isPublic},
 	"channel_work":    {"api": isPublic},
 	"follow_waiting":  {"customer_id": isKey},
-	"webhook": {
-		"name": isStaff, "url": isStaff, "kinds": isPublic, "sealed_secret": isStaff, "sealed_old": isStaff, "notice": isPublic,
-		"failure": isPublic, "test_failure": isPublic,
-	},
-	"dead_letter": {"customer_id": isKey, "failure": isPublic},
-	"ticket":      {"viewer": isShort}, // of an advisor or of staff
+	"webhook":         {"name": isStaff, "epoch": isPublic, "sealed_secret": isStaff, "sealed_old": isStaff},
+	"dead_letter":     {"customer_id": isKey, "epoch": isPublic},
+	"ticket":          {"viewer": isShort}, // of an advisor or of staff
 	"account": {
 		"name": isStaff, "app_id": isPublic, "original_id": isPublic, "terms_version": isStaff, "terms_by": isStaff, "rules_version": isStaff, "time_zone": isStaff,
 		"conversation_link": isStaff, "task_link": isStaff, "follow_reply": isStaff, "callback_id": isPublic, "sealed_token": isStaff, "sealed_token_old": isStaff,
