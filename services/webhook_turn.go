@@ -68,7 +68,8 @@ func (s *Services) ClaimWebhooks(ctx context.Context, d WebhookDemand) ([]*model
 		}
 	}
 	var claimed []*models.Webhook
-	for _, failing := range []bool{false, true} {
+	// Those that failed last come first: they have a part of the workers at most, and the others the rest.
+	for _, failing := range []bool{true, false} {
 		most := d.Most - len(claimed)
 		if failing {
 			most = min(most, d.Trying)
