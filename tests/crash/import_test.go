@@ -320,9 +320,13 @@ func (r *rig) imports(f *importFile, nodes, kills int, tags string, environment 
 	}
 	var met []int
 	for n := range kills {
-		// What is there is so by a chunk that was committed; the next is being worked at. Two are left behind the last, so that
-		// it does not meet a job that has ended.
-		goal := (n + 1) * f.records / (kills + 2) / fifty * fifty
+		// What is there is so by a chunk that was committed; the next is being worked at. However late the last kill
+		// is on a busy machine, two chunks are left for it.
+		share := f.records / (kills + 1)
+		goal := n*share/fifty*fifty + fifty
+		if r.spoiled { // what is done twice shows the better, the more there was
+			goal = (n + 1) * share / fifty * fifty
+		}
 		r.await(fmt.Sprintf("record %d is dealt with", goal), func() bool {
 			if f.there == nil {
 				return read() && job.DoneCount >= goal
