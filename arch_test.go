@@ -71,7 +71,7 @@ var imports = map[string][]string{
 var testImports = map[string][]string{
 	"schema":     {"limits", "auth"},
 	"channels/*": {"store", "auth", "internal/seal", "channels/*"},
-	"jobs":       {"store", "auth", "channels/*"},
+	"jobs":       {"store", "auth", "channels/*", "internal/relay", "internal/seal", "internal/webcall"},
 	"services":   {"channels/*"},
 }
 

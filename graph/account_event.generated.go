@@ -504,6 +504,36 @@ func marshalNAccountEventKind2clienteleᚋmodelsᚐAccountEventKind(ctx context.
 	return res
 }
 
+func unmarshalNAccountEventKind2ᚕclienteleᚋmodelsᚐAccountEventKindᚄ(ctx context.Context, ec *executionContext, v any) ([]models.AccountEventKind, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]models.AccountEventKind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = unmarshalNAccountEventKind2clienteleᚋmodelsᚐAccountEventKind(ctx, ec, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func marshalNAccountEventKind2ᚕclienteleᚋmodelsᚐAccountEventKindᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []models.AccountEventKind) graphql.Marshaler {
+	ret := marshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return marshalNAccountEventKind2clienteleᚋmodelsᚐAccountEventKind(ctx, ec, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func marshalOAccountEventFeed2ᚖclienteleᚋmodelsᚐAccountEventFeed(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.AccountEventFeed) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -545,6 +575,25 @@ func marshalOAccountEventKind2ᚕclienteleᚋmodelsᚐAccountEventKindᚄ(ctx co
 	}
 
 	return ret
+}
+
+func unmarshalOAccountEventKind2ᚖclienteleᚋmodelsᚐAccountEventKind(ctx context.Context, ec *executionContext, v any) (*models.AccountEventKind, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.AccountEventKind(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func marshalOAccountEventKind2ᚖclienteleᚋmodelsᚐAccountEventKind(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v *models.AccountEventKind) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -285,6 +285,26 @@ type CreateTagPayload struct {
 	Tag *models.Tag `json:"tag"`
 }
 
+// A new webhook.
+type CreateWebhookInput struct {
+	// Where it leads: https, at most 1,024 bytes, without user and fragment, into no private network.
+	URL string `json:"url"`
+	// What it is for, 1 to 64 characters.
+	Name *string `json:"name,omitempty"`
+	// Which kinds of events it is sent; absent or empty: all, also those that a later release adds.
+	Kinds []models.AccountEventKind `json:"kinds,omitempty"`
+	// Whether it is sent nothing at first; absent: false.
+	IsPaused *bool `json:"isPaused,omitempty"`
+}
+
+// The new webhook, with its secret.
+type CreateWebhookPayload struct {
+	// The webhook.
+	Webhook *models.Webhook `json:"webhook"`
+	// What signatures are checked with (`whsec_…`). It is never told again.
+	Secret string `json:"secret"`
+}
+
 // Which changes.
 type CustomerChangeFilter struct {
 	// Only of this customer.
@@ -412,6 +432,18 @@ type DeleteImportInput struct {
 type DeleteImportPayload struct {
 	// The import's id.
 	ImportID relay.ID `json:"importId"`
+}
+
+// A webhook to delete.
+type DeleteWebhookInput struct {
+	// Which.
+	WebhookID relay.ID `json:"webhookId"`
+}
+
+// What was deleted.
+type DeleteWebhookPayload struct {
+	// The id of the webhook.
+	WebhookID relay.ID `json:"webhookId"`
 }
 
 // Whom to erase.
@@ -866,6 +898,22 @@ type RenameTagPayload struct {
 	Tag *models.Tag `json:"tag"`
 }
 
+// Dead letters to send once more.
+type ReplayDeadLettersInput struct {
+	// Of which webhook.
+	WebhookID relay.ID `json:"webhookId"`
+	// Which, at most 200; absent: all.
+	DeadLetterIds []*relay.ID `json:"deadLetterIds,omitempty"`
+}
+
+// What will be sent.
+type ReplayDeadLettersPayload struct {
+	// The webhook.
+	Webhook *models.Webhook `json:"webhook"`
+	// How many dead letters wait to be sent by this call; those that waited already do not count.
+	ReplayedCount int `json:"replayedCount"`
+}
+
 // A message to send again.
 type ResendMessageInput struct {
 	// The message.
@@ -908,6 +956,20 @@ type RevokeTokensIssuedBeforePayload struct {
 	IssuedBefore models.Time `json:"issuedBefore"`
 	// Until when it is remembered: 400 days from now. No token should live as long.
 	RememberedUntil models.Time `json:"rememberedUntil"`
+}
+
+// A webhook to give another secret.
+type RotateWebhookSecretInput struct {
+	// Which.
+	WebhookID relay.ID `json:"webhookId"`
+}
+
+// The webhook with its new secret.
+type RotateWebhookSecretPayload struct {
+	// The webhook.
+	Webhook *models.Webhook `json:"webhook"`
+	// What signatures are checked with from now on. It is never told again.
+	Secret string `json:"secret"`
 }
 
 // Which scans; what is said holds together.
@@ -1140,6 +1202,18 @@ type TagOptionRef struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// A webhook to test.
+type TestWebhookInput struct {
+	// Which.
+	WebhookID relay.ID `json:"webhookId"`
+}
+
+// The webhook, with the test.
+type TestWebhookPayload struct {
+	// The webhook.
+	Webhook *models.Webhook `json:"webhook"`
+}
+
 // Names whose tokens are meant, by exactly one of its fields.
 type TokenBearerRef struct {
 	// An advisor: tokens that name them by id, openid or external id alike.
@@ -1254,6 +1328,26 @@ type UpdateCustomersPayload struct {
 	Results []*CustomerResult `json:"results"`
 	// Whether the idempotency key was used before: this is the first result, and nothing changed.
 	IsRepeated bool `json:"isRepeated"`
+}
+
+// What of a webhook to change; what is absent stays.
+type UpdateWebhookInput struct {
+	// Which.
+	WebhookID relay.ID `json:"webhookId"`
+	// Where it leads, as in CreateWebhookInput.
+	URL *string `json:"url,omitempty"`
+	// What it is for, 1 to 64 characters; null takes it away.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// Which kinds of events it is sent; empty: all.
+	Kinds []models.AccountEventKind `json:"kinds,omitempty"`
+	// True pauses it; false has it go on, also when its receiver answered 410.
+	IsPaused *bool `json:"isPaused,omitempty"`
+}
+
+// The webhook as it is now.
+type UpdateWebhookPayload struct {
+	// The webhook.
+	Webhook *models.Webhook `json:"webhook"`
 }
 
 // What came of one file.

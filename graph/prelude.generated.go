@@ -1673,6 +1673,41 @@ func marshalOBoolean2ᚖbool(ctx context.Context, ec *executionContext, sel ast.
 	return res
 }
 
+func unmarshalOID2ᚕᚖclienteleᚋinternalᚋrelayᚐIDᚄ(ctx context.Context, ec *executionContext, v any) ([]*relay.ID, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*relay.ID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = unmarshalNID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func marshalOID2ᚕᚖclienteleᚋinternalᚋrelayᚐIDᚄ(ctx context.Context, ec *executionContext, sel ast.SelectionSet, v []*relay.ID) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = marshalNID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx, ec, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func unmarshalOID2ᚖclienteleᚋinternalᚋrelayᚐID(ctx context.Context, ec *executionContext, v any) (*relay.ID, error) {
 	if v == nil {
 		return nil, nil

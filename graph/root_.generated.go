@@ -40,6 +40,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Scan() ScanResolver
 	Subscription() SubscriptionResolver
+	Webhook() WebhookResolver
 }
 
 type DirectiveRoot struct {
@@ -87,6 +88,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputCreateQRCodesInput,
 		unmarshalInputCreateTagInput,
 		unmarshalInputCreateTagOptionInput,
+		unmarshalInputCreateWebhookInput,
 		unmarshalInputCustomerChangeFilter,
 		unmarshalInputCustomerFilter,
 		unmarshalInputCustomerRef,
@@ -95,6 +97,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputCustomerUpdateInput,
 		unmarshalInputDeleteGroupInput,
 		unmarshalInputDeleteImportInput,
+		unmarshalInputDeleteWebhookInput,
 		unmarshalInputEraseCustomerInput,
 		unmarshalInputExportAdvisorsInput,
 		unmarshalInputExportAuditLogInput,
@@ -126,9 +129,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputRenameGroupInput,
 		unmarshalInputRenameTagInput,
 		unmarshalInputRenameTagOptionInput,
+		unmarshalInputReplayDeadLettersInput,
 		unmarshalInputResendMessageInput,
 		unmarshalInputRevokeTokenInput,
 		unmarshalInputRevokeTokensIssuedBeforeInput,
+		unmarshalInputRotateWebhookSecretInput,
 		unmarshalInputScanFilter,
 		unmarshalInputSendMessageInput,
 		unmarshalInputSetAppSecretInput,
@@ -146,11 +151,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		unmarshalInputTagCustomersInput,
 		unmarshalInputTagFilter,
 		unmarshalInputTagOptionRef,
+		unmarshalInputTestWebhookInput,
 		unmarshalInputTokenBearerRef,
 		unmarshalInputUnbindCustomersInput,
 		unmarshalInputUpdateAccountSettingsInput,
 		unmarshalInputUpdateAdvisorInput,
 		unmarshalInputUpdateCustomersInput,
+		unmarshalInputUpdateWebhookInput,
 		unmarshalInputUploadImagesInput,
 		unmarshalInputUploadImportInput,
 		unmarshalInputViolationInput,
@@ -4052,6 +4059,271 @@ type RevokeTokensIssuedBeforePayload {
   rememberedUntil: DateTime!
 }
 `, BuiltIn: false},
+	{Name: "../schema/webhook.graphql", Input: `extend type Query {
+  "The account's webhooks, the earliest first (rule N7): at most 10."
+  webhooks: [Webhook!] @allow(roles: [ADMIN, INTEGRATION])
+
+  "What a webhook's receiver did not take, or was not sent, newest first (rule N6). NOT_FOUND for an unknown webhook."
+  deadLetters(
+    "Of which webhook."
+    webhookId: ID!
+    "How many, 1 to 200; 50 when absent."
+    first: Int
+    "The cursor of the item to go on after."
+    after: String
+  ): DeadLetterConnection @allow(roles: [ADMIN, INTEGRATION])
+}
+
+extend type Mutation {
+  """
+  Makes a webhook: an address of yours to which the events of the account are posted from now on, in order, at least once (rules N6, N7). What is
+  posted, and how it is checked, stands in docs/webhooks.md. LIMIT_EXCEEDED at 10 webhooks; INVALID for an address that is not called.
+  """
+  createWebhook("The webhook." input: CreateWebhookInput!): CreateWebhookPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Changes a webhook. With another address, or once it goes on, the receiver is tried at once. What is being sent at that moment may still go to where it went."
+  updateWebhook("Which, and what of it." input: UpdateWebhookInput!): UpdateWebhookPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Deletes a webhook with its dead letters."
+  deleteWebhook("Which." input: DeleteWebhookInput!): DeleteWebhookPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Gives a webhook another secret. For 7 days the one before signs beside it; one that was replaced earlier does no more (rule A4)."
+  rotateWebhookSecret("Which." input: RotateWebhookSecretInput!): RotateWebhookSecretPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  "Has a webhook be sent a test, whatever its state, before all else; ` + "`" + `Webhook.test` + "`" + ` tells what came of it. RATE_LIMITED within 10 seconds of the last."
+  testWebhook("Which." input: TestWebhookInput!): TestWebhookPayload @allow(roles: [ADMIN, INTEGRATION])
+
+  """
+  Has dead letters be sent once more, behind what is new; those that are taken are gone from the list, the others are on it as before. Of all, those that are no
+  events are left out. NOT_FOUND for an unknown one, STATE for one that is no event.
+  """
+  replayDeadLetters("Which." input: ReplayDeadLettersInput!): ReplayDeadLettersPayload @allow(roles: [ADMIN, INTEGRATION])
+}
+
+"An address of the merchant's to which the events of the account are posted (rule N7)."
+type Webhook implements Node {
+  "The global id."
+  id: ID!
+  "What it is for; null: nobody said."
+  name: String
+  "Where it leads."
+  url: String!
+  "Which kinds of events it is sent; empty: all."
+  kinds: [AccountEventKind!]!
+  "Whether it is sent events."
+  state: WebhookState!
+  "Behind the last event that was dealt with: what the account's queries and subscriptions of events take as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "When its receiver last took something; null: never."
+  lastSuccessAt: DateTime
+  "Since when its receiver has failed, if it failed last."
+  failingSince: DateTime
+  "When the receiver is tried again, if it failed last."
+  nextAttemptAt: DateTime
+  "Its last failure, which may be over; null: there was none."
+  lastFailure: WebhookFault
+  "How many dead letters it has."
+  deadLetterCount: Int!
+  "Until when the replaced secret signs too, which may be over; null: there is none."
+  oldSecretUntil: DateTime
+  "The last test that was asked for; null: none was."
+  test: WebhookTest
+  "When it was made."
+  createdAt: DateTime!
+}
+
+"Whether a webhook is sent events."
+enum WebhookState {
+  "It is."
+  ACTIVE
+  "It was paused. Its place in the stream stays, for as long as events are kept."
+  PAUSED
+  "Its receiver answered 410; otherwise as PAUSED."
+  GONE
+}
+
+"A failure of a receiver."
+type WebhookFault {
+  "Why it failed."
+  failure: WebhookFailure!
+  "The status that was answered; null: none was."
+  status: Int
+  "When."
+  at: DateTime!
+}
+
+"Why a receiver did not take what it was sent."
+enum WebhookFailure {
+  "It answered another status than 200 to 299. Redirects are not followed."
+  STATUS
+  "It did not answer within 10 seconds."
+  TIMEOUT
+  "It could not be connected to, or hung up."
+  CONNECTION
+  "Its certificate is not good."
+  CERTIFICATE
+  "Its name leads to an address that is not called: of this machine, a private network, or reserved."
+  ADDRESS
+}
+
+"A test of a webhook."
+type WebhookTest {
+  "When it was asked for."
+  requestedAt: DateTime!
+  "When it was answered, or not; null: it waits."
+  finishedAt: DateTime
+  "Why it failed; null once it is finished: it succeeded."
+  fault: WebhookFault
+}
+
+"An event that a webhook's receiver did not take within a day, or what it was told of events that it was not sent."
+type DeadLetter {
+  "The global id."
+  id: ID!
+  "Why there is one."
+  cause: DeadLetterCause!
+  "The kind of the event; null where the cause is not FAILED."
+  kind: AccountEventKind
+  "The number of the event, or of the first that is told of."
+  firstSequence: Int!
+  "The number of the event, or of the last that is told of."
+  lastSequence: Int!
+  "When the event happened, or what is told of was noticed."
+  at: DateTime!
+  "When the receiver was tried first; null where the cause is not FAILED."
+  firstAttemptAt: DateTime
+  "How often it was tried."
+  attemptCount: Int!
+  "Its last failure; null where the cause is not FAILED."
+  lastFailure: WebhookFault
+  "Whether it waits to be sent again."
+  isReplaying: Boolean!
+  "Since when it is on the list; it is deleted 30 days later, or when 1,000 newer ones are on it."
+  createdAt: DateTime!
+}
+
+"Why there is a dead letter."
+enum DeadLetterCause {
+  "The receiver did not take the event."
+  FAILED
+  "Events were deleted, being too old, before the receiver came to them: they were never sent. It is told so by ` + "`" + `events.lost` + "`" + `."
+  NOT_KEPT
+  "The server went on from a backup: what was sent last may not have happened, and numbers are used again. The receiver is told so by ` + "`" + `log.restored` + "`" + `."
+  LOG_RESTORED
+}
+
+"One page of dead letters."
+type DeadLetterConnection {
+  "The items with their cursors."
+  edges: [DeadLetterEdge!]!
+  "The items alone."
+  nodes: [DeadLetter!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"One dead letter of a page."
+type DeadLetterEdge {
+  "The item's cursor."
+  cursor: String!
+  "The item."
+  node: DeadLetter!
+}
+
+"A new webhook."
+input CreateWebhookInput {
+  "Where it leads: https, at most 1,024 bytes, without user and fragment, into no private network."
+  url: String!
+  "What it is for, 1 to 64 characters."
+  name: String
+  "Which kinds of events it is sent; absent or empty: all, also those that a later release adds."
+  kinds: [AccountEventKind!]
+  "Whether it is sent nothing at first; absent: false."
+  isPaused: Boolean
+}
+
+"The new webhook, with its secret."
+type CreateWebhookPayload {
+  "The webhook."
+  webhook: Webhook!
+  "What signatures are checked with (` + "`" + `whsec_…` + "`" + `). It is never told again."
+  secret: String!
+}
+
+"What of a webhook to change; what is absent stays."
+input UpdateWebhookInput {
+  "Which."
+  webhookId: ID!
+  "Where it leads, as in CreateWebhookInput."
+  url: String
+  "What it is for, 1 to 64 characters; null takes it away."
+  name: String
+  "Which kinds of events it is sent; empty: all."
+  kinds: [AccountEventKind!]
+  "True pauses it; false has it go on, also when its receiver answered 410."
+  isPaused: Boolean
+}
+
+"The webhook as it is now."
+type UpdateWebhookPayload {
+  "The webhook."
+  webhook: Webhook!
+}
+
+"A webhook to delete."
+input DeleteWebhookInput {
+  "Which."
+  webhookId: ID!
+}
+
+"What was deleted."
+type DeleteWebhookPayload {
+  "The id of the webhook."
+  webhookId: ID!
+}
+
+"A webhook to give another secret."
+input RotateWebhookSecretInput {
+  "Which."
+  webhookId: ID!
+}
+
+"The webhook with its new secret."
+type RotateWebhookSecretPayload {
+  "The webhook."
+  webhook: Webhook!
+  "What signatures are checked with from now on. It is never told again."
+  secret: String!
+}
+
+"A webhook to test."
+input TestWebhookInput {
+  "Which."
+  webhookId: ID!
+}
+
+"The webhook, with the test."
+type TestWebhookPayload {
+  "The webhook."
+  webhook: Webhook!
+}
+
+"Dead letters to send once more."
+input ReplayDeadLettersInput {
+  "Of which webhook."
+  webhookId: ID!
+  "Which, at most 200; absent: all."
+  deadLetterIds: [ID!]
+}
+
+"What will be sent."
+type ReplayDeadLettersPayload {
+  "The webhook."
+  webhook: Webhook!
+  "How many dead letters wait to be sent by this call; those that waited already do not count."
+  replayedCount: Int!
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -4565,6 +4837,16 @@ func childFields_CreateTagPayload(ctx context.Context, ec *executionContext, fie
 	return nil, fmt.Errorf("no field named %q was found under type CreateTagPayload", field.Name)
 }
 
+func childFields_CreateWebhookPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return fieldContext_CreateWebhookPayload_webhook(ctx, ec, field)
+	case "secret":
+		return fieldContext_CreateWebhookPayload_secret(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateWebhookPayload", field.Name)
+}
+
 func childFields_Customer(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4695,6 +4977,56 @@ func childFields_CustomerResult(ctx context.Context, ec *executionContext, field
 	return nil, fmt.Errorf("no field named %q was found under type CustomerResult", field.Name)
 }
 
+func childFields_DeadLetter(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_DeadLetter_id(ctx, ec, field)
+	case "cause":
+		return fieldContext_DeadLetter_cause(ctx, ec, field)
+	case "kind":
+		return fieldContext_DeadLetter_kind(ctx, ec, field)
+	case "firstSequence":
+		return fieldContext_DeadLetter_firstSequence(ctx, ec, field)
+	case "lastSequence":
+		return fieldContext_DeadLetter_lastSequence(ctx, ec, field)
+	case "at":
+		return fieldContext_DeadLetter_at(ctx, ec, field)
+	case "firstAttemptAt":
+		return fieldContext_DeadLetter_firstAttemptAt(ctx, ec, field)
+	case "attemptCount":
+		return fieldContext_DeadLetter_attemptCount(ctx, ec, field)
+	case "lastFailure":
+		return fieldContext_DeadLetter_lastFailure(ctx, ec, field)
+	case "isReplaying":
+		return fieldContext_DeadLetter_isReplaying(ctx, ec, field)
+	case "createdAt":
+		return fieldContext_DeadLetter_createdAt(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeadLetter", field.Name)
+}
+
+func childFields_DeadLetterConnection(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return fieldContext_DeadLetterConnection_edges(ctx, ec, field)
+	case "nodes":
+		return fieldContext_DeadLetterConnection_nodes(ctx, ec, field)
+	case "pageInfo":
+		return fieldContext_DeadLetterConnection_pageInfo(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeadLetterConnection", field.Name)
+}
+
+func childFields_DeadLetterEdge(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return fieldContext_DeadLetterEdge_cursor(ctx, ec, field)
+	case "node":
+		return fieldContext_DeadLetterEdge_node(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeadLetterEdge", field.Name)
+}
+
 func childFields_DeleteGroupPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "groupId":
@@ -4711,6 +5043,14 @@ func childFields_DeleteImportPayload(ctx context.Context, ec *executionContext, 
 		return fieldContext_DeleteImportPayload_importId(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteImportPayload", field.Name)
+}
+
+func childFields_DeleteWebhookPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookId":
+		return fieldContext_DeleteWebhookPayload_webhookId(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteWebhookPayload", field.Name)
 }
 
 func childFields_EraseCustomerPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5417,6 +5757,16 @@ func childFields_RenameTagPayload(ctx context.Context, ec *executionContext, fie
 	return nil, fmt.Errorf("no field named %q was found under type RenameTagPayload", field.Name)
 }
 
+func childFields_ReplayDeadLettersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return fieldContext_ReplayDeadLettersPayload_webhook(ctx, ec, field)
+	case "replayedCount":
+		return fieldContext_ReplayDeadLettersPayload_replayedCount(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplayDeadLettersPayload", field.Name)
+}
+
 func childFields_ResendMessagePayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "message":
@@ -5441,6 +5791,16 @@ func childFields_RevokeTokensIssuedBeforePayload(ctx context.Context, ec *execut
 		return fieldContext_RevokeTokensIssuedBeforePayload_rememberedUntil(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeTokensIssuedBeforePayload", field.Name)
+}
+
+func childFields_RotateWebhookSecretPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return fieldContext_RotateWebhookSecretPayload_webhook(ctx, ec, field)
+	case "secret":
+		return fieldContext_RotateWebhookSecretPayload_secret(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
 }
 
 func childFields_Scan(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5627,6 +5987,14 @@ func childFields_TagOption(ctx context.Context, ec *executionContext, field grap
 	return nil, fmt.Errorf("no field named %q was found under type TagOption", field.Name)
 }
 
+func childFields_TestWebhookPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return fieldContext_TestWebhookPayload_webhook(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestWebhookPayload", field.Name)
+}
+
 func childFields_UnbindCustomersPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "results":
@@ -5667,6 +6035,14 @@ func childFields_UpdateCustomersPayload(ctx context.Context, ec *executionContex
 	return nil, fmt.Errorf("no field named %q was found under type UpdateCustomersPayload", field.Name)
 }
 
+func childFields_UpdateWebhookPayload(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return fieldContext_UpdateWebhookPayload_webhook(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateWebhookPayload", field.Name)
+}
+
 func childFields_UploadImageResult(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "image":
@@ -5705,6 +6081,64 @@ func childFields_Viewer(ctx context.Context, ec *executionContext, field graphql
 		return fieldContext_Viewer_tokenExpiresAt(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func childFields_Webhook(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return fieldContext_Webhook_id(ctx, ec, field)
+	case "name":
+		return fieldContext_Webhook_name(ctx, ec, field)
+	case "url":
+		return fieldContext_Webhook_url(ctx, ec, field)
+	case "kinds":
+		return fieldContext_Webhook_kinds(ctx, ec, field)
+	case "state":
+		return fieldContext_Webhook_state(ctx, ec, field)
+	case "cursor":
+		return fieldContext_Webhook_cursor(ctx, ec, field)
+	case "lastSuccessAt":
+		return fieldContext_Webhook_lastSuccessAt(ctx, ec, field)
+	case "failingSince":
+		return fieldContext_Webhook_failingSince(ctx, ec, field)
+	case "nextAttemptAt":
+		return fieldContext_Webhook_nextAttemptAt(ctx, ec, field)
+	case "lastFailure":
+		return fieldContext_Webhook_lastFailure(ctx, ec, field)
+	case "deadLetterCount":
+		return fieldContext_Webhook_deadLetterCount(ctx, ec, field)
+	case "oldSecretUntil":
+		return fieldContext_Webhook_oldSecretUntil(ctx, ec, field)
+	case "test":
+		return fieldContext_Webhook_test(ctx, ec, field)
+	case "createdAt":
+		return fieldContext_Webhook_createdAt(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Webhook", field.Name)
+}
+
+func childFields_WebhookFault(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "failure":
+		return fieldContext_WebhookFault_failure(ctx, ec, field)
+	case "status":
+		return fieldContext_WebhookFault_status(ctx, ec, field)
+	case "at":
+		return fieldContext_WebhookFault_at(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookFault", field.Name)
+}
+
+func childFields_WebhookTest(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "requestedAt":
+		return fieldContext_WebhookTest_requestedAt(ctx, ec, field)
+	case "finishedAt":
+		return fieldContext_WebhookTest_finishedAt(ctx, ec, field)
+	case "fault":
+		return fieldContext_WebhookTest_fault(ctx, ec, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookTest", field.Name)
 }
 
 func childFields___Directive(ctx context.Context, ec *executionContext, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -30,6 +30,10 @@ type Runner struct {
 	// Delivered is told what became of each message that was handed over, and why that could not be
 	// recorded; nil: nobody is.
 	Delivered func(done services.Handover, err error)
+	// Hook is how often due webhooks are looked for that nobody woke it for; 0: limits.WebhookPoll.
+	Hook time.Duration
+	// WebhookCalled is told of each call of a receiver of a webhook; nil: nobody is.
+	WebhookCalled func(services.WebhookCall)
 }
 
 // Run works until ctx ends and what is under way has been recorded.
@@ -45,6 +49,7 @@ func (r *Runner) Run(ctx context.Context) {
 	wg.Go(func() { r.relay(ctx) })
 	wg.Go(func() { r.jobs(ctx) })
 	wg.Go(func() { r.channelWork(ctx) })
+	wg.Go(func() { r.webhooks(ctx) })
 	wg.Go(func() { r.retention(ctx) })
 	wg.Wait()
 }

@@ -48,7 +48,7 @@ func (*Audit) IsNode() {}
 var auditKinds = map[string]relay.Kind{
 	"Account": KindAccount, "Advisor": KindAdvisor, "Group": KindGroup, "QRCode": KindQRCode, "Customer": KindCustomer,
 	"Conversation": KindConversation, "Message": KindMessage, "Notification": KindNotification,
-	"Tag": KindTag, "TagOption": KindTagOption, "Job": KindJob, "Import": KindImport, "Image": KindImage,
+	"Tag": KindTag, "TagOption": KindTagOption, "Job": KindJob, "Import": KindImport, "Image": KindImage, "Webhook": KindWebhook,
 }
 
 // AuditKind is how entries name what has ids of a kind; empty where they tell of none.

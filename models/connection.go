@@ -18,6 +18,7 @@ type (
 	MessageConnection        = relay.Connection[*Message, MessageEdge]
 	AuditEntryConnection     = relay.Connection[*Audit, AuditEntryEdge]
 	NotificationConnection   = relay.Connection[*Notification, NotificationEdge]
+	DeadLetterConnection     = relay.Connection[*DeadLetter, DeadLetterEdge]
 )
 
 // Their edges: an item and its cursor. (They are types of their own because the generator does
@@ -78,6 +79,10 @@ type (
 	NotificationEdge struct {
 		Cursor string
 		Node   *Notification
+	}
+	DeadLetterEdge struct {
+		Cursor string
+		Node   *DeadLetter
 	}
 )
 

@@ -29,6 +29,8 @@ const (
 	KindImport       relay.Kind = "im"
 	KindErasure      relay.Kind = "er"
 	KindImage        relay.Kind = "pi"
+	KindWebhook      relay.Kind = "wh"
+	KindDeadLetter   relay.Kind = "dl"
 )
 
 // Ident is an identifier from outside (openid, unionid, WeChat id, scene, external id): bytes

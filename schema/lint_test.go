@@ -84,7 +84,7 @@ func mustLoad(tb testing.TB, sdl string) *ast.Schema {
 var verbs = []string{
 	"accept", "add", "answer", "assign", "cancel", "clear", "close", "confirm", "create", "delete", "edit", "erase", "export",
 	"import", "invite", "issue", "mark", "pin", "preview", "rebind", "record", "remove", "rename", "replace", "replay", "report",
-	"resend", "revoke", "rotate", "send", "set", "simulate", "start", "stop", "tag", "unbind", "unpin", "update", "upload",
+	"resend", "revoke", "rotate", "send", "set", "simulate", "start", "stop", "tag", "test", "unbind", "unpin", "update", "upload",
 }
 
 var (

@@ -177,6 +177,16 @@ var said = map[string][]int{
 	"Mutation.removeGroupAdvisors":                    {limits.AdvisorsPerGroup},
 	"RemoveGroupAdvisorsInput.advisors":               {limits.AdvisorsPerGroup},
 	"RenameGroupInput.name":                           {limits.GroupNameRunes},
+	"Query.webhooks":                                  {limits.WebhooksPerAccount},
+	"Mutation.createWebhook":                          {limits.WebhooksPerAccount},
+	"Mutation.rotateWebhookSecret":                    {in(limits.WebhookSecretOverlap, day)},
+	"Mutation.testWebhook":                            {in(limits.WebhookTestPause, second)},
+	"WebhookFailure.TIMEOUT":                          {in(limits.WebhookTime, second)},
+	"DeadLetter.createdAt":                            {in(limits.DeadLetterLife, day), limits.DeadLetters},
+	"CreateWebhookInput.url":                          {limits.WebhookURLBytes},
+	"CreateWebhookInput.name":                         {limits.WebhookNameRunes},
+	"UpdateWebhookInput.name":                         {limits.WebhookNameRunes},
+	"ReplayDeadLettersInput.deadLetterIds":            {limits.DeadLettersReplayed},
 	"AuditFilter.action":                              {limits.AuditActionBytes},
 	"AuditFilter.subject":                             {limits.AuditSubjectBytes},
 }
@@ -186,6 +196,9 @@ var fixed = map[string]struct {
 	numbers []int
 	what    string
 }{
+	"WebhookState.GONE":                           {[]int{410}, "a status of HTTP"},
+	"WebhookFailure.STATUS":                       {[]int{200, 299}, "statuses of HTTP"},
+	"UpdateWebhookInput.isPaused":                 {[]int{410}, "a status of HTTP"},
 	"UpdateAccountSettingsInput.conversationLink": {[]int{512}, "the column's size"},
 	"SetCallbackCredentialsInput.token":           {[]int{3, 32}, "the platform's form of a token"},
 	"SetCallbackCredentialsInput.aesKey":          {[]int{43}, "the platform's form of a key"},

@@ -38,6 +38,9 @@ func (s *Services) RelayEvents(ctx context.Context) (more bool, err error) {
 				n, err = tx.Relay(limits.RelayRows)
 				return err
 			})
+			if n > 0 {
+				s.wakeWebhooks()
+			}
 			if relayErr != nil {
 				err = fmt.Errorf("account %s: %w", after, relayErr)
 			}

@@ -78,6 +78,8 @@ func (s *Services) nodesOf(ctx context.Context, c *Scope, kind relay.Kind, keys 
 		return collect(found, keys, s.ImagesByKeys, ctx)
 	case models.KindJob:
 		return collect(found, keys, s.JobsByKeys, ctx)
+	case models.KindWebhook:
+		return s.webhookNodes(ctx, c, keys, found)
 	case models.KindTag, models.KindTagOption:
 		if serves {
 			return s.tagNodes(ctx, c, keys, found)

@@ -134,6 +134,16 @@ var (
 	mayCancelJob = Permission{Field: "cancelJob", Roles: staff, Open: true}
 	mayWatchJob  = Permission{Field: "jobChanges", Roles: staff}
 
+	// Settings and credentials, which are changed while the account is closed too (rule A1).
+	mayWebhooks            = Permission{Field: "webhooks", Roles: staff}
+	mayDeadLetters         = Permission{Field: "deadLetters", Roles: staff}
+	mayCreateWebhook       = Permission{Field: "createWebhook", Roles: staff}
+	mayUpdateWebhook       = Permission{Field: "updateWebhook", Roles: staff}
+	mayDeleteWebhook       = Permission{Field: "deleteWebhook", Roles: staff}
+	mayRotateWebhookSecret = Permission{Field: "rotateWebhookSecret", Roles: staff}
+	mayTestWebhook         = Permission{Field: "testWebhook", Roles: staff}
+	mayReplayDeadLetters   = Permission{Field: "replayDeadLetters", Roles: staff}
+
 	mayRevokeIssuedBefore = Permission{Field: "revokeTokensIssuedBefore", Roles: staff}
 )
 
@@ -150,6 +160,7 @@ func Permissions() []Permission {
 		mayExportAudit, mayExportAdvisors, mayErase, mayExport, mayErasure, mayErasures,
 		mayImport, mayCreateImport, mayUploadImport, mayStartImport, mayDeleteImport, mayImportFollowers,
 		mayJob, mayJobs, mayCancelJob, mayWatchJob,
+		mayWebhooks, mayDeadLetters, mayCreateWebhook, mayUpdateWebhook, mayDeleteWebhook, mayRotateWebhookSecret, mayTestWebhook, mayReplayDeadLetters,
 		maySend, mayResend, mayConfirmOutreach, mayRecordPayment, mayRecordMassSend, mayMarkRead, mayMarkNotices,
 		maySimulateFollow, maySimulateLeave, maySimulateScan, maySimulateMenu, maySimulateMessage, maySimulatePayment, maySimulateSending,
 	}

@@ -83,10 +83,14 @@ func (s *Services) rekeyAccount(ctx context.Context, account models.Key, done *R
 		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if len(columns) == 0 {
-			return nil
+		if len(columns) > 0 {
+			if err := tx.UpdateAccount(a, columns...); err != nil {
+				return err
+			}
 		}
-		return tx.UpdateAccount(a, columns...)
+		more, same, left, err := s.rekeyWebhooks(tx)
+		values, kept, closed = values+more, kept+same, closed || left
+		return err
 	})
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 
 // Retained counts what one pass of Retain deleted.
 type Retained struct {
-	Events, Messages, Idempotency, Inbound, Revocations, Jobs, Imports, QRCodes, Tickets int
+	Events, Messages, Idempotency, Inbound, Revocations, Jobs, Imports, QRCodes, Tickets, DeadLetters int
 }
 
 // IsZero reports whether nothing was deleted.
@@ -37,7 +37,7 @@ func (s *Services) Retain(ctx context.Context, rest func(context.Context) error)
 		return Retained{}, err
 	}
 	p := &pass{s: s, rest: rest, now: began}
-	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.messages, p.revocations, p.jobs, p.imports, p.codes, p.tickets, p.nodes} {
+	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.messages, p.revocations, p.jobs, p.imports, p.codes, p.tickets, p.deadLetters, p.nodes} {
 		// One that fails does not keep the others from their turn.
 		err = errors.Join(err, step(ctx))
 		if errors.Is(err, errLeaseLost) || ctx.Err() != nil {
@@ -230,6 +230,14 @@ func (p *pass) codes(ctx context.Context) error {
 	return aged(ctx, p, &p.done.QRCodes, func(r *store.Reader) ([]*models.QRCode, error) {
 		return r.OldQRCodes(before, limits.RetentionRows)
 	}, func(row *models.QRCode) models.Key { return row.AccountID }, (*store.Tx).DeleteQRCodes)
+}
+
+// deadLetters deletes what receivers of webhooks did not take, and nobody replayed (rule N6).
+func (p *pass) deadLetters(ctx context.Context) error {
+	before := p.now.Add(-limits.DeadLetterLife - limits.ClockSkew)
+	return aged(ctx, p, &p.done.DeadLetters, func(r *store.Reader) ([]*models.DeadLetter, error) {
+		return r.OldDeadLetters(before, limits.RetentionRows)
+	}, func(row *models.DeadLetter) models.Key { return row.AccountID }, (*store.Tx).DeleteDeadLetters)
 }
 
 // jobs deletes jobs that ended long ago: the items of each first, then the job with its stream.

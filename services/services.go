@@ -70,6 +70,9 @@ type Deps struct {
 	Log       *slog.Logger
 	// Lanes is how many lanes inbound items are written through; 0: limits.Lanes.
 	Lanes int
+	// Webhooks calls receivers of webhooks; nil: none is called. WebhookPrivate says that it calls http and addresses of private networks.
+	Webhooks       WebhookCaller
+	WebhookPrivate bool
 }
 
 // Services is the product. It is safe for concurrent use.
@@ -85,9 +88,14 @@ type Services struct {
 	log       *slog.Logger
 	lanes     *lanes
 	apps      *apps
+	// hooks calls receivers of webhooks; webhookPrivate: in private networks too.
+	hooks          WebhookCaller
+	webhookPrivate bool
 	// queued is signalled when a message was put into an outbound queue, jobQueued when a job was made, workQueued when something is to
 	// be asked of a platform.
 	queued, jobQueued, workQueued chan struct{}
+	// hookQueued is signalled when a webhook may have something to send.
+	hookQueued chan struct{}
 	// waiting is signalled when events of accounts wait for their numbers.
 	waiting chan struct{}
 
@@ -119,6 +127,7 @@ func New(d Deps) *Services {
 	s := &Services{
 		store: d.Store, hub: d.Hub, channels: d.Channels, issuer: d.Issuer, ring: d.Ring, blobs: d.Blobs, publicURL: d.PublicURL, log: d.Log,
 		queued: make(chan struct{}, 1), jobQueued: make(chan struct{}, 1), workQueued: make(chan struct{}, 1), waiting: make(chan struct{}, 1), recent: map[models.Key]recent{},
+		hooks: d.Webhooks, webhookPrivate: d.WebhookPrivate, hookQueued: make(chan struct{}, 1),
 		drawing:     make(chan struct{}, limits.CodePicturesAtOnce),
 		decoding:    make(chan struct{}, limits.ImagesDecodedAtOnce),
 		avatars:     codeAvatars{kept: map[models.Key]image.Image{}},

@@ -55,6 +55,8 @@ var ErasureMap = map[string]map[string]string{
 	"follow_waiting":  {"customer_id": isKey},
 	"ticket":          {"viewer": isShort},  // of an advisor or of staff
 	"image":           {"made_by": isStaff}, // one that only the person had goes with its file (SweepImages)
+	"webhook":         {"name": isStaff, "epoch": isPublic, "sealed_secret": isStaff, "sealed_old": isStaff},
+	"dead_letter":     {"customer_id": isKey, "epoch": isPublic},
 	"account": {
 		"name": isStaff, "app_id": isPublic, "original_id": isPublic, "terms_version": isStaff, "terms_by": isStaff, "rules_version": isStaff, "time_zone": isStaff,
 		"conversation_link": isStaff, "task_link": isStaff, "follow_reply": isStaff, "callback_id": isPublic, "sealed_token": isStaff, "sealed_token_old": isStaff,

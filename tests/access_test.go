@@ -259,6 +259,7 @@ func (w *world) accessible(tag string) *accessible {
 	a.label("spring", toAdvisor("anna"))
 	a.name("id image", a.upload("anna", imageOf(a.tb, "PNG", 3, 2))[0])
 	a.name("id import", a.uploading("openid\n", 100))
+	a.name("id webhook", a.webhook())
 	a.follow("zhao", "")
 	a.name("id erasure", a.do("admin", eraseText, map[string]any{"c": map[string]any{"openid": "zhao"}}).text("eraseCustomer.erasure.id"))
 	a.erased()
@@ -279,12 +280,19 @@ func (a *accessible) invite(openid string) string {
 	return (&answer{Data: results[0]}).text("advisor.id")
 }
 
+// webhook makes one that is paused: nobody is called.
+func (a *accessible) webhook() string {
+	a.tb.Helper()
+	return a.do("admin", `mutation { createWebhook(input: {url: "https://crm.invalid/y", isPaused: true}) { webhook { id } } }`, nil).text("createWebhook.webhook.id")
+}
+
 // document is a row's document with the account's ids, and with fresh things where it wants such.
 func (a *accessible) document(text string) string {
 	a.tb.Helper()
 	for name, make := range map[string]func(unique string) string{
 		"new follower": func(u string) string { a.follow(u, ""); return u },
 		"new advisor":  func(u string) string { a.follow(u, ""); return a.invite(u) },
+		"new webhook":  func(string) string { return a.webhook() },
 		"new import":   func(string) string { return a.uploading("", 1) },
 		"new group":    func(u string) string { a.group(u); return a.names["id "+u] },
 		"new tag":      func(u string) string { a.tag(u); return a.names["id "+u] },

@@ -135,6 +135,21 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 	{of: "exportAdvisors", document: `exportAdvisors(input: {first: 1}) { auditId }`, after: `{"advisors":1}`},
 	{of: "exportAuditLog", document: `exportAuditLog(input: {first: 1}) { auditId }`, after: `{"entries":1}`},
 	{of: "exportCustomer", document: `exportCustomer(input: {customer: {id: "<id wei>"}, first: 1}) { auditId }`, after: `{"records":1}`},
+	{
+		of: "createWebhook", document: `createWebhook(input: {url: "https://crm.invalid/x", name: " crm ", kinds: [CUSTOMER_CHANGED, CUSTOMER_CHANGED], isPaused: true}) { webhook { id } }`,
+		after: `{"kinds":["CUSTOMER_CHANGED"],"name":"crm","state":"PAUSED","url":"https://crm.invalid/x"}`,
+	},
+	{
+		of: "updateWebhook", document: `updateWebhook(input: {webhookId: "<id webhook>", url: "https://crm.invalid/z", name: null, kinds: []}) { webhook { id } }`,
+		before: `{"kinds":[],"name":"","state":"PAUSED","url":"https://crm.invalid/y"}`, after: `{"kinds":[],"name":"","state":"PAUSED","url":"https://crm.invalid/z"}`,
+	},
+	{of: "rotateWebhookSecret", document: `rotateWebhookSecret(input: {webhookId: "<id webhook>"}) { webhook { id } }`, after: `{"isNew":true}`},
+	{of: "testWebhook", document: `testWebhook(input: {webhookId: "<id webhook>"}) { webhook { id } }`},
+	{of: "replayDeadLetters", document: `replayDeadLetters(input: {webhookId: "<id webhook>"}) { replayedCount }`, after: `{"count":0}`},
+	{
+		of: "deleteWebhook", document: `deleteWebhook(input: {webhookId: "<id webhook>"}) { webhookId }`,
+		before: `{"kinds":[],"name":"","state":"PAUSED","url":"https://crm.invalid/z"}`,
+	},
 	{of: "sendMessage", who: "anna", document: `sendMessage(input: {customer: {id: "<id wei>"}, text: "x", idempotencyKey: "k"}) { message { id } }`, before: ownRecord},
 	{of: "resendMessage", who: "anna", document: `resendMessage(input: {messageId: "<id failed>", idempotencyKey: "r"}) { message { id } }`, before: ownRecord},
 	{of: "confirmOutreach", who: "anna", document: `confirmOutreach(input: {customer: {id: "<id wei>"}}) { isConsumed }`, before: `{"no":0}`, after: something},
@@ -176,6 +191,7 @@ func TestAuditValues(t *testing.T) {
 		wechat := w.found(setup{Channel: "WECHAT"}, "wechat")
 		a.name("id upload", a.uploading("", 1))
 		a.name("id import", a.uploading("openid\nwei\n", 100))
+		a.name("id webhook", a.webhook())
 		notices := a.do("anna", `{ notifications { nodes { id } } }`, nil).field("notifications.nodes").([]any)
 		a.name("id notification", (&answer{Data: notices[0]}).text("id"))
 		a.do("admin", `mutation { simulateSending(input: {sending: REFUSE_CUSTOMER}) { sending } }`, nil)

@@ -72,6 +72,12 @@ func TestRekeyCommand(t *testing.T) {
 				a.SealedAppSecret = was.Seal(a.Key, "app.secret", []byte(secret))
 				a.SealedURLSecret = was.Seal(a.Key, "url.secret", []byte(address))
 				// It is asked for anew rather than sealed anew.
+				hook := &models.Webhook{AccountID: a.Key, Key: models.NewKey(), State: models.WebhookActive, CreatedAt: tx.Now}
+				hook.SealedSecret = was.Seal(a.Key, "webhook/"+hook.Key.String()+"/secret", []byte(secret))
+				hook.SealedOld = is.Seal(a.Key, "webhook/"+hook.Key.String()+"/secret", []byte(secret))
+				if err := tx.InsertWebhook(hook); err != nil {
+					return err
+				}
 				if err := tx.PutAccessToken(&models.AccessToken{AccountID: a.Key, Sealed: was.Seal(a.Key, "app.access_token", []byte("t"))}); err != nil {
 					return err
 				}
@@ -90,11 +96,11 @@ func TestRekeyCommand(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := "504 credentials of 101 accounts are sealed with new now; 1 were before."
+		want := "605 credentials of 101 accounts are sealed with new now; 102 were before."
 		if out, faults, err := run(newFlag, oldFlag); err != nil || !strings.Contains(out, want) || faults != "" {
 			t.Fatalf("%v\n%s%s", err, out, faults)
 		}
-		if out, _, err := run(newFlag); err != nil || !strings.Contains(out, "0 credentials of 101 accounts are sealed with new now; 505 were before.") {
+		if out, _, err := run(newFlag); err != nil || !strings.Contains(out, "0 credentials of 101 accounts are sealed with new now; 707 were before.") {
 			t.Errorf("again, without the old key: %v\n%s", err, out)
 		}
 		if embedded {
@@ -115,6 +121,15 @@ func TestRekeyCommand(t *testing.T) {
 			}{{"callback.token", token, a.SealedToken}, {"callback.token", tokenOld, a.SealedTokenOld}, {"callback.aes_key", aes, a.SealedAESKey}, {"app.secret", secret, a.SealedAppSecret}, {"url.secret", address, a.SealedURLSecret}} {
 				if plain, err := is.Open(key, v.field, v.sealed); err != nil || string(plain) != v.want {
 					t.Fatalf("%s of %s: %q, %v", v.field, key, plain, err)
+				}
+			}
+			hooks, err := s.View(t.Context()).Webhooks(key)
+			if err != nil || len(hooks) != 1 {
+				t.Fatalf("%d webhooks, %v", len(hooks), err)
+			}
+			for _, sealed := range [][]byte{hooks[0].SealedSecret, hooks[0].SealedOld} {
+				if plain, err := is.Open(key, "webhook/"+hooks[0].Key.String()+"/secret", sealed); err != nil || string(plain) != secret {
+					t.Fatalf("a webhook's secret: %q, %v", plain, err)
 				}
 			}
 			if _, err := s.View(t.Context()).AccessToken(key); !errors.Is(err, store.ErrNotFound) {
@@ -139,7 +154,7 @@ func TestRekeyCommand(t *testing.T) {
 			}
 		}
 		out, faults, err := run(oldFlag, newFlag)
-		if err == nil || !strings.Contains(out, "504 credentials of 101 accounts are sealed with old now") || !strings.Contains(faults, accounts[3].String()) {
+		if err == nil || !strings.Contains(out, "706 credentials of 101 accounts are sealed with old now") || !strings.Contains(faults, accounts[3].String()) {
 			t.Errorf("%v\n%s%s", err, out, faults)
 		}
 		if strings.Contains(out+faults, token) || strings.Contains(out+faults, hex.EncodeToString(bytes.Repeat([]byte{1}, 4))) {

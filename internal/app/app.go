@@ -21,6 +21,7 @@ import (
 	"clientele/internal/config"
 	"clientele/internal/server"
 	"clientele/internal/transport"
+	"clientele/internal/webcall"
 	"clientele/jobs"
 	"clientele/limits"
 	"clientele/models"
@@ -140,8 +141,12 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 			return nil, fmt.Errorf("--images: %w", err)
 		}
 	}
+	receivers := webcall.NewGuarded(webcall.GuardedOptions{
+		Private: set.WebhookPrivate, ConnectTime: limits.WebhookConnectTime, AnswerBytes: limits.WebhookAnswerBytes,
+	})
 	a.Services = services.New(services.Deps{
 		Store: a.Store, Hub: a.Hub, Issuer: issuer, Ring: ring, Log: o.Log, Lanes: set.Lanes, Blobs: a.images, PublicURL: set.PublicURL,
+		Webhooks: receivers, WebhookPrivate: set.WebhookPrivate,
 		Channels: map[models.ChannelKind]services.Channel{models.ChannelSandbox: simulated, models.ChannelWechat: a.Platform},
 	})
 	simulated.Use(a.Services)
@@ -159,7 +164,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		Settings:  set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
 		Sockets: o.Sockets, Ballast: a.ballast.held.Load,
 	})
-	a.runner.Delivered, a.Platform.Asked = a.Server.Delivered, a.Server.PlatformAsked
+	a.runner.Delivered, a.Platform.Asked, a.runner.WebhookCalled = a.Server.Delivered, a.Server.PlatformAsked, a.Server.WebhookCalled
 	return a, nil
 }
 

@@ -102,6 +102,8 @@ type Server struct {
 	WechatURL  string `name:"wechat-url" group:"Work" env:"CLIENTELE_WECHAT_URL" default:"${wechat_url}" placeholder:"URL" help:"Where WECHAT accounts' platform is asked, without a slash at the end: a proxy of yours, or what stands for it. HTTPS_PROXY is honoured."`
 	SandboxURL string `name:"sandbox-url" group:"Work" env:"CLIENTELE_SANDBOX_URL" placeholder:"URL" help:"Where a program of yours stands for the platform: what SANDBOX accounts send is posted there (channels/sandbox has the protocol). Without it sends are accepted."`
 
+	WebhookPrivate bool `name:"webhook-private" group:"Work" env:"CLIENTELE_WEBHOOK_PRIVATE" default:"${webhook_private}" negatable:"" help:"Let webhooks lead to http and into private networks, this machine included; only where every merchant is trusted with that."`
+
 	Log
 }
 
@@ -236,11 +238,11 @@ func DefaultImport() Import {
 	return Import{URL: "http://127.0.0.1:8080/graphql", Kind: "CUSTOMERS"}
 }
 
-// Server is the settings the demo's server runs with: the defaults, GraphiQL on, and the demo's
+// Server is the settings the demo's server runs with: the defaults, GraphiQL on, webhooks to this machine allowed, and the demo's
 // address and database. Tokens and master keys are the demo's to make for each run.
 func (d *Demo) Server() Server {
 	s := Default()
-	s.Addr, s.Data, s.DB, s.GraphiQL = d.Addr, d.Data, d.DB, true
+	s.Addr, s.Data, s.DB, s.GraphiQL, s.WebhookPrivate = d.Addr, d.Data, d.DB, true, true
 	return s
 }
 

@@ -560,7 +560,7 @@ func TestDemoServer(t *testing.T) {
 	d := config.DefaultDemo()
 	d.Addr, d.Data, d.DB = "127.0.0.1:0", "there", "sqlite:x.db"
 	s := d.Server()
-	if !s.GraphiQL || s.Addr != d.Addr || s.Data != d.Data || s.DB != d.DB || s.PageMax != config.Default().PageMax {
+	if !s.WebhookPrivate || !s.GraphiQL || s.Addr != d.Addr || s.Data != d.Data || s.DB != d.DB || s.PageMax != config.Default().PageMax {
 		t.Errorf("got %+v", s)
 	}
 }

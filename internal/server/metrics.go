@@ -28,6 +28,8 @@ type metrics struct {
 	pauses        prometheus.Counter
 	asked         *prometheus.CounterVec
 	images        *prometheus.CounterVec
+	webhooks      *prometheus.CounterVec
+	deadLetters   prometheus.Counter
 }
 
 func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) *metrics {
@@ -72,13 +74,19 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_platform_calls_total", Help: "Calls of the platform of WECHAT accounts, by part and by what came of them.",
 	}, []string{"api", "answer"})
+	m.webhooks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "clientele_webhook_calls_total", Help: "Calls of receivers of webhooks: OK, or why they failed.",
+	}, []string{"outcome"})
+	m.deadLetters = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "clientele_webhook_dead_letters_total", Help: "Events that receivers of webhooks did not take until the end.",
+	})
 	m.documents = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_untrusted_documents_total", Help: "Documents that are none of the trusted: free, executed; refused, of an ADVISOR.",
 	}, []string{"result"})
 	m.images = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_images_asked_total", Help: "Requests for images by signed address, by status.",
 	}, []string{"status"})
-	r.MustRegister(m.images, m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked,
+	r.MustRegister(m.images, m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked, m.webhooks, m.deadLetters,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if ballast != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -153,6 +153,18 @@ func (s *Server) PlatformAsked(api models.ChannelAPI, err error) {
 	s.metrics.asked.WithLabelValues(string(api), wechat.Answer(err)).Inc()
 }
 
+// WebhookCalled counts a call of a receiver of a webhook.
+func (s *Server) WebhookCalled(c services.WebhookCall) {
+	outcome := "OK"
+	if c.Failure != "" {
+		outcome = string(c.Failure)
+	}
+	s.metrics.webhooks.WithLabelValues(outcome).Inc()
+	if c.IsDead {
+		s.metrics.deadLetters.Inc()
+	}
+}
+
 // Close ends the WebSocket connections, which http.Server.Shutdown does not know, and the event streams, for which it would wait.
 func (s *Server) Close(ctx context.Context) error {
 	ended := make(chan error, 1)

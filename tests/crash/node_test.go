@@ -29,7 +29,7 @@ func (n *node) start(tb testing.TB) {
 	n.outputs = append(n.outputs, n.output)
 	n.process = testkit.StartProcess(tb, n.output, n.environment, n.binary, "serve", "--addr=127.0.0.1:0",
 		"--db="+n.dsn, "--data="+n.data, "--token-secrets="+tokenSecret, "--master-keys=crash="+strings.Repeat("5a", 32),
-		"--sandbox-url="+n.rig.platform.URL, "--log-level=info", "--shutdown-grace=30s")
+		"--sandbox-url="+n.rig.platform.URL, "--webhook-private", "--log-level=info", "--shutdown-grace=30s")
 	url := n.output.Await(tb, n.process, patience)
 	n.mu.Lock()
 	defer n.mu.Unlock()

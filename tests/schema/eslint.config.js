@@ -22,7 +22,7 @@ export default [
             ],
             types: [
               'Viewer', 'Advisorship', // what a token says
-              'PageInfo', 'ItemError', 'JobFailureCount', 'JobItem', 'Region', 'PolicyWarning', 'PolicyOverrides', 'AllowanceOverride', 'NotifyOn', 'QRCodePicture', 'ChannelFault', // values inside something
+              'PageInfo', 'ItemError', 'JobFailureCount', 'JobItem', 'Region', 'PolicyWarning', 'PolicyOverrides', 'AllowanceOverride', 'NotifyOn', 'QRCodePicture', 'ChannelFault', 'WebhookFault', 'WebhookTest', // values inside something
               'Contactability', 'ContactPolicy', 'ContactAllowance', 'MassSend', // numbers of the ledger
               'Binding', 'CustomerChange', 'AccountEventFeed', 'CustomerChangeFeed', 'Scan', // lines of a log, named by their cursors
               // Events are named by cursor and sequence.

@@ -1,0 +1,105 @@
+package webcall_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"clientele/internal/webcall"
+)
+
+// Ensure addresses of the public network are told from all others, however they are written.
+func TestIsPublic(t *testing.T) {
+	for address, want := range map[string]bool{
+		"1.1.1.1": true, "8.8.8.8": true, "93.184.216.34": true, "2606:4700:4700::1111": true, "2a00:1450:4001::1": true, "::ffff:8.8.8.8": true,
+		"0.0.0.0": false, "0.1.2.3": false, "127.0.0.1": false, "127.1.2.3": false, "10.0.0.1": false, "10.255.255.255": false, "172.16.0.1": false, "172.31.255.255": false,
+		"172.32.0.1": true, "192.168.0.1": false, "169.254.169.254": false, "169.254.0.1": false, "100.64.0.1": false, "100.100.100.200": false, "100.128.0.1": true,
+		"168.63.129.16": false, "192.0.0.192": false, "192.0.2.1": false, "192.88.99.1": false, "198.18.0.1": false, "198.19.255.255": false, "198.51.100.1": false, "203.0.113.1": false,
+		"224.0.0.1": false, "239.255.255.255": false, "240.0.0.1": false, "255.255.255.255": false,
+		"::": false, "::1": false, "::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "::7f00:1": false, "::ffff:0:127.0.0.1": false, "64:ff9b::7f00:1": false, "64:ff9b:1::1": false, "100::1": false,
+		"2001::1": false, "2001:db8::1": false, "2002:7f00:1::": false, "3fff::1": false, "fc00::1": false, "fd00:ec2::254": false, "fe80::1": false, "fe80::1%eth0": false, "fec0::1": false, "ff02::1": false,
+	} {
+		if got := webcall.IsPublic(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s: %t", address, got)
+		}
+	}
+	if webcall.IsPublic(netip.Addr{}) {
+		t.Error("no address is public")
+	}
+}
+
+// Ensure a private address is called neither by its number nor by a name that leads to it, nor by http, nor through a proxy, unless that is allowed; that
+// a redirect is an answer; that of an answer no more is read than is said; and that an error names no address.
+func TestGuarded(t *testing.T) {
+	var called int
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		called++
+		w.Header().Set("Retry-After", "9")
+		http.Redirect(w, r, "/again", http.StatusPermanentRedirect)
+	})
+	released := make(chan struct{})
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 1<<10)); err != nil {
+				break
+			}
+		}
+		close(released)
+	})
+	mux.HandleFunc("/slow", func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = r.Body.Read(make([]byte, 1)) // the server sees a client leave only once it reads
+		<-r.Context().Done()
+	})
+	plain, sealed := httptest.NewServer(mux), httptest.NewTLSServer(mux)
+	defer plain.Close()
+	defer sealed.Close()
+	_, port, err := net.SplitHostPort(sealed.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HTTPS_PROXY", plain.URL)
+	o := webcall.GuardedOptions{ConnectTime: 5 * time.Second, AnswerBytes: 64 << 10}
+	guarded := webcall.NewGuarded(o)
+	o.Private = true
+	inside := webcall.NewGuarded(o)
+	defer inside.CloseIdle()
+	post := func(g *webcall.Guarded, url string) (int, string, error) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		return g.Post(ctx, url, http.Header{"X-Test": {"y"}}, []byte("{}"))
+	}
+	for _, url := range []string{
+		plain.URL, sealed.URL, "https://localhost:" + port, "https://[::1]:" + port, "https://[::ffff:127.0.0.1]:" + port, "https://0x7f000001:" + port, "https://127.1:" + port, "https://0.0.0.0:" + port,
+	} {
+		_, _, err := post(guarded, url)
+		if err == nil || strings.Contains(err.Error(), "?key=") || called > 0 {
+			t.Errorf("%s was called: %v", url, err)
+		}
+	}
+	if _, _, err := post(guarded, "https://localhost:"+port); !errors.Is(err, webcall.ErrForbidden) {
+		t.Errorf("a name of this machine: %v", err)
+	}
+	if status, after, err := post(inside, plain.URL); status != http.StatusPermanentRedirect || after != "9" || err != nil || called != 1 {
+		t.Errorf("allowed: %d %q %v, %d calls", status, after, err, called)
+	}
+	if status, _, err := post(inside, plain.URL+"/endless"); status != http.StatusOK || err != nil {
+		t.Errorf("an answer without end: %d %v", status, err)
+	}
+	<-released
+	if _, _, err := post(inside, sealed.URL+"/?key=secret"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a certificate of nobody: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, _, err := inside.Post(ctx, plain.URL+"/slow", http.Header{}, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("too slow: %v", err)
+	}
+}

@@ -1,0 +1,515 @@
+package services
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+
+	"clientele/events"
+	"clientele/limits"
+	"clientele/models"
+	"clientele/store"
+)
+
+// WebhookCaller calls receivers of webhooks. Implementations are safe for concurrent use, follow no redirect, call no address that is
+// not allowed, and keep nothing of what is answered.
+type WebhookCaller interface {
+	// Post posts a body to an address and answers the status and what the header Retry-After says. An error that has
+	// a method Forbidden says that the name leads to an address that is not called.
+	Post(ctx context.Context, url string, header http.Header, body []byte) (status int, retryAfter string, err error)
+}
+
+// WebhookCall is one call of a receiver.
+type WebhookCall struct {
+	Webhook *models.Webhook
+	// Failure is why it failed; empty: it succeeded. Status is what was answered; 0: nothing was.
+	Failure models.WebhookFailure
+	Status  int
+	// IsDead says that it was the last of an event, which is a dead letter now.
+	IsDead bool
+	// after is what the answer's header Retry-After says.
+	after string
+	began models.Time
+}
+
+// WebhooksQueued tells the workers that a webhook may have something to send: at most one signal waits.
+func (s *Services) WebhooksQueued() <-chan struct{} { return s.hookQueued }
+
+func (s *Services) wakeWebhooks() {
+	select {
+	case s.hookQueued <- struct{}{}:
+	default:
+	}
+}
+
+// WebhookDemand says how many webhooks a node can take.
+type WebhookDemand struct {
+	// Most is how many in all, Trying how many of them may be such whose receivers failed last.
+	Most, Trying int
+	// Busy is how many of each account it has in hand.
+	Busy map[models.Key]int
+}
+
+// ClaimWebhooks takes webhooks that have something to send, those that have waited longest first, at most
+// limits.WebhookWorkersPerAccount of an account. Each must go to WorkWebhook.
+func (s *Services) ClaimWebhooks(ctx context.Context, d WebhookDemand) ([]*models.Webhook, error) {
+	if s.hooks == nil || d.Most <= 0 {
+		return nil, nil
+	}
+	has := map[models.Key]int{}
+	var full []models.Key
+	for account, n := range d.Busy {
+		if has[account] = n; n >= limits.WebhookWorkersPerAccount {
+			full = append(full, account)
+		}
+	}
+	var claimed []*models.Webhook
+	// Those that failed last come first: they have a part of the workers at most, and the others the rest.
+	for _, failing := range []bool{true, false} {
+		most := d.Most - len(claimed)
+		if failing {
+			most = min(most, d.Trying)
+		}
+		if most <= 0 {
+			continue
+		}
+		// An account may have all of its own due and take one, so more are read than are taken.
+		due, err := s.store.View(ctx).DueWebhooks(s.Now(), failing, full, most*limits.WebhooksPerAccount)
+		if err != nil {
+			return claimed, err
+		}
+		for _, w := range due {
+			if most == 0 {
+				break
+			}
+			if has[w.AccountID] >= limits.WebhookWorkersPerAccount {
+				continue
+			}
+			mine, err := s.claimWebhook(ctx, w)
+			if err != nil {
+				return claimed, err
+			}
+			if mine != nil {
+				claimed = append(claimed, mine)
+				has[w.AccountID]++
+				most--
+			}
+		}
+	}
+	return claimed, nil
+}
+
+// claimWebhook leases a webhook; nil when another has it, or it is gone.
+func (s *Services) claimWebhook(ctx context.Context, due *models.Webhook) (mine *models.Webhook, err error) {
+	err = s.store.Write(ctx, store.System(), due.AccountID, func(tx *store.Tx) error {
+		mine = nil
+		w, err := tx.LockWebhook(due.Key)
+		if err != nil || w.DueAt > tx.Now {
+			return ignoreNotFound(err)
+		}
+		w.LeasedBy, w.DueAt = models.NewKey(), tx.Now.Add(limits.WebhookLease)
+		mine = w
+		return tx.PutWebhook(w)
+	})
+	return mine, err
+}
+
+// webhookTurn is a lease of a webhook.
+type webhookTurn struct {
+	s *Services
+	// w is the webhook as it was when it was last locked.
+	w    *models.Webhook
+	told func(WebhookCall)
+	// sent is how many calls were made.
+	sent int
+}
+
+// WorkWebhook sends what a webhook has to send, in order, until there is no more, its receiver fails, or others have their turn, and gives
+// it back. told is told of each call. The error is for the log: what is not recorded is sent again, with the same id, when the lease has
+// ended. ErrWorkLost: another node has it by now.
+func (s *Services) WorkWebhook(ctx context.Context, w *models.Webhook, told func(WebhookCall)) error {
+	t := &webhookTurn{s: s, w: w, told: told}
+	over := s.Now().Add(limits.WebhookTurnTime)
+	for t.sent < limits.WebhookTurn && s.Now() < over && ctx.Err() == nil {
+		b, err := t.next(ctx)
+		if errors.Is(err, errMissed) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if b.isEmpty() {
+			break
+		}
+		failed, err := t.send(ctx, b)
+		if errors.Is(err, errUnknownEvent) {
+			// Due when the lease would have ended: nodes that know it come first.
+			return errors.Join(err, t.record(ctx, func(_ *store.Tx, w *models.Webhook) error {
+				w.LeasedBy = models.Key{}
+				return nil
+			}))
+		}
+		if err != nil || failed {
+			return err
+		}
+	}
+	return t.record(ctx, t.release)
+}
+
+// release gives the webhook back: due now, behind those that have waited longer.
+func (t *webhookTurn) release(tx *store.Tx, w *models.Webhook) error {
+	w.LeasedBy, w.DueAt = models.Key{}, tx.Now
+	if w.TestID.IsZero() {
+		w.DueAt = max(w.DueAt, w.RetryAt)
+	}
+	return nil
+}
+
+// record changes the webhook by fn under its lock: ErrWorkLost when the lease is another's by now. While the lease goes on it begins anew.
+func (t *webhookTurn) record(ctx context.Context, fn func(*store.Tx, *models.Webhook) error) error {
+	ctx, cancel := recorded(ctx)
+	defer cancel()
+	var now *models.Webhook
+	err := t.s.store.Write(ctx, store.System(), t.w.AccountID, func(tx *store.Tx) (err error) {
+		now, err = tx.LockWebhook(t.w.Key)
+		if errors.Is(err, store.ErrNotFound) || err == nil && now.LeasedBy != t.w.LeasedBy {
+			return ErrWorkLost
+		}
+		if err != nil {
+			return err
+		}
+		now.DueAt = tx.Now.Add(limits.WebhookLease)
+		if !now.SignsWithOld(tx.Now) {
+			now.SealedOld = nil
+		}
+		if err := fn(tx, now); err != nil {
+			return err
+		}
+		return tx.PutWebhook(now)
+	})
+	if err == nil {
+		t.w = now
+	}
+	return err
+}
+
+// batch is what is sent before it is recorded.
+type batch struct {
+	parcels []*parcel
+	// upTo is how far the webhook has come when all were sent, events that it does not want included; 0: that does not change.
+	upTo int64
+}
+
+func (b *batch) isEmpty() bool { return len(b.parcels) == 0 && b.upTo == 0 }
+
+// errMissed: something was recorded that has to be told first.
+var errMissed = errors.New("the webhook has to be told something first")
+
+// next reads what is to be sent next: a test; what the receiver must be told first; events; at last what is replayed. What it
+// answers is durable.
+func (t *webhookTurn) next(ctx context.Context) (*batch, error) {
+	w := t.w
+	switch {
+	case !w.TestID.IsZero():
+		return &batch{parcels: []*parcel{testParcel(w)}}, nil
+	case w.State != models.WebhookActive || w.RetryAt > t.s.Now():
+		return &batch{}, nil
+	}
+	barrier := t.s.store.Durable()
+	r, id := t.s.store.View(ctx), models.StreamID{Account: w.AccountID, Stream: w.AccountID}
+	epoch, err := r.Epoch()
+	if err != nil {
+		return nil, err
+	}
+	head, err := r.StreamHead(id)
+	if err != nil {
+		return nil, err
+	}
+	if epochOf(w.Epoch) != epoch || w.Position < head.Floor || w.Position > head.Head {
+		if err := barrier(ctx); err != nil {
+			return nil, err
+		}
+		return nil, t.missed(ctx, epoch, head)
+	}
+	if w.Notice != "" {
+		return &batch{parcels: []*parcel{noticeParcel(w, cursorAt(epoch, id, w.Position))}}, nil
+	}
+	rows, err := r.Events([]models.StreamRange{{ID: id, After: w.Position, UpTo: head.Head}}, limits.WebhookLook)
+	if err != nil {
+		return nil, err
+	}
+	if w.Position < head.Head && (len(rows) == 0 || rows[0].Seq != w.Position+1) {
+		return nil, errMissed // deleted since the floor was read
+	}
+	b := &batch{}
+	for i := range rows {
+		e := &rows[i]
+		if len(b.parcels) == limits.WebhookBatch {
+			break
+		}
+		if b.upTo = e.Seq; w.Wants(e.Kind) {
+			b.parcels = append(b.parcels, eventParcel(e, epoch))
+		}
+	}
+	if b.isEmpty() && w.Replaying {
+		return t.replays(ctx, r)
+	}
+	return b, barrier(ctx)
+}
+
+// replays reads dead letters that wait to be sent again.
+func (t *webhookTurn) replays(ctx context.Context, r *store.Reader) (*batch, error) {
+	letters, err := r.ReplayingDeadLetters(t.w.AccountID, t.w.Key, limits.WebhookBatch)
+	if err != nil {
+		return nil, err
+	}
+	b := &batch{}
+	for _, d := range letters {
+		p := eventParcel(d.Event(), epochOf(d.Epoch))
+		p.letter = d
+		b.parcels = append(b.parcels, p)
+	}
+	if len(letters) > 0 {
+		return b, nil
+	}
+	return b, t.record(ctx, func(tx *store.Tx, w *models.Webhook) error {
+		left, err := tx.ReplayingDeadLetters(w.AccountID, w.Key, 1) // asked for since
+		w.Replaying = len(left) > 0
+		return err
+	})
+}
+
+// missed records, as a dead letter and as what the receiver is told next, that events are not kept any more (rule N4), or that the log
+// goes on from a backup: errMissed.
+func (t *webhookTurn) missed(ctx context.Context, epoch events.Epoch, head models.StreamHead) error {
+	err := t.record(ctx, func(tx *store.Tx, w *models.Webhook) error {
+		cause, from, to := models.DeadLetterNotKept, w.Position+1, head.Floor
+		if epochOf(w.Epoch) != epoch || w.Position > head.Head {
+			to = max(head.Floor, min(w.Position, head.Head))
+			cause, from = models.DeadLetterRestored, to
+		}
+		w.Epoch, w.Position = epoch[:], to
+		w.Dealt()
+		switch w.Notice {
+		case models.DeadLetterRestored: // not told yet, and says more: whoever is told it reads everything anew
+			cause, from = models.DeadLetterRestored, to
+		case models.DeadLetterNotKept: // not told yet either
+			if cause != w.Notice {
+				break
+			}
+			w.NoticeTo = to
+			if there, err := tx.WidenDeadLetter(w.Key, w.NoticeID, to); err != nil || there {
+				return err
+			}
+			from = w.NoticeFrom
+		case models.DeadLetterFailed, "":
+		}
+		w.Notice, w.NoticeID, w.NoticeFrom, w.NoticeTo, w.NoticeAt = cause, models.NewKey(), from, to, tx.Now
+		return tx.InsertDeadLetter(&models.DeadLetter{
+			AccountID: w.AccountID, WebhookID: w.Key, Key: w.NoticeID, Cause: cause, Epoch: w.Epoch, FirstSeq: from, LastSeq: to, At: tx.Now, CreatedAt: tx.Now,
+		}, limits.DeadLetters)
+	})
+	if err != nil {
+		return err
+	}
+	return errMissed
+}
+
+// send sends a batch in order, until one fails or it is time to record, and records. failed: the webhook was given back.
+func (t *webhookTurn) send(ctx context.Context, b *batch) (failed bool, err error) {
+	// A call that is begun after half of the lease might not be recorded within it.
+	half := t.w.DueAt.Add(-limits.WebhookLease / 2)
+	until := min(t.s.Now().Add(limits.WebhookBatchTime), half)
+	done := &batch{upTo: b.upTo}
+	var about subjects
+	var read models.Time
+	var call WebhookCall
+	for i, p := range b.parcels {
+		now := t.s.Now()
+		if now >= half || i > 0 && (now >= until || ctx.Err() != nil) {
+			done.upTo = p.before(t.w.Position)
+			break
+		}
+		if p.event != nil && (read.IsZero() || now.Sub(read) >= limits.PrimedFor) {
+			if about, err = t.subjectsOf(ctx, b.parcels[i:]); err == nil {
+				read = now
+			}
+		}
+		if err == nil {
+			call, err = t.call(ctx, p, &about)
+		}
+		if err != nil {
+			if i == 0 {
+				return false, err
+			}
+			// What was sent is recorded; the next batch meets it again.
+			done.upTo, err = p.before(t.w.Position), nil
+			break
+		}
+		if done.parcels = append(done.parcels, p); call.Failure != "" {
+			done.upTo, call.began = p.before(t.w.Position), now
+			break
+		}
+		t.told(call)
+	}
+	err = t.record(ctx, func(tx *store.Tx, w *models.Webhook) error { return t.outcome(tx, w, done, &call) })
+	if failed = call.Failure != ""; failed {
+		call.Webhook = t.w
+		t.told(call)
+	}
+	return failed, err
+}
+
+// before is how far a webhook has come when a parcel is the next.
+func (p *parcel) before(position int64) int64 {
+	if p.event == nil || p.letter != nil {
+		return position
+	}
+	return p.event.Seq - 1
+}
+
+// subjectsOf reads what events are about, as it is now.
+func (t *webhookTurn) subjectsOf(ctx context.Context, parcels []*parcel) (about subjects, err error) {
+	var told []*models.Event
+	for _, p := range parcels {
+		if p.event != nil {
+			told = append(told, p.event)
+		}
+	}
+	about.add(told)
+	return about, t.s.readSubjects(ctx, t.w.AccountID, &about)
+}
+
+// call posts a parcel.
+func (t *webhookTurn) call(ctx context.Context, p *parcel, about *subjects) (WebhookCall, error) {
+	made := WebhookCall{Webhook: t.w}
+	var subject *models.Primed
+	if p.event != nil {
+		subject = about.of(p.event)
+	}
+	body, err := p.body(t.w, subject)
+	if err != nil {
+		return made, err
+	}
+	sealed := [][]byte{t.w.SealedSecret}
+	if t.w.SignsWithOld(t.s.Now()) {
+		sealed = append(sealed, t.w.SealedOld)
+	}
+	open, err := t.s.unseal(t.w.AccountID, sealWebhookSecret(t.w.Key), sealed)
+	if err != nil {
+		return made, err
+	}
+	secrets := make([][]byte, len(open))
+	for i, secret := range open {
+		secrets[i] = []byte(secret)
+	}
+	seconds := t.s.Now().Go().Unix()
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set("User-Agent", "Clientele-Webhooks/1")
+	header.Set("Webhook-Id", p.id)
+	header.Set("Webhook-Timestamp", strconv.FormatInt(seconds, 10))
+	header.Set("Webhook-Signature", models.SignWebhook(secrets, p.id, seconds, body))
+	// A stop of the process does not tear the call: it would be made again.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.WebhookTime)
+	defer cancel()
+	t.sent++
+	status, after, err := t.s.hooks.Post(ctx, t.w.URL, header, body)
+	made.Failure, made.Status, made.after = webhookFailure(status, err), status, after
+	return made, nil
+}
+
+// webhookFailure is why a call failed; empty: it did not.
+func webhookFailure(status int, err error) models.WebhookFailure {
+	var forbidden interface{ Forbidden() bool }
+	var certificate *tls.CertificateVerificationError
+	var slow net.Error
+	switch {
+	case err == nil && status >= 200 && status < 300:
+		return ""
+	case err == nil:
+		return models.WebhookStatus
+	case errors.As(err, &forbidden) && forbidden.Forbidden():
+		return models.WebhookAddress
+	case errors.As(err, &certificate):
+		return models.WebhookCertificate
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
+		return models.WebhookTimeout
+	}
+	return models.WebhookConnection
+}
+
+// outcome writes what became of a batch: of its parcels the last may have failed; then the webhook is given back.
+func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch, call *WebhookCall) error {
+	if done.upTo > w.Position {
+		w.Position = done.upTo
+		w.Dealt()
+	}
+	var gone []*models.DeadLetter
+	for i, p := range done.parcels {
+		if i == len(done.parcels)-1 && call.Failure != "" {
+			if err := t.failed(tx, w, p, call); err != nil {
+				return err
+			}
+			break
+		}
+		w.Succeeded(tx.Now)
+		switch {
+		case p.test:
+			w.TestID, w.TestedAt = models.Key{}, tx.Now
+		case p.letter != nil:
+			gone = append(gone, p.letter)
+		case p.event == nil:
+			w.Notice, w.NoticeID = "", models.Key{}
+			w.Dealt()
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return tx.DeleteDeadLetters(gone)
+}
+
+// failed writes that the receiver did not take a parcel.
+func (t *webhookTurn) failed(tx *store.Tx, w *models.Webhook, p *parcel, call *WebhookCall) error {
+	whole := models.WebhookBackoff(w.Failures + 1)
+	pause := max(whole/2+rand.N(whole/2+1), models.RetryAfter(call.after, tx.Now)) //nolint:gosec // chance, not secrecy.
+	if p.test {
+		// Nothing that waits is tried sooner or later for it, unless the receiver wants no more.
+		until, failures := w.RetryAt, w.Failures
+		w.Failed(tx.Now, call.Failure, call.Status, until)
+		w.Failures = failures
+		w.TestID, w.TestedAt, w.TestFailure, w.TestStatus = models.Key{}, tx.Now, call.Failure, call.Status
+		return t.release(tx, w)
+	}
+	w.Failed(tx.Now, call.Failure, call.Status, tx.Now.Add(pause))
+	switch {
+	case w.State == models.WebhookGone:
+	case p.letter != nil:
+		p.letter.Attempts++
+		p.letter.Failure, p.letter.FailedStatus, p.letter.FailedAt = call.Failure, call.Status, tx.Now
+		if err := tx.RestDeadLetter(p.letter); err != nil {
+			return err
+		}
+	case w.Tried(call.began, tx.Now):
+		if call.IsDead = p.event != nil; call.IsDead {
+			err := tx.InsertDeadLetter(&models.DeadLetter{
+				AccountID: w.AccountID, WebhookID: w.Key, Key: models.NewKey(), Cause: models.DeadLetterFailed, Kind: p.event.Kind, Epoch: w.Epoch,
+				FirstSeq: p.event.Seq, LastSeq: p.event.Seq, At: p.event.At, Customer: p.event.Customer, Subject: p.event.Subject, TriedAt: w.TriedAt, Attempts: w.Attempts,
+				Failure: call.Failure, FailedStatus: call.Status, FailedAt: tx.Now, CreatedAt: tx.Now,
+			}, limits.DeadLetters)
+			if err != nil {
+				return err
+			}
+			w.Position = p.event.Seq
+		} else {
+			w.Notice, w.NoticeID = "", models.Key{} // a dead letter tells it
+		}
+		w.Dealt()
+	}
+	return t.release(tx, w)
+}
