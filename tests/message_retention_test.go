@@ -162,7 +162,7 @@ func TestEventRetentionOfAccounts(t *testing.T) {
 		a.write("wei", "one")
 		a.write("wei", "two")
 		w.clock.Advance(8 * days)
-		if done := w.retain(); done.Events == 0 || w.count("SELECT floor_seq FROM stream WHERE account_id = ?", a.account[:]) != 0 ||
+		if done := w.retain(); done.Events == 0 || w.count("SELECT floor_seq FROM stream WHERE account_id = ? AND id = ?", a.account[:], key(t, a.names["id anna"])) != 0 ||
 			w.count("SELECT COUNT(*) FROM event WHERE account_id = ?", other.account[:]) != 0 {
 			t.Errorf("went: %+v", done)
 		}

@@ -37,6 +37,7 @@ func TestRestored(t *testing.T) {
 			t.Fatal(err)
 		}
 		left := func() int64 { return w.count("SELECT SUM(window_left) FROM conversation") }
+		w.relayed()
 		before, heads, epoch := left(), w.count("SELECT SUM(head) FROM stream"), a.position("anna").Epoch
 
 		w.clock.Advance(time.Second)
