@@ -24,6 +24,16 @@ func (k AccountEventKinds) Has(kind AccountEventKind) bool {
 	return k == nil || slices.Contains(k, kind)
 }
 
+// IsKnown reports whether this release knows the kind: while servers of a newer one run beside it, the log may have others.
+func (k AccountEventKind) IsKnown() bool {
+	switch k {
+	case AccountCustomerChanged, AccountBindingChanged, AccountCustomersImported,
+		AccountInvitationAccepted, AccountInvitationRefused, AccountInvitationExpired, AccountCodeScanned:
+		return true
+	}
+	return false
+}
+
 // Ended is what an invitation came to that an event of this kind tells of (rule B3); empty: it tells of none.
 func (k AccountEventKind) Ended() AdvisorState {
 	switch k {

@@ -54,7 +54,7 @@ func (s *Services) RelayEvents(ctx context.Context) (more bool, err error) {
 
 // AccountEvents reads what the account's stream has behind a cursor, nil: from the oldest event that is
 // kept; it looks at `first` events at most and tells those of the kinds asked for, nil: all (rules N7, N4). INVALID when after is no
-// cursor of the stream or no kind is asked for, CURSOR_EXPIRED when it cannot be continued. What it answers is durable.
+// cursor of the stream or no kind is asked for, CURSOR_EXPIRED when it cannot be continued, UNAVAILABLE where only a newer release can tell what comes next. What it answers is durable.
 func (s *Services) AccountEvents(ctx context.Context, kinds models.AccountEventKinds, after *string, first int) (*models.AccountEventFeed, error) {
 	feed, err := accountFeed[models.PushedAccountEvent](ctx, s, mayAccountEvents, kinds, after, first)
 	return &models.AccountEventFeed{Feed: feed}, err
@@ -80,6 +80,10 @@ func (s *Services) watchAccount(ctx context.Context, p Permission, kinds models.
 	}
 	return &Watch{s: s, scope: c, feed: feed, what: watchAccount, kinds: kinds, viewer: c.Viewer, account: c.Account.Key}, nil
 }
+
+// errNewerEvent ends what a reader of an account's stream is told before an event that only servers of a newer release can tell: whoever asks
+// again, from the same cursor, meets one of them.
+var errNewerEvent = models.Errorf(models.CodeUnavailable, "a newer release of the server tells what comes next; ask again")
 
 // mustAsk reports kinds of events that are none.
 func mustAsk(kinds models.AccountEventKinds) error {
@@ -140,6 +144,15 @@ func readFeed[E models.PushedEvent](
 	rows, err := r.Events([]models.StreamRange{part}, first)
 	if err != nil {
 		return feed, err
+	}
+	for i := range rows {
+		if kind := models.AccountEventKind(rows[i].Kind); kinds == nil && !kind.IsKnown() {
+			if i == 0 {
+				return feed, errNewerEvent
+			}
+			rows = rows[:i]
+			break
+		}
 	}
 	last := part.After + int64(len(rows))
 	feed = models.Feed[E]{Events: []E{}, Cursor: cursorAt(epoch, id, last), HasMore: last < head.Head}

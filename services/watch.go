@@ -171,6 +171,10 @@ func (w *Watch) show(ctx context.Context, taken []models.Event) ([]models.Pushed
 			}
 			continue
 		}
+		if w.what == watchAccount && w.kinds == nil && !models.AccountEventKind(taken[i].Kind).IsKnown() {
+			ended = errNewerEvent
+			break
+		}
 		if w.shows(taken[i].Kind) {
 			rows = append(rows, &taken[i])
 		}

@@ -179,6 +179,49 @@ func TestAccountEvents(t *testing.T) {
 	})
 }
 
+// Ensure a server that meets an event of a newer release's kind, while both run, tells what comes before and leaves it to the others: nobody is
+// told that it was withdrawn, and nobody loses it (rules N7, N4).
+func TestNewerAccountEvents(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna"}}, "main")
+		w.relayed()
+		begin := a.do("admin", `{ eventCursor }`, nil).text("eventCursor")
+		a.follow("wei", a.names["scene anna"])
+		w.relayed()
+		if _, err := w.db.ExecContext(t.Context(), "INSERT INTO account_event (account_id, kind, at) VALUES (?, 'NOVELTY', 1)", a.account[:]); err != nil {
+			t.Fatal(err)
+		}
+		w.await("it has a number", func() bool {
+			_, err := w.Services.RelayEvents(t.Context())
+			return err == nil && w.count("SELECT COUNT(*) FROM account_event") == 0
+		})
+		a.nicknamed("wei", "Wei")
+		w.relayed()
+		page := a.do("admin", accountPage, map[string]any{"after": begin})
+		told, _ := page.field("accountEvents.events").([]any)
+		if len(told) != 2 || page.field("accountEvents.hasMore") != true {
+			t.Errorf("before it is told %.400s", page.body)
+		}
+		if code := a.try("admin", accountPage, map[string]any{"after": page.text("accountEvents.cursor")}).code(); code != "UNAVAILABLE" {
+			t.Errorf("then comes %q", code)
+		}
+		live := w.subscribe(w.bearer("integration", a.account), accountWatch, map[string]any{"after": begin})
+		for _, line := range []string{"BindingChanged BOUND wei anna ADVISOR_QR", "CodeScanned BOUND wei anna true"} {
+			if e := live.next(); happened(e) != line {
+				t.Errorf("pushed was %q, want %q", happened(e), line)
+			}
+		}
+		if code := live.refused(); code != "UNAVAILABLE" {
+			t.Errorf("the subscription ends with %q", code)
+		}
+		// Who asks for kinds does not ask for this one.
+		if told, _ := a.happenings(begin, limits.PageMax, "CUSTOMER_CHANGED"); !slices.Equal(told, []string{"CustomerChanged wei NICKNAME [Wei]"}) {
+			t.Errorf("of changes is told %q", told)
+		}
+	})
+}
+
 // Ensure a page of an account's events takes as many statements for 200 events as for 5, whatever they tell.
 func TestStatementsOfAccountEvents(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {

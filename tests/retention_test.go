@@ -305,7 +305,9 @@ func TestRetentionOvertakesASlowReader(t *testing.T) {
 		if done := w.retain(); done.Events < n {
 			t.Fatalf("%+v went", done)
 		}
-		w.await("the hub knows the floor", func() bool { return w.count("SELECT COUNT(*) FROM stream WHERE head = floor_seq AND id <> account_id") > 0 })
+		w.await("the hub knows the floor", func() bool {
+			return w.count("SELECT COUNT(*) FROM stream WHERE head = floor_seq AND id <> account_id") > 0
+		})
 		// The client reads again.
 		last := begin
 		for {
