@@ -75,6 +75,8 @@ const (
 	// ImageKept is for how long an image that nothing uses is kept after it was uploaded or last used; and for how long an upload may take before what
 	// it left is deleted.
 	ImageKept = 24 * time.Hour
+	// ImageFileRetry is when a file is tried again that object storage did not delete.
+	ImageFileRetry = 10 * time.Minute
 	// ImageURLLife is how long the address of an image is good. Source: rule H6.
 	ImageURLLife = 15 * time.Minute
 	// URLSecretBytes is how many random bytes the secret is of that an account's addresses are signed with. Source: rule A4.
