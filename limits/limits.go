@@ -59,10 +59,12 @@ const (
 	ImagePixels = 50_000_000
 	// ImageFramePixels is the most pixels of all frames of a GIF together: so much is unpacked to see whether it is whole.
 	ImageFramePixels = 100_000_000
+	// ImageFrames is the most frames of a GIF.
+	ImageFrames = 10_000
 	// ImageDecodeBytes is the most memory, in bytes, that the pixels of one image take: a JPEG that needs more is looked over without being
 	// unpacked, and no image that needs more is put into a code.
 	ImageDecodeBytes = 160 << 20
-	// ImagesDecodedAtOnce is how many images a node looks over, or unpacks for codes, at the same time.
+	// ImagesDecodedAtOnce is how many images a node looks over, or unpacks for codes, at the same time; one of them for an account.
 	ImagesDecodedAtOnce = 2
 	// ImagesPerCall is the most files one uploadImages call takes, and one request. Source: rule H6.
 	ImagesPerCall = 10
@@ -73,6 +75,8 @@ const (
 	// ImageKept is for how long an image that nothing uses is kept after it was uploaded or last used; and for how long an upload may take before what
 	// it left is deleted.
 	ImageKept = 24 * time.Hour
+	// ImageFileRetry is when a file is tried again that object storage did not delete.
+	ImageFileRetry = 10 * time.Minute
 	// ImageURLLife is how long the address of an image is good. Source: rule H6.
 	ImageURLLife = 15 * time.Minute
 	// URLSecretBytes is how many random bytes the secret is of that an account's addresses are signed with. Source: rule A4.

@@ -71,18 +71,23 @@ func (s *Services) QRCodePicture(ctx context.Context, in CodePicture) (*models.Q
 	if text == "" {
 		return nil, models.Errorf(models.CodeState, "the platform does not know the code")
 	}
+	// Before a place is taken: who reads an image waits for others that do, and plain codes are drawn meanwhile.
+	var avatar image.Image
+	if in.OfAdvisor {
+		if avatar, err = s.advisorAvatar(ctx, c, code); err != nil {
+			return nil, err
+		}
+	}
 	select {
 	case s.drawing <- struct{}{}:
 		defer func() { <-s.drawing }()
 	case <-ctx.Done():
 		return nil, models.Errorf(models.CodeUnavailable, "too many pictures are being drawn; try again")
 	}
-	avatar, err := decodeAvatar(in.Avatar)
-	if in.OfAdvisor {
-		avatar, err = s.advisorAvatar(ctx, c, code)
-	}
-	if err != nil {
-		return nil, err
+	if in.Avatar != nil {
+		if avatar, err = decodeAvatar(*in.Avatar); err != nil {
+			return nil, err
+		}
 	}
 	format, media := qrcode.PNG, "image/png"
 	if in.Format == models.QRCodeSVG {
@@ -95,16 +100,13 @@ func (s *Services) QRCodePicture(ctx context.Context, in CodePicture) (*models.Q
 	return &models.QRCodePicture{URL: text, MediaType: media, Size: in.Size, Data: base64.StdEncoding.EncodeToString(data)}, nil
 }
 
-// decodeAvatar reads the picture for the middle of a code; nil: none.
-func decodeAvatar(text *string) (image.Image, error) {
+// decodeAvatar reads the picture for the middle of a code.
+func decodeAvatar(text string) (image.Image, error) {
 	const field = "avatar"
-	if text == nil {
-		return nil, nil //nolint:nilnil // none.
-	}
-	if base64.StdEncoding.DecodedLen(len(*text)) > limits.CodeAvatarBytes+2 { // before padding is known
+	if base64.StdEncoding.DecodedLen(len(text)) > limits.CodeAvatarBytes+2 { // before padding is known
 		return nil, models.TooMany(field, limits.CodeAvatarBytes, "at most %d bytes", limits.CodeAvatarBytes)
 	}
-	data, err := base64.StdEncoding.DecodeString(*text)
+	data, err := base64.StdEncoding.DecodeString(text)
 	switch {
 	case err != nil:
 		return nil, models.Invalid(field, "is no base64")
@@ -173,12 +175,15 @@ func (s *Services) advisorAvatar(ctx context.Context, c *Scope, code *models.QRC
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.unpacking(ctx)
+	done, err := s.unpacking(ctx, c.Account.Key)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	about, err := imagefile.Examine(data, imageLimits)
+	about, err := imagefile.Examine(ctx, data, imageLimits)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, none
 	}

@@ -65,29 +65,43 @@ func (s *Services) SweepImages(ctx context.Context) (deleted int, err error) {
 		return 0, err
 	}
 	for account, keys := range byAccount(unused, func(i *models.Image) (models.Key, models.Key) { return i.AccountID, i.Key }) {
-		if err := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error { return deleteUnused(tx, keys) }); err != nil {
-			return deleted, err
+		if e := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error { return deleteUnused(tx, keys) }); e != nil {
+			err = errors.Join(err, e) // the others' are deleted
+			continue
 		}
 		deleted += len(keys)
 	}
 	if s.blobs == nil {
-		return deleted, nil
-	}
-	due, err := s.store.View(ctx).ImageFilesDue(s.Now(), limits.BatchRows)
-	if err != nil {
 		return deleted, err
 	}
-	gone := map[models.Key][]*models.ImageFile{}
+	due, e := s.store.View(ctx).ImageFilesDue(s.Now(), limits.BatchRows)
+	if e != nil {
+		return deleted, errors.Join(err, e)
+	}
+	gone, stuck := map[models.Key][]*models.ImageFile{}, map[models.Key][]*models.ImageFile{}
 	for _, f := range due {
-		if err = s.blobs.Delete(ctx, f.BlobKey()); err != nil {
-			break // what is gone is forgotten first
+		to := gone
+		if e := s.blobs.Delete(ctx, f.BlobKey()); e != nil {
+			to, err = stuck, errors.Join(err, e)
 		}
-		gone[f.AccountID] = append(gone[f.AccountID], f)
+		to[f.AccountID] = append(to[f.AccountID], f)
+		if ctx.Err() != nil {
+			break
+		}
 	}
+	n := 0
 	for account, files := range gone {
-		err = errors.Join(err, s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error { return tx.DeleteImageFiles(files) }))
+		e := s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error { return tx.DeleteImageFiles(files) })
+		if err = errors.Join(err, e); e == nil {
+			n += len(files)
+		}
 	}
-	return max(deleted, len(due)), err
+	for account, files := range stuck { // one that cannot be deleted keeps no other from it
+		err = errors.Join(err, s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
+			return tx.PostponeImageFiles(files, tx.Now.Add(limits.ImageFileRetry))
+		}))
+	}
+	return max(deleted, n), err
 }
 
 func byAccount[T any](rows []T, of func(T) (account, key models.Key)) map[models.Key][]models.Key {

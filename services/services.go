@@ -114,6 +114,7 @@ type Services struct {
 	drawing chan struct{}
 	// decoding has a place for each image that may be unpacked at the same time.
 	decoding chan struct{}
+	decoders decoders
 	avatars  codeAvatars
 
 	// people and subjects are read together by all who come, or catch up, at the same time.
@@ -130,6 +131,7 @@ func New(d Deps) *Services {
 		hooks: d.Webhooks, webhookPrivate: d.WebhookPrivate, hookQueued: make(chan struct{}, 1),
 		drawing:     make(chan struct{}, limits.CodePicturesAtOnce),
 		decoding:    make(chan struct{}, limits.ImagesDecodedAtOnce),
+		decoders:    decoders{byAccount: map[models.Key]*decoder{}},
 		avatars:     codeAvatars{kept: map[models.Key]image.Image{}},
 		callbacks:   callbacks{read: map[string]readCallback{}},
 		access:      channelAccess{seen: map[models.Key]*accountAccess{}},

@@ -89,6 +89,20 @@ func (tx *Tx) DueImageFiles(keys []models.Key) error {
 	return tx.exec("UPDATE image_file SET due_at = ? WHERE account_id = ? AND id IN ("+marks(len(keys))+")", append([]any{int64(tx.Now)}, keyArgs(tx.Account, keys)...))
 }
 
+// PostponeImageFiles has files that could not be deleted be tried again at an instant.
+func (tx *Tx) PostponeImageFiles(rows []*models.ImageFile, at models.Time) error {
+	keys := make([]models.Key, len(rows))
+	for i, row := range rows {
+		keys[i] = row.Key
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	tx.enter(phaseRows)
+	args := append([]any{int64(at)}, keyArgs(tx.Account, keys)...)
+	return tx.exec("UPDATE image_file SET due_at = ? WHERE account_id = ? AND id IN ("+marks(len(keys))+") AND due_at <= ?", append(args, int64(tx.Now)))
+}
+
 // DeleteImageFiles forgets files that were deleted, as they were read.
 func (tx *Tx) DeleteImageFiles(rows []*models.ImageFile) error {
 	return deleteRows[models.ImageFile](tx, "id = ? AND due_at = ?", rows, func(f *models.ImageFile) []any { return []any{f.Key, f.DueAt} })

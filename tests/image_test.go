@@ -862,3 +862,39 @@ func TestCodePictureOfAdvisor(t *testing.T) {
 		t.Errorf("an image of too much memory: %.300s", got.body)
 	}
 }
+
+// Ensure a file that cannot be deleted keeps no other from being deleted, is told of, and is tried again (rule H6).
+func TestFileThatStays(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w, folder := withImages(t, dsn, nil)
+		a, b := w.found(setup{}, "main"), w.found(setup{}, "other")
+		a.upload("admin", imageOf(t, "PNG", 4, 3))
+		w.clock.Advance(time.Second)
+		a.upload("admin", imageOf(t, "PNG", 5, 3))
+		b.upload("admin", imageOf(t, "PNG", 4, 3))
+		// A folder that is not empty stands where a file of the first account is due before all others: no disk deletes it.
+		stuck := models.NewKey()
+		if err := os.MkdirAll(filepath.Join(folder, a.account.String(), stuck.String(), "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.db.ExecContext(t.Context(), fmt.Sprintf("INSERT INTO image_file (account_id, id, due_at) VALUES (X'%s', X'%s', 1)", a.account, stuck)); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(limits.ImageKept)
+		if _, err := w.Services.SweepImages(t.Context()); err == nil {
+			t.Error("a file that stays is not told of")
+		}
+		if n := w.count("SELECT COUNT(*) FROM image_file"); n != 1 {
+			t.Errorf("%d files wait beside the one that stays", n-1)
+		}
+		w.sweptImages() // not at once again
+		if err := os.Remove(filepath.Join(folder, a.account.String(), stuck.String(), "x")); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(limits.ImageFileRetry)
+		w.sweptImages()
+		if n := w.count("SELECT COUNT(*) FROM image_file"); n != 0 {
+			t.Errorf("%d files are left", n)
+		}
+	})
+}

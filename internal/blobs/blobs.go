@@ -41,7 +41,11 @@ func New(where string) (*Store, error) {
 	}
 	s := &Store{where: where}
 	if !isBucket(where) {
-		s.folder = where
+		folder, err := filepath.Abs(where) // in one spelling: sync climbs up to it
+		if err != nil {
+			return nil, err
+		}
+		s.folder = folder
 	}
 	return s, nil
 }
@@ -61,6 +65,9 @@ func Check(where string) error {
 	u, err := url.Parse(where)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return errors.New("it is no address s3://BUCKET?region=REGION")
+	}
+	if u.Path != "" {
+		return errors.New("a bucket has no folders: a path behind it is given as ?prefix=some/path/")
 	}
 	return nil
 }
@@ -103,13 +110,16 @@ func (s *Store) Put(ctx context.Context, key string, data []byte, mediaType stri
 	if s.folder == "" {
 		return nil
 	}
-	return s.sync(key)
+	return s.sync(ctx, key)
 }
 
 // sync has the disk keep a file, its name, and the names of the folders above it.
-func (s *Store) sync(key string) error {
+func (s *Store) sync(ctx context.Context, key string) error {
 	path := filepath.Join(s.folder, filepath.FromSlash(key))
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		f, err := os.Open(path)
 		if err != nil {
 			return err
@@ -117,10 +127,11 @@ func (s *Store) sync(key string) error {
 		if err := errors.Join(f.Sync(), f.Close()); err != nil {
 			return err
 		}
-		if path == s.folder {
+		above := filepath.Dir(path)
+		if path == s.folder || path == above {
 			return nil
 		}
-		path = filepath.Dir(path)
+		path = above
 	}
 }
 

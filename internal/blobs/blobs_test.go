@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"clientele/internal/blobs"
 )
@@ -110,7 +111,8 @@ func TestStore(t *testing.T) {
 // Ensure a mistake in where files are is told, and that a store which could not be opened is opened once it can.
 func TestWhere(t *testing.T) {
 	for where, good := range map[string]bool{
-		"": false, "ftp://x": false, "file:///x": false, "s3://": false, "s3://key:secret@bucket": false, "s3://bucket": true, "s3://bucket?region=cn-north-1": true, "images": true, "/var/images": true,
+		"": false, "ftp://x": false, "file:///x": false, "s3://": false, "s3://key:secret@bucket": false, "s3://bucket": true, "s3://bucket?region=cn-north-1": true,
+		"s3://bucket/some/path": false, "s3://bucket/": false, "s3://bucket?prefix=some/path/": true, "images": true, "/var/images": true,
 	} {
 		if err := blobs.Check(where); (err == nil) != good {
 			t.Errorf("%q: %v", where, err)
@@ -138,5 +140,33 @@ func TestWhere(t *testing.T) {
 	}
 	if err := s.Put(t.Context(), "a", []byte("x"), ""); err != nil {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// Ensure a file is kept in a folder in whatever way its path is spelled.
+func TestSpellings(t *testing.T) {
+	t.Chdir(t.TempDir())
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, where := range []string{"plain", "slash/", "./dot", "a/../up", "two//slashes//", "deep/er/./", ".", "./", here + "/whole/", here + "//whole/../other"} {
+		s, err := blobs.New(where)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := make(chan error, 1)
+		go func() { kept <- s.Put(t.Context(), "a/1", []byte("x"), "image/png") }()
+		select {
+		case err := <-kept:
+			if err != nil {
+				t.Errorf("%q: %v", where, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%q: the file is still not kept", where)
+		}
+		if text, err := os.ReadFile(filepath.Join(where, "a", "1")); err != nil || string(text) != "x" {
+			t.Errorf("%q: %q, %v", where, text, err)
+		}
 	}
 }

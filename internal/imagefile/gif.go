@@ -2,6 +2,7 @@ package imagefile
 
 import (
 	"compress/lzw"
+	"context"
 	"io"
 )
 
@@ -13,7 +14,10 @@ const (
 )
 
 // blocks is what is left of a GIF.
-type blocks struct{ rest []byte }
+type blocks struct {
+	rest []byte
+	lzw  *lzw.Reader // unpacks one frame after the other; nil before the first
+}
 
 // take is the next n bytes; nil when there are not so many.
 func (b *blocks) take(n int) []byte {
@@ -41,13 +45,13 @@ func (b *blocks) skip() bool {
 }
 
 // examineGIF unpacks each frame, to nowhere.
-func examineGIF(data []byte, most Limits) (Info, error) {
+func examineGIF(ctx context.Context, data []byte, most Limits) (Info, error) {
 	info, err := header(data, GIF, most)
 	if err != nil {
 		return Info{}, err
 	}
-	info.Memory = info.Width * info.Height
-	b := &blocks{data}
+	info.Memory = 2 * info.Width * info.Height // rows may come in another order
+	b := &blocks{rest: data}
 	head := b.take(gifHead)
 	if head == nil || !b.table(head[10]) {
 		return Info{}, ErrBroken
@@ -65,12 +69,14 @@ func examineGIF(data []byte, most Limits) (Info, error) {
 				return Info{}, ErrBroken
 			}
 		case kind[0] == 0x2c:
-			n, err := b.frame(info, most.FramePixels-pixels)
+			if frames++; frames > most.Frames {
+				return Info{}, ErrFrames
+			}
+			n, err := b.frame(ctx, info, most.FramePixels-pixels)
 			if err != nil {
 				return Info{}, err
 			}
 			pixels += n
-			frames++
 		default:
 			return Info{}, ErrBroken
 		}
@@ -83,7 +89,7 @@ func (b *blocks) table(flags byte) bool {
 }
 
 // frame unpacks a frame of at most so many pixels, and answers how many it has.
-func (b *blocks) frame(in Info, room int) (pixels int, err error) {
+func (b *blocks) frame(ctx context.Context, in Info, room int) (pixels int, err error) {
 	about := b.take(gifFrame - 1)
 	if about == nil {
 		return 0, ErrBroken
@@ -102,9 +108,11 @@ func (b *blocks) frame(in Info, room int) (pixels int, err error) {
 	if bits == nil || bits[0] < leastBits || bits[0] > mostBits {
 		return 0, ErrBroken
 	}
-	unpacked := lzw.NewReader(&stream{series: &blocks{b.rest}}, lzw.LSB, int(bits[0]))
-	n, err := io.CopyN(io.Discard, unpacked, int64(pixels))
-	_ = unpacked.Close()
+	if b.lzw == nil {
+		b.lzw = new(lzw.Reader)
+	}
+	b.lzw.Reset(&stream{series: &blocks{rest: b.rest}}, lzw.LSB, int(bits[0]))
+	n, err := io.CopyN(io.Discard, whileWanted{ctx, b.lzw}, int64(pixels))
 	if err != nil || n != int64(pixels) || !b.skip() {
 		return 0, ErrBroken
 	}

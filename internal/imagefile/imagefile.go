@@ -5,11 +5,13 @@ package imagefile
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"io"
 )
 
 // Type is the format of an image.
@@ -30,6 +32,11 @@ var (
 	ErrPixels = errors.New("has too many pixels")
 	// ErrFramePixels is for frames of a GIF that have more pixels together than are allowed.
 	ErrFramePixels = errors.New("has frames of too many pixels together")
+	// ErrFrames is for a GIF of more frames than are allowed.
+	ErrFrames = errors.New("has too many frames")
+	// ErrWork is for a JPEG whose scans go over its pixels more often than any that a program for pictures writes: each has a decoder go
+	// through all of them again, however few bytes it has.
+	ErrWork = errors.New("goes over its pixels too often")
 	// ErrBroken is for a file that ends too early, is damaged, or is of a kind that decoders do not read.
 	ErrBroken = errors.New("is damaged, ends too early, or cannot be read")
 )
@@ -38,6 +45,8 @@ var (
 type Limits struct {
 	// Pixels is the most of width times height, FramePixels of all frames of a GIF together.
 	Pixels, FramePixels int
+	// Frames is the most frames of a GIF.
+	Frames int
 	// Memory is the most bytes of pixels that are unpacked at once. A JPEG that would take more is looked over without being unpacked:
 	// that finds a file that ends too early, and not every kind of damage.
 	Memory int
@@ -47,22 +56,41 @@ type Limits struct {
 type Info struct {
 	Type          Type
 	Width, Height int
-	// Memory is about how many bytes whoever decodes it needs.
+	// Memory is how many bytes whoever decodes it takes, or fewer: pixels, coefficients, and the other colours that they are put into.
 	Memory int
 }
 
-// Examine reads a whole file. Errors: ErrType, ErrPixels, ErrFramePixels, ErrBroken. What stands behind an image's end, as cameras
+// Examine reads a whole file. Errors: ErrType, ErrPixels, ErrFramePixels, ErrFrames, ErrWork, ErrBroken, and that of ctx when it ends. What stands behind an image's end, as cameras
 // put it there, is passed over. It is safe for concurrent use.
-func Examine(data []byte, most Limits) (Info, error) {
+func Examine(ctx context.Context, data []byte, most Limits) (info Info, err error) {
 	switch {
+	case ctx.Err() != nil:
 	case bytes.HasPrefix(data, []byte(pngHead)):
-		return examinePNG(data, most)
+		info, err = examinePNG(ctx, data, most)
 	case bytes.HasPrefix(data, []byte("\xff\xd8\xff")):
-		return examineJPEG(data, most)
+		info, err = examineJPEG(ctx, data, most)
 	case bytes.HasPrefix(data, []byte("GIF87a")), bytes.HasPrefix(data, []byte("GIF89a")):
-		return examineGIF(data, most)
+		info, err = examineGIF(ctx, data, most)
+	default:
+		err = ErrType
 	}
-	return Info{}, ErrType
+	if ctx.Err() != nil { // a file that was not read to its end says nothing
+		return Info{}, ctx.Err()
+	}
+	return info, err
+}
+
+// whileWanted reads until ctx ends.
+type whileWanted struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (w whileWanted) Read(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.from.Read(b)
 }
 
 // sized is the header of a file, if its size is allowed.

@@ -3,6 +3,7 @@ package imagefile
 import (
 	"bufio"
 	"compress/zlib"
+	"context"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
@@ -38,7 +39,7 @@ func (c *chunks) next() (kind string, data []byte, err error) {
 }
 
 // examinePNG checks the sum of each part, and that what is packed is exactly the pixels, which go nowhere.
-func examinePNG(data []byte, most Limits) (Info, error) {
+func examinePNG(ctx context.Context, data []byte, most Limits) (Info, error) {
 	info, err := header(data, PNG, most)
 	if err != nil {
 		return Info{}, err
@@ -55,7 +56,10 @@ func examinePNG(data []byte, most Limits) (Info, error) {
 	depth, isInterlaced := int(ihdr[8]), ihdr[12] == 1
 	perPixel := depth * map[byte]int{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[ihdr[9]]
 	info.Memory = info.Width * info.Height * 4 * max(depth/8, 1)
-	if !whole(packed, passes(info.Width, info.Height, isInterlaced), perPixel) {
+	if isInterlaced {
+		info.Memory *= 2 // each pass is a picture of its own
+	}
+	if !whole(ctx, packed, passes(info.Width, info.Height, isInterlaced), perPixel) {
 		return Info{}, ErrBroken
 	}
 	return info, nil
@@ -111,12 +115,12 @@ func passes(width, height int, isInterlaced bool) [][2]int {
 }
 
 // whole reports whether what is packed is exactly these rows.
-func whole(packed packedParts, of [][2]int, perPixel int) bool {
+func whole(ctx context.Context, packed packedParts, of [][2]int, perPixel int) bool {
 	unpacked, err := zlib.NewReader(&packed)
 	if err != nil {
 		return false
 	}
-	rows := bufio.NewReaderSize(unpacked, 1<<15)
+	rows := bufio.NewReaderSize(whileWanted{ctx, unpacked}, 1<<15)
 	for _, pass := range of {
 		n := (pass[0]*perPixel + 7) / 8
 		for range pass[1] {
