@@ -77,8 +77,7 @@ func (g *Guarded) Post(ctx context.Context, address string, header http.Header, 
 	if r.URL.Scheme != "https" && !g.Private {
 		return 0, "", ErrForbidden
 	}
-	r.Header = header.Clone()
-	if r.Header == nil {
+	if r.Header = header.Clone(); r.Header == nil {
 		r.Header = http.Header{}
 	}
 	// Not sent: it says that the request may be made again when a kept connection turns out to be closed.
