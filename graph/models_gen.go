@@ -902,8 +902,8 @@ type RenameTagPayload struct {
 type ReplayDeadLettersInput struct {
 	// Of which webhook.
 	WebhookID relay.ID `json:"webhookId"`
-	// Which, at most 200; absent: all.
-	DeadLetterIds []*relay.ID `json:"deadLetterIds,omitempty"`
+	// Which, at most 200; absent: all. INVALID for null.
+	DeadLetterIds graphql.Omittable[[]*relay.ID] `json:"deadLetterIds,omitempty"`
 }
 
 // What will be sent.

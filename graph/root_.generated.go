@@ -4081,7 +4081,7 @@ extend type Mutation {
   """
   createWebhook("The webhook." input: CreateWebhookInput!): CreateWebhookPayload @allow(roles: [ADMIN, INTEGRATION])
 
-  "Changes a webhook. With another address, or once it goes on, the receiver is tried at once. What is being sent at that moment may still go to where it went."
+  "Changes a webhook. With another address, or once it goes on, the receiver is tried at once. What is begun within a second may still go to where it went, and is sent again."
   updateWebhook("Which, and what of it." input: UpdateWebhookInput!): UpdateWebhookPayload @allow(roles: [ADMIN, INTEGRATION])
 
   "Deletes a webhook with its dead letters."
@@ -4176,7 +4176,7 @@ type WebhookTest {
   fault: WebhookFault
 }
 
-"An event that a webhook's receiver did not take within a day, or what it was told of events that it was not sent."
+"An event that a webhook's receiver did not take within a day and 20 attempts, or what it was told of events that it was not sent."
 type DeadLetter {
   "The global id."
   id: ID!
@@ -4312,7 +4312,7 @@ type TestWebhookPayload {
 input ReplayDeadLettersInput {
   "Of which webhook."
   webhookId: ID!
-  "Which, at most 200; absent: all."
+  "Which, at most 200; absent: all. INVALID for null."
   deadLetterIds: [ID!]
 }
 

@@ -863,7 +863,7 @@ func unmarshalInputReplayDeadLettersInput(ctx context.Context, ec *executionCont
 			if err != nil {
 				return it, err
 			}
-			it.DeadLetterIds = data
+			it.DeadLetterIds = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil

@@ -39,6 +39,7 @@ type taken struct {
 		Type, AccountID, WebhookID, Cursor string
 		Timestamp                          time.Time
 		Sequence                           int64
+		IsReplay                           bool
 		Data                               map[string]any
 	}
 }
@@ -369,15 +370,17 @@ func TestWebhookRetries(t *testing.T) {
 			t.Errorf("%d are replayed", n)
 		}
 		h.turn()
-		if got := r.take(); len(got) != 1 || got[0].id != id {
+		if got := r.take(); len(got) != 1 || got[0].id != id || !got[0].body.IsReplay {
 			t.Errorf("replayed as %v", told(got))
 		}
 		again := h.letters(w)
 		if len(again) != 1 || again[0].IsReplaying() || again[0].Attempts != dead[0].Attempts+1 || again[0].FailedStatus != 400 {
 			t.Errorf("in vain: %+v", again[0])
 		}
+		if now := h.row(w); now.Failures != 0 || now.RetryAt != 0 || now.FailingSince != 0 {
+			t.Errorf("a replay in vain changed what is sent live: %+v", now)
+		}
 		r.answers(nil)
-		h.clock.Set(h.row(w).RetryAt.Go())
 		h.change(1, 1)
 		if n := replay(nil); n != 1 {
 			t.Errorf("%d are replayed", n)
@@ -386,7 +389,7 @@ func TestWebhookRetries(t *testing.T) {
 			t.Errorf("%d are replayed twice", n)
 		}
 		h.turn()
-		if got := r.take(); !slices.Equal(told(got), []string{changed + " 4", changed + " 1"}) || got[1].id != id {
+		if got := r.take(); !slices.Equal(told(got), []string{changed + " 4", changed + " 1"}) || got[1].id != id || got[0].body.IsReplay || !got[1].body.IsReplay {
 			t.Errorf("replayed: %v", told(got))
 		}
 		if n := len(h.letters(w)); n != 0 || h.row(w).Replaying {

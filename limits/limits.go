@@ -639,6 +639,13 @@ const (
 	WebhookBackoffMax = time.Hour
 	// WebhookPatience is how long after its first attempt an event is tried again. Source: rule N6.
 	WebhookPatience = 24 * time.Hour
+	// WebhookAttempts is how often it is tried at least, whatever time passed: servers may have stood still. Of one that is tried all day
+	// there are more. Source: rule N6.
+	WebhookAttempts = 20
+	// WebhookReplayPause is for how long nothing is replayed to a receiver that could not be reached, or asked to wait, by a replay.
+	WebhookReplayPause = time.Minute
+	// WebhookErrorPause is for how long a webhook rests at which this side failed.
+	WebhookErrorPause = 5 * time.Second
 	// WebhookWorkers is how many webhooks a node calls at the same time, beside jobs and messages.
 	WebhookWorkers = 32
 	// WebhookWorkersPerAccount is how many of them one account may have.

@@ -52,6 +52,8 @@ type Webhook struct {
 	SealedSecret []byte `gorm:"column:sealed_secret"`
 	SealedOld    []byte `gorm:"column:sealed_old"`
 	RotatedAt    Time   `gorm:"column:rotated_at"` // 0: never
+	// Revision grows with each change of URL, State and secrets: what was sent before one says nothing of what is so behind it.
+	Revision int64 `gorm:"column:revision"`
 
 	// Position is the number of the last event of the account's stream that was dealt with, in Epoch of the log.
 	Position int64  `gorm:"column:position"`
@@ -71,8 +73,9 @@ type Webhook struct {
 	NoticeFrom int64           `gorm:"column:notice_from"`
 	NoticeTo   int64           `gorm:"column:notice_to"`
 	NoticeAt   Time            `gorm:"column:notice_at"`
-	// Replaying says that dead letters may wait to be replayed.
+	// Replaying says that dead letters may wait to be replayed, ReplaysAt before when none is.
 	Replaying bool `gorm:"column:replaying"`
+	ReplaysAt Time `gorm:"column:replays_at"`
 
 	// TestID names a test that waits; zero: none does.
 	TestID      Key            `gorm:"column:test_id"`
@@ -115,9 +118,10 @@ func (w *Webhook) Wake(now Time) {
 	}
 }
 
-// Forgive has the receiver be tried now, whatever it did before: somebody changed something.
+// Forgive has the receiver be tried now, whatever it did before: somebody changed something. What is next has all its time again.
 func (w *Webhook) Forgive(now Time) {
-	w.RetryAt, w.Failures = 0, 0
+	w.RetryAt, w.Failures, w.ReplaysAt = 0, 0, 0
+	w.Dealt()
 	w.Wake(now)
 }
 
@@ -136,18 +140,24 @@ func (w *Webhook) Failed(now Time, f WebhookFailure, status int, until Time) {
 	if w.FailingSince.IsZero() {
 		w.FailingSince = now
 	}
+	w.Went(f, status)
+}
+
+// Went ends sending when the receiver answered 410.
+func (w *Webhook) Went(f WebhookFailure, status int) {
 	const gone = 410
 	if f == WebhookStatus && status == gone {
 		w.State = WebhookGone
 	}
 }
 
-// Tried counts an attempt at what is next, begun at an instant that failed at now, and reports whether it was the last (rule N6).
+// Tried counts an attempt at what is next, begun at an instant that failed at now, and reports whether it was the last (rule N6): time
+// alone ends nothing, since the servers may have stood still for it.
 func (w *Webhook) Tried(began, now Time) (last bool) {
 	if w.Attempts++; w.TriedAt.IsZero() {
 		w.TriedAt = began
 	}
-	return now.Sub(w.TriedAt) >= limits.WebhookPatience
+	return now.Sub(w.TriedAt) >= limits.WebhookPatience && w.Attempts >= limits.WebhookAttempts
 }
 
 // OldSecretUntil is until when the replaced secret signs too; 0: there is none.

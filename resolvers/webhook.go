@@ -78,9 +78,12 @@ func (r *mutationResolver) ReplayDeadLetters(ctx context.Context, input graph.Re
 		return nil, err
 	}
 	var letters []models.Key
-	if input.DeadLetterIds != nil {
-		letters = make([]models.Key, len(input.DeadLetterIds))
-		for i, of := range input.DeadLetterIds {
+	if ids, ok := input.DeadLetterIds.ValueOK(); ok {
+		if ids == nil {
+			return nil, models.Invalid("input.deadLetterIds", "is null; leave it out for all")
+		}
+		letters = make([]models.Key, len(ids))
+		for i, of := range ids {
 			if letters[i], err = key(*of, models.KindDeadLetter, fmt.Sprintf("input.deadLetterIds.%d", i)); err != nil {
 				return nil, err
 			}

@@ -182,6 +182,7 @@ var said = map[string][]int{
 	"Mutation.rotateWebhookSecret":                    {in(limits.WebhookSecretOverlap, day)},
 	"Mutation.testWebhook":                            {in(limits.WebhookTestPause, second)},
 	"WebhookFailure.TIMEOUT":                          {in(limits.WebhookTime, second)},
+	"DeadLetter":                                      {limits.WebhookAttempts},
 	"DeadLetter.createdAt":                            {in(limits.DeadLetterLife, day), limits.DeadLetters},
 	"CreateWebhookInput.url":                          {limits.WebhookURLBytes},
 	"CreateWebhookInput.name":                         {limits.WebhookNameRunes},

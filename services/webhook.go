@@ -60,14 +60,17 @@ func (in *WebhookChange) write(w *models.Webhook, now models.Time) {
 	}
 	if in.URL != nil && *in.URL != w.URL {
 		w.URL = *in.URL
+		w.Revision++
 		w.Forgive(now)
 	}
 	switch {
 	case in.Paused == nil:
-	case *in.Paused:
+	case *in.Paused && w.State != models.WebhookPaused:
 		w.State = models.WebhookPaused
-	case w.State != models.WebhookActive:
+		w.Revision++
+	case !*in.Paused && w.State != models.WebhookActive:
 		w.State = models.WebhookActive
+		w.Revision++
 		w.Forgive(now)
 	}
 	w.UpdatedAt = now
@@ -214,6 +217,7 @@ func (s *Services) RotateWebhookSecret(ctx context.Context, key models.Key) (w *
 	plain := newWebhookSecret()
 	w, err = s.changeWebhook(ctx, mayRotateWebhookSecret, key, func(tx *store.Tx, w *models.Webhook) (store.Change, error) {
 		w.SealedOld, w.RotatedAt = w.SealedSecret, tx.Now
+		w.Revision++
 		w.SealedSecret = s.ring.Seal(tx.Account, sealWebhookSecret(w.Key), plain)
 		w.UpdatedAt = tx.Now
 		return store.Change{After: map[string]any{"isNew": true}}, tx.PutWebhook(w)
@@ -335,6 +339,10 @@ func (s *Services) rekeyWebhooks(tx *store.Tx) (values, kept int, closed bool, e
 	var anew []*models.Webhook
 	for _, w := range rows {
 		was := values
+		expired := len(w.SealedOld) > 0 && !w.SignsWithOld(tx.Now)
+		if expired {
+			w.SealedOld = nil
+		}
 		for _, sealed := range []*[]byte{&w.SealedSecret, &w.SealedOld} {
 			switch {
 			case len(*sealed) == 0:
@@ -351,7 +359,7 @@ func (s *Services) rekeyWebhooks(tx *store.Tx) (values, kept int, closed bool, e
 			*sealed = s.ring.Seal(tx.Account, sealWebhookSecret(w.Key), plain)
 			values++
 		}
-		if values > was {
+		if expired || values > was {
 			anew = append(anew, w)
 		}
 	}

@@ -122,6 +122,7 @@ type webhookBody struct {
 	WebhookID string         `json:"webhookId"`
 	Sequence  int64          `json:"sequence,omitempty"`
 	Cursor    string         `json:"cursor,omitempty"`
+	IsReplay  bool           `json:"isReplay,omitempty"`
 	Data      map[string]any `json:"data"`
 }
 
@@ -129,6 +130,7 @@ type webhookBody struct {
 func (p *parcel) body(w *models.Webhook, subject *models.Primed) ([]byte, error) {
 	b := webhookBody{
 		Type: p.of, Timestamp: instant(p.at), AccountID: (&models.Account{Key: w.AccountID}).ID().String(), WebhookID: w.ID().String(), Cursor: p.cursor, Data: p.data,
+		IsReplay: p.letter != nil,
 	}
 	if p.event != nil {
 		of, known := webhookEvents[models.AccountEventKind(p.event.Kind)]

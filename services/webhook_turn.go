@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"clientele/events"
@@ -129,12 +130,31 @@ type webhookTurn struct {
 }
 
 // WorkWebhook sends what a webhook has to send, in order, until there is no more, its receiver fails, or others have their turn, and gives
-// it back. told is told of each call. The error is for the log: what is not recorded is sent again, with the same id, when the lease has
-// ended. ErrWorkLost: another node has it by now.
+// it back, whatever happens. told is told of each call. The error is for the log: what is not recorded is sent again, with the same id.
+// ErrWorkLost: another node has it by now.
 func (s *Services) WorkWebhook(ctx context.Context, w *models.Webhook, told func(WebhookCall)) error {
 	t := &webhookTurn{s: s, w: w, told: told}
-	over := s.Now().Add(limits.WebhookTurnTime)
-	for t.sent < limits.WebhookTurn && s.Now() < over && ctx.Err() == nil {
+	err := t.work(ctx)
+	if errors.Is(err, ErrWorkLost) || t.w.LeasedBy.IsZero() {
+		return err
+	}
+	return errors.Join(err, t.record(ctx, func(tx *store.Tx, w *models.Webhook) error {
+		switch {
+		case errors.Is(err, errUnknownEvent):
+			w.LeasedBy = models.Key{} // due when the lease would have ended: nodes that know it come first
+			return nil
+		case err != nil && ctx.Err() == nil:
+			w.LeasedBy, w.DueAt = models.Key{}, tx.Now.Add(limits.WebhookErrorPause)
+			return nil
+		}
+		return t.release(tx, w)
+	}))
+}
+
+// work sends until there is no more, or the turn is over.
+func (t *webhookTurn) work(ctx context.Context) error {
+	over := t.s.Now().Add(limits.WebhookTurnTime)
+	for t.sent < limits.WebhookTurn && t.s.Now() < over && ctx.Err() == nil && !t.w.LeasedBy.IsZero() {
 		b, err := t.next(ctx)
 		if errors.Is(err, errMissed) {
 			continue
@@ -143,21 +163,13 @@ func (s *Services) WorkWebhook(ctx context.Context, w *models.Webhook, told func
 			return err
 		}
 		if b.isEmpty() {
-			break
+			return nil
 		}
-		failed, err := t.send(ctx, b)
-		if errors.Is(err, errUnknownEvent) {
-			// Due when the lease would have ended: nodes that know it come first.
-			return errors.Join(err, t.record(ctx, func(_ *store.Tx, w *models.Webhook) error {
-				w.LeasedBy = models.Key{}
-				return nil
-			}))
-		}
-		if err != nil || failed {
+		if err := t.send(ctx, b); err != nil {
 			return err
 		}
 	}
-	return t.record(ctx, t.release)
+	return nil
 }
 
 // release gives the webhook back: due now, behind those that have waited longer.
@@ -200,6 +212,8 @@ func (t *webhookTurn) record(ctx context.Context, fn func(*store.Tx, *models.Web
 // batch is what is sent before it is recorded.
 type batch struct {
 	parcels []*parcel
+	// calls is what came of each parcel that was sent.
+	calls []WebhookCall
 	// upTo is how far the webhook has come when all were sent, events that it does not want included; 0: that does not change.
 	upTo int64
 }
@@ -255,7 +269,7 @@ func (t *webhookTurn) next(ctx context.Context) (*batch, error) {
 			b.parcels = append(b.parcels, eventParcel(e, epoch))
 		}
 	}
-	if b.isEmpty() && w.Replaying {
+	if b.isEmpty() && w.Replaying && w.ReplaysAt <= t.s.Now() {
 		return t.replays(ctx, r)
 	}
 	return b, barrier(ctx)
@@ -308,7 +322,11 @@ func (t *webhookTurn) missed(ctx context.Context, epoch events.Epoch, head model
 			from = w.NoticeFrom
 		case models.DeadLetterFailed, "":
 		}
-		w.Notice, w.NoticeID, w.NoticeFrom, w.NoticeTo, w.NoticeAt = cause, models.NewKey(), from, to, tx.Now
+		id, err := tx.NextDeadLetter(w.Key)
+		if err != nil {
+			return err
+		}
+		w.Notice, w.NoticeID, w.NoticeFrom, w.NoticeTo, w.NoticeAt = cause, id, from, to, tx.Now
 		return tx.InsertDeadLetter(&models.DeadLetter{
 			AccountID: w.AccountID, WebhookID: w.Key, Key: w.NoticeID, Cause: cause, Epoch: w.Epoch, FirstSeq: from, LastSeq: to, At: tx.Now, CreatedAt: tx.Now,
 		}, limits.DeadLetters)
@@ -319,24 +337,36 @@ func (t *webhookTurn) missed(ctx context.Context, epoch events.Epoch, head model
 	return errMissed
 }
 
-// send sends a batch in order, until one fails or it is time to record, and records. failed: the webhook was given back.
-func (t *webhookTurn) send(ctx context.Context, b *batch) (failed bool, err error) {
+// send sends a batch in order, until one fails, the webhook is changed, or it is time to record, and records. A replay that the receiver
+// answered holds no other up.
+func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
 	// A call that is begun after half of the lease might not be recorded within it.
 	half := t.w.DueAt.Add(-limits.WebhookLease / 2)
 	until := min(t.s.Now().Add(limits.WebhookBatchTime), half)
 	done := &batch{upTo: b.upTo}
 	var about subjects
 	var read models.Time
-	var call WebhookCall
+	var failed []WebhookCall
 	for i, p := range b.parcels {
 		now := t.s.Now()
 		if now >= half || i > 0 && (now >= until || ctx.Err() != nil) {
 			done.upTo = p.before(t.w.Position)
 			break
 		}
+		var call WebhookCall
 		if p.event != nil && (read.IsZero() || now.Sub(read) >= limits.PrimedFor) {
-			if about, err = t.subjectsOf(ctx, b.parcels[i:]); err == nil {
-				read = now
+			var changed bool
+			if i > 0 {
+				changed, err = t.isChanged(ctx)
+			}
+			if changed {
+				done.upTo = p.before(t.w.Position)
+				break
+			}
+			if err == nil {
+				if about, err = t.subjectsOf(ctx, b.parcels[i:]); err == nil {
+					read = now
+				}
 			}
 		}
 		if err == nil {
@@ -344,24 +374,46 @@ func (t *webhookTurn) send(ctx context.Context, b *batch) (failed bool, err erro
 		}
 		if err != nil {
 			if i == 0 {
-				return false, err
+				return err
 			}
 			// What was sent is recorded; the next batch meets it again.
 			done.upTo, err = p.before(t.w.Position), nil
 			break
 		}
-		if done.parcels = append(done.parcels, p); call.Failure != "" {
-			done.upTo, call.began = p.before(t.w.Position), now
+		call.began = now
+		done.parcels, done.calls = append(done.parcels, p), append(done.calls, call)
+		if call.Failure == "" {
+			t.told(call)
+			continue
+		}
+		failed = append(failed, call)
+		if p.letter == nil || t.endsReplays(&call) {
+			done.upTo = p.before(t.w.Position)
 			break
 		}
+	}
+	var dead bool
+	err = t.record(ctx, func(tx *store.Tx, w *models.Webhook) (err error) {
+		dead, err = t.outcome(tx, w, done)
+		return err
+	})
+	for i, call := range failed {
+		call.Webhook, call.IsDead = t.w, dead && i == len(failed)-1
 		t.told(call)
 	}
-	err = t.record(ctx, func(tx *store.Tx, w *models.Webhook) error { return t.outcome(tx, w, done, &call) })
-	if failed = call.Failure != ""; failed {
-		call.Webhook = t.w
-		t.told(call)
-	}
-	return failed, err
+	return err
+}
+
+// isChanged reports whether somebody changed address, state or secrets since the webhook was locked, or deleted it.
+func (t *webhookTurn) isChanged(ctx context.Context) (bool, error) {
+	rows, err := t.s.store.View(ctx).WebhooksByKeys(t.w.AccountID, []models.Key{t.w.Key})
+	return err == nil && (len(rows) == 0 || rows[0].Revision != t.w.Revision), err
+}
+
+// endsReplays reports whether a replay in vain says that others need not be tried now: nobody answered, or the answer is to wait or to stop.
+func (t *webhookTurn) endsReplays(call *WebhookCall) bool {
+	const gone = 410
+	return call.Failure != models.WebhookStatus || call.Status == gone || models.RetryAfter(call.after, t.s.Now()) > 0
 }
 
 // before is how far a webhook has come when a parcel is the next.
@@ -443,19 +495,38 @@ func webhookFailure(status int, err error) models.WebhookFailure {
 	return models.WebhookConnection
 }
 
-// outcome writes what became of a batch: of its parcels the last may have failed; then the webhook is given back.
-func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch, call *WebhookCall) error {
-	if done.upTo > w.Position {
-		w.Position = done.upTo
+// outcome writes what became of a batch: of what is no replay the last may have failed; then the webhook is given back. dead: it was the
+// last attempt at an event. What was sent while somebody changed address, state or secrets counts for nothing, and is sent again: nobody
+// knows which side of the change it fell on.
+func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dead bool, err error) {
+	if w.Revision != t.w.Revision {
+		return false, t.release(tx, w)
+	}
+	upTo, otherKinds := done.upTo, !slices.Equal(w.Kinds, t.w.Kinds)
+	if otherKinds && upTo > 0 {
+		// What was not sent may be wanted by now.
+		upTo = 0
+		for i, p := range done.parcels {
+			if p.event != nil && p.letter == nil && done.calls[i].Failure == "" {
+				upTo = p.event.Seq
+			}
+		}
+	}
+	if upTo > w.Position {
+		w.Position = upTo
 		w.Dealt()
 	}
 	var gone []*models.DeadLetter
 	for i, p := range done.parcels {
-		if i == len(done.parcels)-1 && call.Failure != "" {
-			if err := t.failed(tx, w, p, call); err != nil {
-				return err
+		call := &done.calls[i]
+		switch {
+		case p.letter != nil && call.Failure != "":
+			if err := t.rest(tx, w, p.letter, call); err != nil {
+				return false, err
 			}
-			break
+			continue
+		case call.Failure != "":
+			return t.failed(tx, w, p, call, otherKinds)
 		}
 		w.Succeeded(tx.Now)
 		switch {
@@ -468,42 +539,50 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch, call
 			w.Dealt()
 		}
 	}
-	if len(gone) == 0 {
-		return nil
+	if len(gone) > 0 {
+		err = tx.DeleteDeadLetters(gone)
 	}
-	return tx.DeleteDeadLetters(gone)
+	return false, err
 }
 
-// failed writes that the receiver did not take a parcel.
-func (t *webhookTurn) failed(tx *store.Tx, w *models.Webhook, p *parcel, call *WebhookCall) error {
+// rest writes that the receiver did not take a replay, which says nothing of what is sent live, but for 410.
+func (t *webhookTurn) rest(tx *store.Tx, w *models.Webhook, letter *models.DeadLetter, call *WebhookCall) error {
+	d := *letter
+	d.Attempts++
+	d.Failure, d.FailedStatus, d.FailedAt = call.Failure, call.Status, tx.Now
+	w.Went(call.Failure, call.Status)
+	if t.endsReplays(call) {
+		w.ReplaysAt = tx.Now.Add(max(limits.WebhookReplayPause, models.RetryAfter(call.after, tx.Now)))
+	}
+	return tx.RestDeadLetter(&d)
+}
+
+// failed writes that the receiver did not take a parcel that is no replay. more: even the last attempt is not the last, since the kinds changed.
+func (t *webhookTurn) failed(tx *store.Tx, w *models.Webhook, p *parcel, call *WebhookCall, more bool) (dead bool, err error) {
+	if p.test {
+		// It says nothing of what waits, unless the receiver wants no more.
+		w.Went(call.Failure, call.Status)
+		w.TestID, w.TestedAt, w.TestFailure, w.TestStatus = models.Key{}, tx.Now, call.Failure, call.Status
+		return false, t.release(tx, w)
+	}
 	whole := models.WebhookBackoff(w.Failures + 1)
 	pause := max(whole/2+rand.N(whole/2+1), models.RetryAfter(call.after, tx.Now)) //nolint:gosec // chance, not secrecy.
-	if p.test {
-		// Nothing that waits is tried sooner or later for it, unless the receiver wants no more.
-		until, failures := w.RetryAt, w.Failures
-		w.Failed(tx.Now, call.Failure, call.Status, until)
-		w.Failures = failures
-		w.TestID, w.TestedAt, w.TestFailure, w.TestStatus = models.Key{}, tx.Now, call.Failure, call.Status
-		return t.release(tx, w)
-	}
 	w.Failed(tx.Now, call.Failure, call.Status, tx.Now.Add(pause))
 	switch {
 	case w.State == models.WebhookGone:
-	case p.letter != nil:
-		p.letter.Attempts++
-		p.letter.Failure, p.letter.FailedStatus, p.letter.FailedAt = call.Failure, call.Status, tx.Now
-		if err := tx.RestDeadLetter(p.letter); err != nil {
-			return err
-		}
-	case w.Tried(call.began, tx.Now):
-		if call.IsDead = p.event != nil; call.IsDead {
-			err := tx.InsertDeadLetter(&models.DeadLetter{
-				AccountID: w.AccountID, WebhookID: w.Key, Key: models.NewKey(), Cause: models.DeadLetterFailed, Kind: p.event.Kind, Epoch: w.Epoch,
+	case w.Tried(call.began, tx.Now) && !more:
+		if dead = p.event != nil; dead {
+			id, err := tx.NextDeadLetter(w.Key)
+			if err != nil {
+				return false, err
+			}
+			err = tx.InsertDeadLetter(&models.DeadLetter{
+				AccountID: w.AccountID, WebhookID: w.Key, Key: id, Cause: models.DeadLetterFailed, Kind: p.event.Kind, Epoch: w.Epoch,
 				FirstSeq: p.event.Seq, LastSeq: p.event.Seq, At: p.event.At, Customer: p.event.Customer, Subject: p.event.Subject, TriedAt: w.TriedAt, Attempts: w.Attempts,
 				Failure: call.Failure, FailedStatus: call.Status, FailedAt: tx.Now, CreatedAt: tx.Now,
 			}, limits.DeadLetters)
 			if err != nil {
-				return err
+				return false, err
 			}
 			w.Position = p.event.Seq
 		} else {
@@ -511,5 +590,5 @@ func (t *webhookTurn) failed(tx *store.Tx, w *models.Webhook, p *parcel, call *W
 		}
 		w.Dealt()
 	}
-	return t.release(tx, w)
+	return dead, t.release(tx, w)
 }

@@ -8,7 +8,7 @@ import (
 	"clientele/models"
 )
 
-// DueWebhooks reads webhooks that are due and have something to send, those that have waited longest first: of receivers that failed
+// DueWebhooks reads webhooks that are due and have something to send, or to be told that the log was restored, those that have waited longest first: of receivers that failed
 // last, or of the others; not of these accounts. It is one of the named exceptions to "every query takes the account": each is
 // then claimed in a transaction of its account.
 func (r *Reader) DueWebhooks(now models.Time, failing bool, without []models.Key, most int) ([]*models.Webhook, error) {
@@ -23,8 +23,13 @@ func (r *Reader) DueWebhooks(now models.Time, failing bool, without []models.Key
 	if failing {
 		was = " AND w.failing_since > 0"
 	}
+	epoch, err := r.Epoch()
+	if err != nil {
+		return nil, err
+	}
+	args = append([]any{args[0], args[1], int64(now), epoch[:]}, args[2:]...)
 	return ask[models.Webhook](r, "SELECT w.* FROM webhook w LEFT JOIN stream s ON s.account_id = w.account_id AND s.id = w.account_id"+
-		" WHERE w.due_at <= ? AND (w.test_id IS NOT NULL OR w.state = ? AND (w.replaying <> 0 OR w.notice <> '' OR s.head > w.position))"+
+		" WHERE w.due_at <= ? AND (w.test_id IS NOT NULL OR w.state = ? AND (w.replaying <> 0 AND w.replays_at <= ? OR w.notice <> '' OR s.head > w.position OR w.epoch <> ?))"+
 		where+was+" ORDER BY w.due_at, w.account_id, w.id LIMIT ?", append(args, most)...)
 }
 
@@ -70,7 +75,7 @@ func (tx *Tx) PutWebhooks(rows []*models.Webhook) error {
 
 // webhookColumns is what of a webhook may change.
 var webhookColumns = []string{
-	"name", "url", "kinds", "state", "sealed_secret", "sealed_old", "rotated_at", "position", "epoch", "due_at", "leased_by", "retry_at", "failures",
+	"name", "url", "revision", "replays_at", "kinds", "state", "sealed_secret", "sealed_old", "rotated_at", "position", "epoch", "due_at", "leased_by", "retry_at", "failures",
 	"tried_at", "attempts", "notice", "notice_id", "notice_from", "notice_to", "notice_at", "replaying", "test_id", "test_at", "tested_at", "test_failure", "test_status",
 	"succeeded_at", "failing_since", "failed_at", "failure", "failed_status", "updated_at",
 }
@@ -112,6 +117,17 @@ func (r *Reader) CountDeadLetters(account models.Key, webhooks []models.Key) (ma
 		counts[row.WebhookID] = row.N
 	}
 	return counts, err
+}
+
+// NextDeadLetter is a key for the next dead letter of a locked webhook: behind all it has, whatever the nodes' clocks say.
+func (tx *Tx) NextDeadLetter(webhook models.Key) (models.Key, error) {
+	last, err := scan[models.Key](&tx.Reader, func(db *gorm.DB) *gorm.DB {
+		return db.Model(&models.DeadLetter{}).Select("id").Where("account_id = ? AND webhook_id = ?", tx.Account, webhook).Order("id DESC").Limit(1)
+	})
+	if err != nil || len(last) == 0 {
+		return models.NewKey(), err
+	}
+	return models.KeyAfter(last[0]), nil
 }
 
 // InsertDeadLetter writes one of a locked webhook, of which the newest `most` stay.

@@ -77,7 +77,11 @@ func (g *Guarded) Post(ctx context.Context, address string, header http.Header, 
 	if r.URL.Scheme != "https" && !g.Private {
 		return 0, "", ErrForbidden
 	}
-	r.Header = header
+	if r.Header = header.Clone(); r.Header == nil {
+		r.Header = http.Header{}
+	}
+	// Not sent: it says that the request may be made again when a kept connection turns out to be closed.
+	r.Header["Idempotency-Key"] = []string{}
 	answer, err := g.http.Do(r)
 	if err != nil {
 		return 0, "", fmt.Errorf("post: %w", withoutAddress(err))

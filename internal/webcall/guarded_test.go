@@ -1,8 +1,10 @@
 package webcall_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -101,5 +103,53 @@ func TestGuarded(t *testing.T) {
 	defer cancel()
 	if _, _, err := inside.Post(ctx, plain.URL+"/slow", http.Header{}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("too slow: %v", err)
+	}
+}
+
+// Ensure a server that closed a kept connection is called anew rather than reported, and that the caller's header stays as it was and is all that is sent.
+func TestGuardedKeptConnection(t *testing.T) {
+	g := webcall.NewGuarded(webcall.GuardedOptions{Private: true, ConnectTime: 5 * time.Second, AnswerBytes: 1 << 10})
+	defer g.CloseIdle()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	const answer = "HTTP/1.1 204 No Content\r\n\r\n"
+	go func() {
+		for n := 0; ; n++ {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			in := bufio.NewReader(c)
+			// The first connection takes one request, and is closed when the second one comes.
+			for range 2 {
+				q, err := http.ReadRequest(in)
+				if err != nil {
+					break
+				}
+				_, _ = io.Copy(io.Discard, q.Body)
+				if _, sent := q.Header["Idempotency-Key"]; sent {
+					t.Error("a header that nobody asked for was sent")
+				}
+				_, _ = io.WriteString(c, answer)
+				if n == 0 {
+					_, _ = in.ReadByte()
+					break
+				}
+			}
+			_ = c.Close()
+		}
+	}()
+	header := http.Header{"X-Test": {"y"}}
+	for i := range 2 {
+		status, _, err := g.Post(t.Context(), "http://"+listener.Addr().String(), header, []byte("{}"))
+		if err != nil || status != http.StatusNoContent {
+			t.Errorf("call %d: %d %v", i, status, err)
+		}
+	}
+	if len(header) != 1 {
+		t.Errorf("the header became %v", header)
 	}
 }
