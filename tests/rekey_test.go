@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"clientele/internal/seal"
 	"clientele/internal/testkit"
@@ -72,7 +73,7 @@ func TestRekeyCommand(t *testing.T) {
 				a.SealedAppSecret = was.Seal(a.Key, "app.secret", []byte(secret))
 				a.SealedURLSecret = was.Seal(a.Key, "url.secret", []byte(address))
 				// It is asked for anew rather than sealed anew.
-				hook := &models.Webhook{AccountID: a.Key, Key: models.NewKey(), State: models.WebhookActive, CreatedAt: tx.Now}
+				hook := &models.Webhook{AccountID: a.Key, Key: models.NewKey(), State: models.WebhookActive, RotatedAt: models.At(time.Now()), CreatedAt: tx.Now}
 				hook.SealedSecret = was.Seal(a.Key, "webhook/"+hook.Key.String()+"/secret", []byte(secret))
 				hook.SealedOld = is.Seal(a.Key, "webhook/"+hook.Key.String()+"/secret", []byte(secret))
 				if err := tx.InsertWebhook(hook); err != nil {
