@@ -2047,7 +2047,10 @@ type Erasure {
   madeBy: String
   "From then on nobody was shown anything of them."
   begunAt: DateTime!
-  "From then on nothing of them is in the database; null until then. Backups are the operator's."
+  """
+  From then on nothing of them is in the database; null until then. The file of a picture that they alone had is deleted within a minute or so of
+  ` + "`" + `begunAt` + "`" + `, or once the storage of images answers (rule H6). Backups are the operator's.
+  """
   finishedAt: DateTime
   "How many messages were blanked."
   messageCount: Int!
