@@ -32,6 +32,9 @@ func (s *subjects) add(events []*models.Event) int {
 	}
 	for _, e := range events {
 		want(s.customers, e.Customer)
+		if e.Stream != e.Account { // an account is told of no conversation
+			want(s.conversations, e.Customer)
+		}
 		want(s.messages, e.Message)
 		want(s.notifications, e.Notification)
 		if e.Kind == models.EventJobChanged || e.Kind == models.EventJobEnded {
@@ -75,6 +78,7 @@ func (s *Services) readSubjects(ctx context.Context, account models.Key, want *s
 	if err := fill(want.customers, keys, account, r.Customers, func(c *models.Customer) models.Key { return c.Key }); err != nil {
 		return err
 	}
+	keys = slices.Collect(maps.Keys(want.conversations))
 	if err := fill(want.conversations, keys, account, r.Conversations, func(c *models.Conversation) models.Key { return c.CustomerID }); err != nil {
 		return err
 	}
