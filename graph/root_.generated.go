@@ -2048,8 +2048,8 @@ type Erasure {
   "From then on nobody was shown anything of them."
   begunAt: DateTime!
   """
-  From then on nothing of them is in the database; null until then. The file of a picture that they alone had is deleted within a minute or so of
-  ` + "`" + `begunAt` + "`" + `, or once the storage of images answers (rule H6). Backups are the operator's.
+  From then on nothing of them is in the database, and the file of an image that was their avatar and nobody else's is deleted, for which this waits; null until then. Backups are
+  the operator's.
   """
   finishedAt: DateTime
   "How many messages were blanked."

@@ -529,6 +529,8 @@ const (
 	EraseRows = 500
 	// EraseLease is how long a node that erases keeps others from it.
 	EraseLease = 30 * time.Second
+	// EraseRetry is when an erasure is looked at again that waits for the file of an image. Source: rule E13.
+	EraseRetry = 10 * time.Second
 	// UnfollowInterval is how often who stopped following is looked for, of all nodes together.
 	UnfollowInterval = time.Minute
 	// AuditItemsRead is of how many entries of the audit log an export reads the items together.

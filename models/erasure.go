@@ -32,6 +32,10 @@ type Erasure struct {
 	// Step is which of the store's steps is next, Place how far it has come.
 	Step  int `gorm:"column:step"`
 	Place Key `gorm:"column:place"`
+	// AvatarID is the image that they had as avatar; zero: none. The erasure is not finished while its file is to be deleted.
+	AvatarID Key `gorm:"column:avatar_id"`
+	// RetryAt is when an erasure is looked at again that waits for a file; 0: it does not.
+	RetryAt Time `gorm:"column:retry_at"`
 	// How many rows were blanked, or of tags deleted.
 	Messages int64 `gorm:"column:messages"`
 	Changes  int64 `gorm:"column:changes"`
@@ -39,7 +43,7 @@ type Erasure struct {
 	Entries  int64 `gorm:"column:entries"` // of the audit log, and items of calls for many there
 
 	BegunAt    Time `gorm:"column:begun_at"`    // from then on nobody is shown anything of them
-	FinishedAt Time `gorm:"column:finished_at"` // from then on nothing of them is in the database; 0: not yet
+	FinishedAt Time `gorm:"column:finished_at"` // from then on nothing of them is in the database or in the storage of images; 0: not yet
 }
 
 // TableName names the table for the mapper.

@@ -80,7 +80,7 @@ func erase(tx *store.Tx, key models.Key, cause models.ErasureCause, by string, s
 	uses.moved(c.AvatarID, models.Key{})
 	e := &models.Erasure{
 		AccountID: tx.Account, Key: models.NewKey(), CustomerID: key, Cause: cause, By: by,
-		Digest: models.ErasureDigest(tx.Account, openid), BegunAt: tx.Now,
+		Digest: models.ErasureDigest(tx.Account, openid), AvatarID: c.AvatarID, BegunAt: tx.Now,
 	}
 	former := c.Erase(tx.Now)
 	if !bound.IsZero() {
@@ -126,9 +126,10 @@ const (
 )
 
 // SweepErasures goes on with erasures that were begun, a transaction for each limits.EraseRows rows, and answers
-// how many it finished. One node does it at a time; two would do no harm.
+// how many it finished. One that waits for an image's file is looked at again after limits.EraseRetry. One node does it at a time; two would do no
+// harm.
 func (s *Services) SweepErasures(ctx context.Context) (finished int, err error) {
-	open, err := s.store.View(ctx).OpenErasures(limits.BatchRows)
+	open, err := s.store.View(ctx).OpenErasures(s.Now(), limits.BatchRows)
 	if err != nil || len(open) == 0 {
 		return 0, err
 	}
@@ -142,7 +143,7 @@ func (s *Services) SweepErasures(ctx context.Context) (finished int, err error) 
 		err = errors.Join(err, keepErr)
 	}()
 	for _, e := range open {
-		for e.FinishedAt.IsZero() {
+		for now := s.Now(); e.FinishedAt.IsZero() && e.RetryAt <= now; {
 			if ctx.Err() != nil {
 				return finished, ctx.Err()
 			}
@@ -163,7 +164,9 @@ func (s *Services) SweepErasures(ctx context.Context) (finished int, err error) 
 				return finished, err
 			}
 		}
-		finished++
+		if !e.FinishedAt.IsZero() {
+			finished++
+		}
 	}
 	return finished, nil
 }

@@ -40,7 +40,7 @@ var ErasureMap = map[string]map[string]string{
 	"event":           {"customer_id": isKey},
 	"account_event":   {"customer_id": isKey},
 	"inbound":         {"customer_id": isKey, "dedup_key": isPublic, "name": isPublic, "scene": isPublic},
-	"erasure":         {"customer_id": isKey, "made_by": isStaff, "digest": isKey},
+	"erasure":         {"customer_id": isKey, "made_by": isStaff, "digest": isKey, "avatar_id": isKey},
 	"audit":           {"before_json": toBlank, "after_json": toBlank, "subject": isStaff, "token_id": isStaff, "request_id": isPublic, "action": isPublic},
 	"audit_item":      {"before_json": toBlank, "after_json": toBlank},
 	"job":             {"parameters": toBlank, "progress": toBlank, "failures": isPublic, "error_message": isPublic, "made_by": isStaff},
@@ -107,7 +107,8 @@ func (tx *Tx) eraseBehind(e *models.Erasure, table, set string, values []any, mo
 	return len(keys), keys[len(keys)-1], len(keys) < most, err
 }
 
-// EraseSome does the next of a locked erasure: at most limits.EraseRows rows. At the end it is finished.
+// EraseSome does the next of a locked erasure: at most limits.EraseRows rows. At the end it is finished, or it waits for the file of an image that
+// the person alone had.
 func (tx *Tx) EraseSome(e *models.Erasure) error {
 	tx.enter(phaseRows)
 	if e.Step < len(eraseSteps) {
@@ -120,9 +121,15 @@ func (tx *Tx) EraseSome(e *models.Erasure) error {
 		}
 	}
 	if e.Step == len(eraseSteps) {
-		e.FinishedAt = tx.Now
+		waits, err := tx.isForgotten(e.AvatarID)
+		if err != nil {
+			return err
+		}
+		if e.RetryAt = tx.Now.Add(limits.EraseRetry); !waits {
+			e.FinishedAt, e.RetryAt = tx.Now, 0
+		}
 	}
-	columns, err := tx.store.sabotage.progress(tx, e.Step == len(eraseSteps), "step", "place", "messages", "changes", "entries", "finished_at")
+	columns, err := tx.store.sabotage.progress(tx, e.Step == len(eraseSteps), "step", "place", "messages", "changes", "entries", "retry_at", "finished_at")
 	if err != nil {
 		return err
 	}
@@ -184,10 +191,12 @@ func (r *Reader) ErasurePage(account models.Key, digest models.Ident, p relay.Pa
 	})
 }
 
-// OpenErasures reads erasures, of any account, that are not finished, the longest waiting first. It is one of
-// the named exceptions to "every query takes the account".
-func (r *Reader) OpenErasures(most int) ([]*models.Erasure, error) {
-	return find[models.Erasure](r, func(db *gorm.DB) *gorm.DB { return db.Where("finished_at = 0").Order("begun_at").Limit(most) })
+// OpenErasures reads erasures, of any account, with which to go on at an instant, the longest waiting first; those that wait for a file come behind
+// the others. It is one of the named exceptions to "every query takes the account".
+func (r *Reader) OpenErasures(now models.Time, most int) ([]*models.Erasure, error) {
+	return find[models.Erasure](r, func(db *gorm.DB) *gorm.DB {
+		return db.Where("finished_at = 0 AND retry_at <= ?", now).Order("retry_at, begun_at").Limit(most)
+	})
 }
 
 // EraseCustomer writes a locked customer who was erased, their conversation and tags, and answers how many tags

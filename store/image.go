@@ -1,6 +1,8 @@
 package store
 
 import (
+	"gorm.io/gorm"
+
 	"clientele/models"
 )
 
@@ -116,4 +118,17 @@ func (r *Reader) ImageFilesDue(now models.Time, most int) ([]*models.ImageFile, 
 // UnusedImages reads images, of any account, that nothing has used since an instant or before. It is one of the named exceptions to "every query takes the account".
 func (r *Reader) UnusedImages(since models.Time, most int) ([]*models.Image, error) {
 	return ask[models.Image](r, "SELECT * FROM image WHERE unused_since > 0 AND unused_since <= ? ORDER BY unused_since LIMIT ?", int64(since), most)
+}
+
+// isForgotten reports whether an image that an erased person had is still to be deleted, or its file is; false for none, and for one that somebody else uses
+// or has uploaded since.
+func (tx *Tx) isForgotten(key models.Key) (bool, error) {
+	if key.IsZero() {
+		return false, nil
+	}
+	there, err := scan[int](&tx.Reader, func(db *gorm.DB) *gorm.DB {
+		return db.Raw("SELECT 1 FROM image WHERE account_id = ? AND id = ? AND unused_since = ? UNION ALL SELECT 1 FROM image_file WHERE account_id = ? AND id = ?",
+			tx.Account, key, models.ImageForgotten, tx.Account, key)
+	})
+	return len(there) > 0, err
 }

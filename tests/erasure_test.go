@@ -3,7 +3,10 @@ package tests
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -165,6 +168,68 @@ func TestErasure(t *testing.T) {
 		a.write("qzopenid", "hello again")
 		if now := a.do("admin", `{ customer(by: {openid: "qzopenid"}) { id nickname advisor { id } } }`, nil); now.text("customer.id") == id || now.field("customer.nickname") != nil || now.field("customer.advisor") != nil {
 			t.Errorf("who comes again is %v", now.Data)
+		}
+	})
+}
+
+// Ensure the receipt of an erasure waits for the file of an image that the person alone had, however long storage keeps it, and for none that somebody else
+// uses or brings again; and that an erasure which waits keeps no other from its end (rules E13, H6).
+func TestErasureWaitsForItsImage(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w, folder := withImages(t, dsn, nil)
+		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna", "lin of anna", "mei of anna", "zhao of anna"}}, "main")
+		shared, own := a.upload("admin", imageOf(t, "PNG", 4, 3))[0], imageOf(t, "PNG", 5, 3)
+		for openid, id := range map[string]string{"wei": shared, "lin": shared, "mei": a.upload("admin", own)[0]} {
+			if got := a.do("admin", avatarText, map[string]any{"o": openid, "i": id}); strings.Contains(string(got.body), `"code"`) {
+				t.Fatalf("%s", got.body)
+			}
+		}
+		erase := func(openid string) func() string {
+			a.do("admin", eraseText, map[string]any{"c": map[string]any{"openid": openid}})
+			return func() string {
+				if _, err := w.Services.SweepErasures(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if at, is := a.do("admin", `query($o: Identifier) { erasures(openid: $o) { nodes { finishedAt } } }`, map[string]any{"o": openid}).field("erasures.nodes").([]any)[0].(map[string]any)["finishedAt"].(string); is {
+					return at
+				}
+				return ""
+			}
+		}
+		if erase("wei")() == "" {
+			t.Error("the image is somebody else's too, and the receipt waits")
+		}
+		mei := erase("mei")
+		if got := a.upload("admin", own); len(got) != 1 || mei() == "" {
+			t.Error("somebody brought the image again, and the receipt waits")
+		}
+		// A folder that is not empty stands where the file was: no disk deletes it.
+		file := filesIn(t, folder)
+		i := slices.IndexFunc(file, func(path string) bool { return strings.HasSuffix(path, keyOf(t, shared).String()) })
+		if err := errors.Join(os.Remove(file[i]), os.MkdirAll(filepath.Join(file[i], "x"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		lin := erase("lin")
+		if lin() != "" {
+			t.Error("the image is there, and the receipt says that nothing is")
+		}
+		if _, err := w.Services.SweepImages(t.Context()); err == nil {
+			t.Error("the file was deleted")
+		}
+		w.clock.Advance(limits.EraseRetry)
+		if lin() != "" {
+			t.Error("the file is there, and the receipt says that nothing is")
+		}
+		if erase("zhao")() == "" {
+			t.Error("an erasure waits for the file of another")
+		}
+		if err := os.Remove(filepath.Join(file[i], "x")); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(limits.ImageFileRetry)
+		w.sweptImages()
+		if at, want := lin(), w.Services.Now().Go().UTC().Format("2006-01-02T15:04:05.000000Z"); at != want {
+			t.Errorf("with the file gone the receipt says %q, want %s", at, want)
 		}
 	})
 }
