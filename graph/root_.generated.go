@@ -2485,7 +2485,7 @@ type GroupAdvisorResult {
   Keeps 1 to 10 images, with a result per file in the order given (rule H6): PNG, JPEG and GIF, by their content, each of at most
   10,485,760 bytes and 50,000,000 pixels, read before any pixel; the frames of a GIF at most 10,000, together of at most 100,000,000. The files come
   as a GraphQL multipart request, of at most 25,165,824 bytes in all. The same bytes are the same image, however often and by whomever
-  they are sent. An account keeps at most 200,000 images and 51,200 MiB of them; an image that nothing has used for 24 hours is deleted. Errors of
+  they are sent. An account keeps at most 200,000 images and 51,200 MiB of them, an ADVISOR sends at most 1,000 in any 24 hours; an image that nothing has used for 24 hours is deleted. Errors of
   items: INVALID for what is no image, is damaged or ends too early; LIMIT_EXCEEDED; UNAVAILABLE when it could not be kept. An item that
   fails hurts no other.
   """

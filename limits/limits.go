@@ -72,6 +72,11 @@ const (
 	// row lock.
 	ImagesPerAccount   = 200_000
 	ImageMiBPerAccount = 51_200
+	// ImagesPerAdvisorDay is the most images that an advisor uploads in any ImageDay, so that one cannot fill the account's room. Enforced under the account's row lock.
+	// Source: rule H6.
+	ImagesPerAdvisorDay = 1_000
+	// ImageDay is the time that ImagesPerAdvisorDay is of.
+	ImageDay = 24 * time.Hour
 	// ImageKept is for how long an image that nothing uses is kept after it was uploaded or last used; and for how long an upload may take before what
 	// it left is deleted.
 	ImageKept = 24 * time.Hour

@@ -94,7 +94,8 @@ type ImageUploader struct {
 // TableName names the table for the mapper.
 func (ImageUploader) TableName() string { return "image_uploader" }
 
-// ImageFile is a file in object storage that belongs to no image: not yet, or not any more. It is deleted from DueAt on.
+// ImageFile is a file in object storage that belongs to no image: not yet, or not any more. It is deleted from DueAt on. One of an image that is there is being given
+// back, or was by a call that did not end, and stays.
 type ImageFile struct {
 	AccountID Key  `gorm:"column:account_id;primaryKey"`
 	Key       Key  `gorm:"column:id;primaryKey"` // of the image that it is, or was, of

@@ -49,7 +49,7 @@ var said = map[string][]int{
 		in(limits.PlatformShortWindow, time.Minute), limits.ReplyMessages,
 	},
 	"Mutation.uploadImages": {
-		limits.ImagesPerCall, limits.ImageBytes, limits.ImagePixels, limits.ImageFramePixels, limits.ImageFrames, limits.UploadBytes, limits.ImagesPerAccount,
+		limits.ImagesPerCall, limits.ImageBytes, limits.ImagePixels, limits.ImageFramePixels, limits.ImageFrames, limits.UploadBytes, limits.ImagesPerAccount, limits.ImagesPerAdvisorDay,
 		limits.ImageMiBPerAccount, in(limits.ImageKept, time.Hour),
 	},
 	"Query.qrCodePicture(hasAdvisorAvatar)":           {limits.ImageDecodeBytes},

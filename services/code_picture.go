@@ -172,6 +172,9 @@ func (s *Services) advisorAvatar(ctx context.Context, c *Scope, code *models.QRC
 		return nil, errors.Join(err, none)
 	}
 	data, err := s.readImage(ctx, rows[0])
+	if models.CodeOf(err) == models.CodeNotFound {
+		return nil, none
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func (s *Services) ExportCustomer(ctx context.Context, ref CustomerRef, first in
 		}
 	}
 	out := &Export{Lines: []string{}, Audit: models.NewKey()}
-	if err := s.export(r, customer, first, &at, out); err != nil {
+	if err := s.export(ctx, r, customer, first, &at, out); err != nil {
 		return nil, err
 	}
 	if at.Sort < exportEnd {
@@ -61,7 +61,7 @@ func (s *Services) ExportCustomer(ctx context.Context, ref CustomerRef, first in
 }
 
 // export adds records up to first, and moves the place.
-func (s *Services) export(r *store.Reader, customer *models.Customer, first int, at *relay.Keyset, out *Export) error {
+func (s *Services) export(ctx context.Context, r *store.Reader, customer *models.Customer, first int, at *relay.Keyset, out *Export) error {
 	next := func() { *at = relay.Keyset{Sort: at.Sort + 1} }
 	for at.Sort < exportEnd && len(out.Lines) < first {
 		room := first - len(out.Lines)
@@ -81,7 +81,7 @@ func (s *Services) export(r *store.Reader, customer *models.Customer, first int,
 		case exportProfile:
 			var record map[string]any
 			if record, err = profile(r, customer); err == nil {
-				record["avatarImageUrl"], err = s.avatarURL(r, customer)
+				record["avatarImageUrl"], err = s.avatarURL(ctx, r, customer)
 			}
 			if err == nil {
 				add(customer.Key, "customer", record)
@@ -126,7 +126,7 @@ func (s *Services) export(r *store.Reader, customer *models.Customer, first int,
 }
 
 // avatarURL is the signed address of a customer's image; null without one.
-func (s *Services) avatarURL(r *store.Reader, c *models.Customer) (any, error) {
+func (s *Services) avatarURL(ctx context.Context, r *store.Reader, c *models.Customer) (any, error) {
 	if c.AvatarID.IsZero() {
 		return nil, nil //nolint:nilnil // none.
 	}
@@ -134,7 +134,7 @@ func (s *Services) avatarURL(r *store.Reader, c *models.Customer) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := s.urlSecret(account)
+	secret, err := s.usableURLSecret(ctx, account)
 	if err != nil {
 		return nil, err
 	}

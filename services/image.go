@@ -1,7 +1,6 @@
 package services
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -24,6 +23,8 @@ type Blobs interface {
 	Put(ctx context.Context, key string, data []byte, mediaType string) error
 	// Get opens a file; whoever reads it closes it. An error that wraps fs.ErrNotExist when there is none.
 	Get(ctx context.Context, key string) (io.ReadCloser, error)
+	// Exists reports whether there is a file.
+	Exists(ctx context.Context, key string) (bool, error)
 	// Delete deletes a file; one that is not there is deleted.
 	Delete(ctx context.Context, key string) error
 }
@@ -31,8 +32,7 @@ type Blobs interface {
 // sealURLSecret is the field under which what signs addresses is sealed.
 const sealURLSecret = "url.secret"
 
-// urlSecret is what the addresses of an account's images are signed with. It fails where the account has none, or none that can be opened: the
-// next upload makes one.
+// urlSecret is what the addresses of an account's images are signed with. It fails where the account has none, or none that can be opened.
 func (s *Services) urlSecret(a *models.Account) ([]byte, error) {
 	if len(a.SealedURLSecret) == 0 {
 		return nil, errNoURLSecret
@@ -54,7 +54,7 @@ func (s *Services) showImages(ctx context.Context, c *Scope, rows map[models.Key
 	if len(rows) == 0 {
 		return rows, nil
 	}
-	secret, err := s.freshURLSecret(ctx, c.Account)
+	secret, err := s.usableURLSecret(ctx, c.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -64,16 +64,31 @@ func (s *Services) showImages(ctx context.Context, c *Scope, rows map[models.Key
 	return rows, nil
 }
 
-// freshURLSecret is urlSecret of an account that was read a while ago: one that had none then is read again.
-func (s *Services) freshURLSecret(ctx context.Context, a *models.Account) ([]byte, error) {
+// usableURLSecret is urlSecret of an account that was read a while ago. Where there is none, or none that can be opened, it makes one: what the lost one signed would
+// be good for limits.ImageURLLife at most (rule A4).
+func (s *Services) usableURLSecret(ctx context.Context, a *models.Account) ([]byte, error) {
 	if secret, err := s.urlSecret(a); err == nil {
 		return secret, nil
 	}
-	a, err := s.store.View(ctx).Account(a.Key)
-	if err != nil {
-		return nil, err
-	}
-	return s.urlSecret(a)
+	var secret []byte
+	err := s.store.Write(ctx, store.System(), a.Key, func(tx *store.Tx) error {
+		a, err := tx.LockAccount()
+		if err != nil {
+			return err
+		}
+		if secret, err = s.urlSecret(a); err == nil {
+			return nil
+		}
+		if !errors.Is(err, errNoURLSecret) { // else it is older than images are
+			s.log.WarnContext(ctx, "an account's secret for addresses of images cannot be opened; it gets another", "account", a.Key.String(), "error", err)
+		}
+		a.SealedURLSecret = s.newURLSecret(a.Key)
+		if secret, err = s.urlSecret(a); err != nil {
+			return err
+		}
+		return tx.UpdateAccount(a, "sealed_url_secret")
+	})
+	return secret, err
 }
 
 func (s *Services) signed(image *models.Image, secret []byte) *models.Image {
@@ -118,17 +133,28 @@ func (s *Services) SignedImage(ctx context.Context, account, image, expires, sig
 	return rows[0], models.At(time.Unix(until, 0)), nil
 }
 
-// OpenImage opens an image's bytes; whoever reads them closes them. NOT_FOUND when they are gone with the image.
+// OpenImage opens an image's bytes; whoever reads them closes them. NOT_FOUND when they are gone with the image; UNAVAILABLE when storage does not answer.
 func (s *Services) OpenImage(ctx context.Context, image *models.Image) (io.ReadCloser, error) {
 	if s.blobs == nil {
 		return nil, models.Errorf(models.CodeUnavailable, "images cannot be read here")
 	}
 	file, err := s.blobs.Get(ctx, image.BlobKey())
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		s.log.WarnContext(ctx, "the file of an image is not there", "account", image.AccountID.String(), "image", image.Key.String())
 		return nil, models.NotFound("image", "")
+	case err != nil:
+		return nil, s.unread(ctx, image, err)
 	}
-	return file, err
+	return file, nil
+}
+
+// unread says that the bytes of an image could not be read.
+func (s *Services) unread(ctx context.Context, image *models.Image, err error) error {
+	if ctx.Err() == nil {
+		s.log.WarnContext(ctx, "the file of an image could not be read", "account", image.AccountID.String(), "image", image.Key.String(), "error", err)
+	}
+	return models.Errorf(models.CodeUnavailable, "the image cannot be read now; try again")
 }
 
 // AvatarsByKeys reads images that rows which the viewer was shown refer to.
@@ -191,14 +217,16 @@ func imagesByKey(rows []*models.Image) map[models.Key]*models.Image {
 	return found
 }
 
-// readImage is an image's bytes, unpacked in memory that is bounded. LIMIT_EXCEEDED where that is not enough; STATE when it cannot be read.
+// readImage is an image's bytes. Errors as of OpenImage.
 func (s *Services) readImage(ctx context.Context, image *models.Image) ([]byte, error) {
 	from, err := s.OpenImage(ctx, image)
 	if err != nil {
 		return nil, err
 	}
 	defer from.Close() //nolint:errcheck // it was read.
-	var b bytes.Buffer
-	_, err = io.Copy(&b, io.LimitReader(from, limits.ImageBytes))
-	return b.Bytes(), err
+	data, err := io.ReadAll(io.LimitReader(from, limits.ImageBytes))
+	if err != nil {
+		return nil, s.unread(ctx, image, err)
+	}
+	return data, nil
 }

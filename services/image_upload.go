@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"sync"
 
 	"clientele/internal/imagefile"
 	"clientele/limits"
@@ -40,7 +38,7 @@ func (s *Services) UploadImages(ctx context.Context, files []ImageFile) ([]Image
 	case len(files) > limits.ImagesPerCall:
 		return nil, models.TooMany("input.files", limits.ImagesPerCall, "at most %d in a call", limits.ImagesPerCall)
 	}
-	u := &upload{s: s, c: c, items: make([]uploadItem, len(files)), fresh: map[models.Ident]*freshImage{}}
+	u := &upload{s: s, c: c, items: make([]uploadItem, len(files)), files: map[models.Ident]*uploadFile{}}
 	for i, f := range files {
 		if err := u.examine(ctx, i, f); err != nil {
 			return nil, err
@@ -54,7 +52,11 @@ func (s *Services) UploadImages(ctx context.Context, files []ImageFile) ([]Image
 			return nil, err
 		case !again:
 			return u.results(ctx)
-		case attempt == uploadAttempts:
+		}
+		if err := u.lookAgain(ctx); err != nil {
+			return nil, err
+		}
+		if attempt == uploadAttempts {
 			return nil, models.Errorf(models.CodeUnavailable, "the images were deleted meanwhile; try again")
 		}
 	}
@@ -68,8 +70,10 @@ type upload struct {
 	s     *Services
 	c     *Scope
 	items []uploadItem
-	fresh map[models.Ident]*freshImage // by hash; kept in object storage by this call
-	known map[models.Ident]*models.Image
+	known map[models.Ident]*models.Image // by hash, as the account has them
+	files map[models.Ident]*uploadFile   // by hash; kept in object storage by this call
+	// today are the images that an advisor uploaded in the past limits.ImageDay.
+	today map[models.Key]bool
 	// decided is what came of the items.
 	decided []models.ItemResult
 }
@@ -81,10 +85,12 @@ type uploadItem struct {
 	err  *models.Error
 }
 
-// freshImage is an image that the account had not.
-type freshImage struct {
+// uploadFile is a file that the account had not.
+type uploadFile struct {
 	row *models.Image
-	err *models.Error // its file could not be kept
+	// isBack is of a file that was missing of an image that the account has.
+	isBack bool
+	err    *models.Error // it could not be kept
 }
 
 func imageField(i int) string { return fmt.Sprintf("input.files.%d", i) }
@@ -128,69 +134,6 @@ func (u *upload) examine(ctx context.Context, i int, f ImageFile) error {
 	return nil
 }
 
-var imageLimits = imagefile.Limits{Pixels: limits.ImagePixels, FramePixels: limits.ImageFramePixels, Frames: limits.ImageFrames, Memory: limits.ImageDecodeBytes}
-
-// unpacking waits for a place among limits.ImagesDecodedAtOnce, of which an account has one; done gives it back.
-func (s *Services) unpacking(ctx context.Context, account models.Key) (done func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	busy := models.Errorf(models.CodeUnavailable, "too many images are being read; try again")
-	own := s.decoders.of(account)
-	select {
-	case own.place <- struct{}{}:
-	case <-ctx.Done():
-		s.decoders.forget(account)
-		return nil, busy
-	}
-	select {
-	case s.decoding <- struct{}{}:
-		return func() {
-			<-s.decoding
-			<-own.place
-			s.decoders.forget(account)
-		}, nil
-	case <-ctx.Done():
-		<-own.place
-		s.decoders.forget(account)
-		return nil, busy
-	}
-}
-
-// decoders are the accounts whose images are unpacked, or wait for it. It is safe for concurrent use.
-type decoders struct {
-	mu        sync.Mutex
-	byAccount map[models.Key]*decoder
-}
-
-// decoder is the one place of an account; known is how many have it or want it.
-type decoder struct {
-	place chan struct{}
-	known int
-}
-
-// of is the account's place, until as many calls of forget.
-func (d *decoders) of(account models.Key) *decoder {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	own := d.byAccount[account]
-	if own == nil {
-		own = &decoder{place: make(chan struct{}, 1)}
-		d.byAccount[account] = own
-	}
-	own.known++
-	return own
-}
-
-func (d *decoders) forget(account models.Key) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	own := d.byAccount[account]
-	if own.known--; own.known == 0 {
-		delete(d.byAccount, account)
-	}
-}
-
 // run keeps what is not known yet, file first, and then writes it all; again: what was known is gone.
 func (u *upload) run(ctx context.Context) (again bool, err error) {
 	if err := u.look(ctx); err != nil {
@@ -227,26 +170,36 @@ func (u *upload) hashes() (all []models.Ident) {
 	return all
 }
 
-// look finds which images the account has. One whose file is gone, as after a restore of the database, gets it back.
+// look finds which images the account has, and whose file is gone, as after a restore of the database: they get it back.
 func (u *upload) look(ctx context.Context) error {
-	rows, err := u.s.store.View(ctx).ImagesByHash(u.c.Account.Key, u.hashes())
+	r := u.s.store.View(ctx)
+	rows, err := r.ImagesByHash(u.c.Account.Key, u.hashes())
+	if err != nil {
+		return err
+	}
+	if u.today, err = u.uploaded(r); err != nil {
+		return err
+	}
 	u.known = make(map[models.Ident]*models.Image, len(rows))
 	for _, row := range rows {
 		u.known[row.Hash] = row
 		if u.s.blobs == nil {
 			continue
 		}
-		file, err := u.s.blobs.Get(ctx, row.BlobKey())
-		if err == nil {
-			_ = file.Close() // it is there
-		} else if errors.Is(err, fs.ErrNotExist) {
-			err = u.s.blobs.Put(ctx, row.BlobKey(), u.dataOf(row.Hash), row.Type.MediaType())
-		}
+		there, err := u.s.blobs.Exists(ctx, row.BlobKey())
 		if err != nil {
-			u.s.log.WarnContext(ctx, "an image could not be looked for", "account", row.AccountID.String(), "error", err)
+			u.files[row.Hash] = &uploadFile{row: row, isBack: true, err: u.unkept(ctx, err)}
+		} else if !there {
+			u.files[row.Hash] = &uploadFile{row: row, isBack: true}
 		}
 	}
-	return err
+	return nil
+}
+
+// unkept says that a file could not be kept, or not be looked for.
+func (u *upload) unkept(ctx context.Context, err error) *models.Error {
+	u.s.log.WarnContext(ctx, "an image could not be kept", "account", u.c.Account.Key.String(), "error", err)
+	return models.Errorf(models.CodeUnavailable, "the image could not be kept; try again")
 }
 
 // dataOf is the bytes of the call with a hash.
@@ -259,45 +212,91 @@ func (u *upload) dataOf(hash models.Ident) []byte {
 	return nil
 }
 
-// keep puts the files of images that the account has not into object storage. Before the first of them is there a row says that it
-// belongs to no image yet: whatever dies in between, the sweep finds it.
+// keep puts the files of images that the account has not into object storage, and those that are missing. Before the first of them is there a row says that
+// it belongs to no image: whatever dies in between, the sweep finds it.
 func (u *upload) keep(ctx context.Context) error {
 	a := u.c.Account
-	count, size := a.ImageCount, a.ImageBytes
-	var files []*models.ImageFile
-	puts := map[models.Ident]uploadItem{}
+	count, size, today := a.ImageCount, a.ImageBytes, len(u.today)
+	var rows []*models.ImageFile
+	puts := map[models.Ident][]byte{}
 	for i, item := range u.items {
-		if item.err != nil || u.known[item.hash] != nil || u.fresh[item.hash] != nil {
+		if item.err != nil {
 			continue
 		}
-		if why := noRoom(imageField(i), count, size, int64(len(item.data))); why != nil {
-			u.fresh[item.hash] = &freshImage{err: why} // the transaction would say the same
+		f := u.files[item.hash]
+		switch {
+		case f == nil && u.known[item.hash] != nil, f != nil && (!f.isBack || f.err != nil || puts[item.hash] != nil):
 			continue
+		case f == nil:
+			f = &uploadFile{}
+			u.files[item.hash] = f
+			// The transaction would say the same of both.
+			if f.err = noRoom(imageField(i), count, size, int64(len(item.data))); f.err == nil {
+				f.err = u.noDay(imageField(i), today)
+			}
+			if f.err != nil {
+				continue
+			}
+			count, size, today = count+1, size+int64(len(item.data)), today+1
+			f.row = &models.Image{
+				AccountID: a.Key, Key: models.NewKey(), Hash: item.hash, Type: models.ImageType(item.info.Type), Width: item.info.Width, Height: item.info.Height,
+				Bytes: int64(len(item.data)), By: u.c.by(),
+			}
 		}
-		count, size = count+1, size+int64(len(item.data))
-		row := &models.Image{
-			AccountID: a.Key, Key: models.NewKey(), Hash: item.hash, Type: models.ImageType(item.info.Type), Width: item.info.Width, Height: item.info.Height,
-			Bytes: int64(len(item.data)), By: u.c.by(),
-		}
-		u.fresh[item.hash], puts[item.hash] = &freshImage{row: row}, item
-		files = append(files, &models.ImageFile{AccountID: a.Key, Key: row.Key, DueAt: u.s.Now().Add(limits.ImageKept)})
+		puts[item.hash] = item.data
+		rows = append(rows, &models.ImageFile{AccountID: a.Key, Key: f.row.Key, DueAt: u.s.Now().Add(limits.ImageKept)})
 	}
-	if len(files) == 0 {
+	if len(rows) == 0 {
 		return nil
 	}
 	if u.s.blobs == nil {
 		return models.Errorf(models.CodeUnavailable, "images cannot be kept here")
 	}
-	err := u.s.store.Write(ctx, store.System(), a.Key, func(tx *store.Tx) error { return tx.InsertImageFiles(files) })
+	err := u.s.store.Write(ctx, store.System(), a.Key, func(tx *store.Tx) error { return tx.PutImageFiles(rows) })
 	if err != nil {
 		return err
 	}
-	for hash, item := range puts {
-		f := u.fresh[hash]
-		if err := u.s.blobs.Put(ctx, f.row.BlobKey(), item.data, f.row.Type.MediaType()); err != nil {
-			u.s.log.WarnContext(ctx, "an image could not be kept", "account", a.Key.String(), "error", err)
-			f.err = models.Errorf(models.CodeUnavailable, "the image could not be kept; try again")
+	for hash, data := range puts {
+		f := u.files[hash]
+		if err := u.s.blobs.Put(ctx, f.row.BlobKey(), data, f.row.Type.MediaType()); err != nil {
+			f.err = u.unkept(ctx, err)
 		}
+	}
+	return nil
+}
+
+// lookAgain has the sweep delete the files that were given back to images which are gone.
+func (u *upload) lookAgain(ctx context.Context) error {
+	var over []*models.ImageFile
+	for hash, f := range u.files {
+		if f.isBack {
+			over = append(over, &models.ImageFile{AccountID: u.c.Account.Key, Key: f.row.Key, DueAt: u.s.Now()})
+			delete(u.files, hash)
+		}
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	return u.s.store.Write(ctx, store.System(), u.c.Account.Key, func(tx *store.Tx) error { return tx.PutImageFiles(over) })
+}
+
+// uploaded is upload.today as it is now.
+func (u *upload) uploaded(r *store.Reader) (map[models.Key]bool, error) {
+	today := map[models.Key]bool{}
+	if u.c.Advisor == nil {
+		return today, nil
+	}
+	keys, err := r.ImagesUploaded(u.c.Account.Key, u.c.Advisor.Key, u.s.Now().Add(-limits.ImageDay))
+	for _, k := range keys {
+		today[k] = true
+	}
+	return today, err
+}
+
+// noDay says why an advisor who uploaded so many images in the past limits.ImageDay uploads no further one; nil: they do, or it is no advisor.
+func (u *upload) noDay(field string, today int) *models.Error {
+	if u.c.Advisor != nil && today >= limits.ImagesPerAdvisorDay {
+		return models.TooMany(field, limits.ImagesPerAdvisorDay, "an advisor uploads at most %d images in 24 hours", limits.ImagesPerAdvisorDay)
 	}
 	return nil
 }
@@ -334,33 +333,51 @@ func (u *upload) write(tx *store.Tx) (again bool, err error) {
 			unused = append(unused, row.Key)
 		}
 	}
+	today, err := u.uploaded(&tx.Reader)
+	if err != nil {
+		return false, err
+	}
 	b := &imageBatch{tx: tx, account: a}
 	items := make([]models.ItemResult, len(u.items))
 	for i, item := range u.items {
 		if items[i].Err = item.err; item.err != nil {
 			continue
 		}
-		f := u.fresh[item.hash]
-		switch {
-		case had[item.hash]:
-			if f != nil && f.row != nil && f.row != u.known[item.hash] {
-				b.over = append(b.over, f.row.Key) // somebody else came with the same bytes meanwhile
-			}
-		case f == nil:
-			return true, nil
-		case f.err != nil:
-			items[i].Err = atField(f.err, imageField(i))
-			continue
-		default:
-			if why := noRoom(imageField(i), a.ImageCount, a.ImageBytes, f.row.Bytes); why != nil {
-				items[i].Err = why
-				b.over = append(b.over, f.row.Key)
+		f, known := u.files[item.hash], u.known[item.hash]
+		if !had[item.hash] {
+			switch {
+			case f == nil, f.isBack:
+				return true, nil
+			case f.err != nil:
+				items[i].Err = atField(f.err, imageField(i))
 				continue
 			}
-			b.add(f.row)
-			u.known[item.hash], had[item.hash], items[i].Changed = f.row, true, true
+			known = f.row
 		}
-		items[i].Target = u.known[item.hash].Key
+		why := u.noDay(imageField(i), len(today))
+		switch {
+		case why != nil && today[known.Key]:
+			why = nil
+		case why == nil && !had[item.hash]:
+			why = noRoom(imageField(i), a.ImageCount, a.ImageBytes, known.Bytes)
+		}
+		if f != nil && f.isBack && f.row.Key == known.Key {
+			if why == nil {
+				why = atField(f.err, imageField(i))
+			}
+			b.back = append(b.back, known.Key)
+		} else if f != nil && f.row != nil && (why != nil || f.row.Key != known.Key) {
+			b.over = append(b.over, f.row.Key) // somebody else came with the same bytes meanwhile, or it is one too many
+		}
+		if items[i].Err = why; why != nil {
+			continue
+		}
+		if !had[item.hash] {
+			b.add(known)
+			u.known[item.hash], had[item.hash], items[i].Changed = known, true, true
+		}
+		today[known.Key] = true
+		items[i].Target = known.Key
 	}
 	if err := b.save(u.s, unused, u.c.Advisor, items); err != nil {
 		return false, err
@@ -369,8 +386,11 @@ func (u *upload) write(tx *store.Tx) (again bool, err error) {
 	return false, tx.Audit(store.Change{Action: mayUploadImages.Field, TargetKind: "Account", Target: tx.Account, Items: items})
 }
 
-// atField is an error of an item with its field.
+// atField is an error of an item with its field; nil of none.
 func atField(err *models.Error, field string) *models.Error {
+	if err == nil {
+		return nil
+	}
 	named := *err
 	named.Field = field
 	return &named
@@ -382,6 +402,7 @@ type imageBatch struct {
 	account *models.Account
 	fresh   []*models.Image
 	over    []models.Key // of files that no image will have
+	back    []models.Key // of images that have their file again
 }
 
 func (b *imageBatch) add(row *models.Image) {
@@ -395,12 +416,7 @@ func (b *imageBatch) add(row *models.Image) {
 func (b *imageBatch) save(s *Services, unused []models.Key, by *models.Advisor, items []models.ItemResult) error {
 	tx := b.tx
 	if len(b.fresh) > 0 {
-		columns := []string{"image_count", "image_bytes"}
-		if _, err := s.urlSecret(b.account); err != nil {
-			b.account.SealedURLSecret = s.newURLSecret(tx.Account)
-			columns = append(columns, "sealed_url_secret")
-		}
-		if err := tx.UpdateAccount(b.account, columns...); err != nil {
+		if err := tx.UpdateAccount(b.account, "image_count", "image_bytes"); err != nil {
 			return err
 		}
 	}
@@ -422,6 +438,9 @@ func (b *imageBatch) save(s *Services, unused []models.Key, by *models.Advisor, 
 		return errors.Join(err, models.Errorf(models.CodeUnavailable, "the upload took too long; try again"))
 	}
 	if err := tx.InsertImages(b.fresh); err != nil {
+		return err
+	}
+	if _, err := tx.TakeImageFiles(b.back); err != nil {
 		return err
 	}
 	if err := tx.DueImageFiles(b.over); err != nil {

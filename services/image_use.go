@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"clientele/limits"
@@ -78,6 +79,8 @@ func (s *Services) SweepImages(ctx context.Context) (deleted int, err error) {
 	if e != nil {
 		return deleted, errors.Join(err, e)
 	}
+	due, e = s.withoutImage(ctx, due)
+	err = errors.Join(err, e)
 	gone, stuck := map[models.Key][]*models.ImageFile{}, map[models.Key][]*models.ImageFile{}
 	for _, f := range due {
 		to := gone
@@ -102,6 +105,43 @@ func (s *Services) SweepImages(ctx context.Context) (deleted int, err error) {
 		}))
 	}
 	return max(deleted, n), err
+}
+
+// withoutImage are those of the files whose image is not there, which will not come again. Of the others, which a call gave back that did not end, it forgets that they
+// were due.
+func (s *Services) withoutImage(ctx context.Context, due []*models.ImageFile) (none []*models.ImageFile, err error) {
+	for account, keys := range byAccount(due, func(f *models.ImageFile) (models.Key, models.Key) { return f.AccountID, f.Key }) {
+		rows, e := s.store.View(ctx).Images(account, keys)
+		if e != nil {
+			err = errors.Join(err, e)
+			continue
+		}
+		there, files := imagesByKey(rows), map[models.Key]*models.ImageFile{}
+		for _, f := range due {
+			switch {
+			case f.AccountID != account:
+			case there[f.Key] == nil:
+				none = append(none, f)
+			default:
+				files[f.Key] = f
+			}
+		}
+		if len(files) == 0 {
+			continue
+		}
+		err = errors.Join(err, s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
+			rows, err := tx.LockImages(slices.Collect(maps.Keys(files)))
+			if err != nil {
+				return err
+			}
+			var kept []*models.ImageFile
+			for _, row := range rows {
+				kept = append(kept, files[row.Key])
+			}
+			return tx.DeleteImageFiles(kept)
+		}))
+	}
+	return none, err
 }
 
 func byAccount[T any](rows []T, of func(T) (account, key models.Key)) map[models.Key][]models.Key {

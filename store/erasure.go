@@ -40,7 +40,7 @@ var ErasureMap = map[string]map[string]string{
 	"event":           {"customer_id": isKey},
 	"account_event":   {"customer_id": isKey},
 	"inbound":         {"customer_id": isKey, "dedup_key": isPublic, "name": isPublic, "scene": isPublic},
-	"erasure":         {"customer_id": isKey, "made_by": isStaff, "digest": isKey, "avatar_id": isKey},
+	"erasure":         {"customer_id": isKey, "made_by": isStaff, "digest": isKey},
 	"audit":           {"before_json": toBlank, "after_json": toBlank, "subject": isStaff, "token_id": isStaff, "request_id": isPublic, "action": isPublic},
 	"audit_item":      {"before_json": toBlank, "after_json": toBlank},
 	"job":             {"parameters": toBlank, "progress": toBlank, "failures": isPublic, "error_message": isPublic, "made_by": isStaff},

@@ -51,7 +51,8 @@ func (tx *Tx) PutImageUploaders(rows []*models.ImageUploader) error {
 	return upsert(tx, rows, "at")
 }
 
-// DeleteImages deletes locked images, whose files are due from now on.
+// DeleteImages deletes locked images, whose files are due from now on; but one that is just given back, which is due when whoever gives it back says so, or
+// later.
 func (tx *Tx) DeleteImages(rows []*models.Image) error {
 	if len(rows) == 0 {
 		return nil
@@ -67,11 +68,14 @@ func (tx *Tx) DeleteImages(rows []*models.Image) error {
 			return err
 		}
 	}
-	return tx.InsertImageFiles(files)
+	return upsert(tx, files, "account_id") // one that is there stays: somebody is giving the file back
 }
 
-// InsertImageFiles says that files belong to no image.
-func (tx *Tx) InsertImageFiles(rows []*models.ImageFile) error { return insert(tx, rows) }
+// PutImageFiles says that files belong to no image, and from when on they are deleted.
+func (tx *Tx) PutImageFiles(rows []*models.ImageFile) error {
+	tx.enter(phaseRows)
+	return upsert(tx, rows, "due_at")
+}
 
 // TakeImageFiles takes back that files belong to no image, and answers how many of them were not due yet: the others may have been deleted.
 func (tx *Tx) TakeImageFiles(keys []models.Key) (int, error) {
@@ -113,6 +117,13 @@ func (tx *Tx) DeleteImageFiles(rows []*models.ImageFile) error {
 // ImageFilesDue reads files, of any account, that are to be deleted at an instant, the longest due first. It is one of the named exceptions to "every query takes the account".
 func (r *Reader) ImageFilesDue(now models.Time, most int) ([]*models.ImageFile, error) {
 	return ask[models.ImageFile](r, "SELECT * FROM image_file WHERE due_at <= ? ORDER BY due_at LIMIT ?", int64(now), most)
+}
+
+// ImagesUploaded reads which images an advisor uploaded after an instant.
+func (r *Reader) ImagesUploaded(account, advisor models.Key, after models.Time) ([]models.Key, error) {
+	return scan[models.Key](r, func(db *gorm.DB) *gorm.DB {
+		return db.Model(&models.ImageUploader{}).Select("image_id").Where("account_id = ? AND advisor_id = ? AND at > ?", account, advisor, after)
+	})
 }
 
 // UnusedImages reads images, of any account, that nothing has used since an instant or before. It is one of the named exceptions to "every query takes the account".

@@ -151,6 +151,19 @@ func (s *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	return r, nil
 }
 
+// Exists reports whether there is a file.
+func (s *Store) Exists(ctx context.Context, key string) (bool, error) {
+	b, err := s.opened(ctx)
+	if err != nil {
+		return false, err
+	}
+	there, err := b.Exists(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("look for a file: %w", err)
+	}
+	return there, nil
+}
+
 // Delete deletes a file; one that is not there is deleted.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	b, err := s.opened(ctx)
