@@ -197,8 +197,8 @@ func (t *twin) probe(ids map[string]relay.ID, main *tenant) {
 			}
 		}
 	}
-	if main.checksum(main.account) != before {
-		t.tb.Error("the twin's people changed rows of the case")
+	if changed := main.checksum(main.account).changed(before); changed != "" {
+		t.tb.Errorf("the twin's people changed rows of the case: %s", changed)
 	}
 }
 

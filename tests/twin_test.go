@@ -6,9 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"hash"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"clientele/internal/relay"
@@ -22,7 +21,7 @@ type twin struct {
 	*tenant
 	keys   map[models.Key]bool
 	scenes []string
-	sum    string
+	rows   sums
 }
 
 // secretText is written in every conversation of a twin.
@@ -88,28 +87,40 @@ func (w *world) each(table, column string, account models.Key, fn func(values []
 	}
 }
 
+// sums are of the rows of an account, by table.
+type sums map[string]string
+
+// changed names the tables whose rows are not the same.
+func (s sums) changed(other sums) string {
+	var tables []string
+	for table, sum := range s {
+		if other[table] != sum {
+			tables = append(tables, table)
+		}
+	}
+	slices.Sort(tables)
+	return strings.Join(tables, ", ")
+}
+
 // checksum is of all rows of an account in all tables, each of which it shows to see.
-func (w *world) checksum(account models.Key, see ...func(values []any)) string {
+func (w *world) checksum(account models.Key, see ...func(values []any)) sums {
 	w.tb.Helper()
 	// What waits for its number moves by itself.
 	w.await("every event has a number", func() bool { return w.count("SELECT COUNT(*) FROM account_event WHERE account_id = ?", account) == 0 })
-	tables := testkit.Tables(w.tb, w.Store)
-	all := sha256.New()
-	for _, table := range slices.Sorted(maps.Keys(tables)) {
+	all := sums{}
+	for table, column := range testkit.Tables(w.tb, w.Store) {
 		var lines []string
-		w.each(table, tables[table], account, func(values []any) {
+		w.each(table, column, account, func(values []any) {
 			lines = append(lines, line(values))
 			for _, f := range see {
 				f(values)
 			}
 		})
 		slices.Sort(lines)
-		write(all, table, len(lines))
-		for _, l := range lines {
-			write(all, l)
-		}
+		sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+		all[table] = strconv.Itoa(len(lines)) + " " + hex.EncodeToString(sum[:])
 	}
-	return hex.EncodeToString(all.Sum(nil))
+	return all
 }
 
 func line(values []any) string {
@@ -120,12 +131,10 @@ func line(values []any) string {
 	return b.String()
 }
 
-func write(h hash.Hash, values ...any) { _, _ = fmt.Fprintln(h, values...) }
-
-// remember notes every key and scene of the twin, and the sum of its rows.
+// remember notes every key and scene of the twin, and the sums of its rows.
 func (t *twin) remember() {
 	t.tb.Helper()
-	t.sum = t.checksum(t.account, func(values []any) {
+	t.rows = t.checksum(t.account, func(values []any) {
 		for _, v := range values {
 			if b, ok := v.([]byte); ok && len(b) == len(models.Key{}) {
 				t.keys[models.Key(b)] = true
@@ -155,8 +164,8 @@ func (t *twin) check(said []any, main *tenant) {
 			ids[s] = id
 		}
 	}
-	if t.checksum(t.account) != t.sum {
-		t.tb.Error("the case changed rows of the twin")
+	if changed := t.checksum(t.account).changed(t.rows); changed != "" {
+		t.tb.Errorf("the case changed rows of the twin: %s", changed)
 	}
 	if !main.account.IsZero() && len(ids) > 0 {
 		t.probe(ids, main)
