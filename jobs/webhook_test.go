@@ -584,6 +584,71 @@ func TestWebhookRotates(t *testing.T) {
 	})
 }
 
+// retain has one pass of retention be made, now.
+func (h *hooks) retain() services.Retained {
+	h.tb.Helper()
+	h.exec("UPDATE sweep SET leased_until = 0")
+	done, err := h.n.Retain(h.tb.Context(), func(context.Context) error { return nil })
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	return done
+}
+
+// Ensure a replaced secret leaves the database when its time is over and not before, whatever the webhook's state and though nothing is sent; that one which was replaced anew
+// meanwhile stays (rule A4).
+func TestWebhookSecretsKept(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		h := newHooks(t, dsn)
+		other := &hooks{shop: newShop(t, h.store, 1), n: h.n, clock: h.clock}
+		const url = "http://crm.invalid"
+		active, _ := h.hook(url)
+		paused, _ := h.hook(url)
+		again, _ := h.hook(url)
+		foreign, _ := other.hook(url)
+		never, _ := h.hook(url)
+		yes := true
+		h.update(paused, services.WebhookChange{Paused: &yes})
+		rotate := func(h *hooks, w *models.Webhook) {
+			t.Helper()
+			if _, _, err := h.n.RotateWebhookSecret(h.asAdmin(), w.Key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rotate(h, active)
+		rotate(h, paused)
+		rotate(h, again)
+		rotate(other, foreign)
+		ends := h.clock.Time().Add(limits.WebhookSecretOverlap)
+		h.clock.Advance(time.Second)
+		rotate(h, again)
+		h.clock.Set(ends.Add(-time.Microsecond).Go())
+		if n := h.retain().Secrets; n != 0 || h.row(active).OldSecretUntil() != ends || len(other.row(foreign).SealedOld) == 0 {
+			t.Errorf("%d were dropped before their time", n)
+		}
+		before := h.row(active)
+		h.clock.Set(ends.Go())
+		if n := h.retain().Secrets; n != 3 {
+			t.Errorf("%d were dropped at their time", n)
+		}
+		for _, w := range []*models.Webhook{h.row(active), h.row(paused), other.row(foreign), h.row(never)} {
+			if len(w.SealedOld) > 0 || len(w.SealedSecret) == 0 || w.RotatedAt != 0 || w.OldSecretUntil() != 0 {
+				t.Errorf("after its time: %+v", w)
+			}
+		}
+		if now := h.row(active); now.Revision != before.Revision || !bytes.Equal(now.SealedSecret, before.SealedSecret) {
+			t.Error("dropping one changed another thing")
+		}
+		if now := h.row(again); now.OldSecretUntil() != ends.Add(time.Second) {
+			t.Errorf("of the one that was replaced anew: %s", now.OldSecretUntil().Go())
+		}
+		h.clock.Advance(time.Second)
+		if n := h.retain().Secrets; n != 1 || h.retain().Secrets != 0 {
+			t.Errorf("then %d", n)
+		}
+	})
+}
+
 // Ensure several nodes with many workers never call one webhook at the same time, and that each is sent everything once and in order while nobody dies.
 func TestWebhookOneAtATime(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
@@ -912,20 +977,11 @@ func TestDeadLettersKept(t *testing.T) {
 			t.Errorf("%d are kept, the oldest is %d", len(got), got[2].FirstSeq)
 		}
 		h.clock.Advance(limits.DeadLetterLife + limits.ClockSkew)
-		retain := func() int {
-			t.Helper()
-			h.exec("UPDATE sweep SET leased_until = 0")
-			done, err := h.n.Retain(t.Context(), func(context.Context) error { return nil })
-			if err != nil {
-				t.Fatal(err)
-			}
-			return done.DeadLetters
-		}
-		if n := retain(); n != 0 {
+		if n := h.retain().DeadLetters; n != 0 {
 			t.Errorf("%d were deleted at their time", n)
 		}
 		h.clock.Advance(time.Microsecond)
-		if n := retain(); n != 4 {
+		if n := h.retain().DeadLetters; n != 4 {
 			t.Errorf("%d were deleted after their time", n)
 		}
 	})

@@ -51,7 +51,8 @@ type Webhook struct {
 	// SealedSecret signs; SealedOld does too until limits.WebhookSecretOverlap after RotatedAt (rule A4). Never leave the server.
 	SealedSecret []byte `gorm:"column:sealed_secret"`
 	SealedOld    []byte `gorm:"column:sealed_old"`
-	RotatedAt    Time   `gorm:"column:rotated_at"` // 0: never
+	// RotatedAt is 0 unless there is a SealedOld.
+	RotatedAt Time `gorm:"column:rotated_at"`
 	// Revision grows with each change of URL, State and secrets: what was sent before one says nothing of what is so behind it.
 	Revision int64 `gorm:"column:revision"`
 
@@ -166,6 +167,15 @@ func (w *Webhook) OldSecretUntil() Time {
 		return 0
 	}
 	return w.RotatedAt.Add(limits.WebhookSecretOverlap)
+}
+
+// DropOld drops the replaced secret once its time is over, and reports whether it did.
+func (w *Webhook) DropOld(now Time) bool {
+	if len(w.SealedOld) == 0 || w.SignsWithOld(now) {
+		return false
+	}
+	w.SealedOld, w.RotatedAt = nil, 0
+	return true
 }
 
 // SignsWithOld reports whether the replaced secret signs too.

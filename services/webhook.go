@@ -339,10 +339,7 @@ func (s *Services) rekeyWebhooks(tx *store.Tx) (values, kept int, closed bool, e
 	var anew []*models.Webhook
 	for _, w := range rows {
 		was := values
-		expired := len(w.SealedOld) > 0 && !w.SignsWithOld(tx.Now)
-		if expired {
-			w.SealedOld = nil
-		}
+		expired := w.DropOld(tx.Now)
 		for _, sealed := range []*[]byte{&w.SealedSecret, &w.SealedOld} {
 			switch {
 			case len(*sealed) == 0:

@@ -195,9 +195,7 @@ func (t *webhookTurn) record(ctx context.Context, fn func(*store.Tx, *models.Web
 			return err
 		}
 		now.DueAt = tx.Now.Add(limits.WebhookLease)
-		if !now.SignsWithOld(tx.Now) {
-			now.SealedOld = nil
-		}
+		now.DropOld(tx.Now)
 		if err := fn(tx, now); err != nil {
 			return err
 		}

@@ -80,6 +80,25 @@ var webhookColumns = []string{
 	"succeeded_at", "failing_since", "failed_at", "failure", "failed_status", "updated_at",
 }
 
+// OldWebhookSecrets reads keys of webhooks, of any account, whose secret was replaced at an instant or before and is still there, the
+// longest ago first.
+func (r *Reader) OldWebhookSecrets(until models.Time, most int) ([]*models.Webhook, error) {
+	return find[models.Webhook](r, func(db *gorm.DB) *gorm.DB {
+		return db.Select("account_id", "id", "rotated_at").Where("rotated_at > 0 AND rotated_at <= ?", until).Order("rotated_at").Limit(most)
+	})
+}
+
+// DropWebhookSecrets drops the replaced secrets of these webhooks of the account whose secret was not replaced anew since an instant.
+func (tx *Tx) DropWebhookSecrets(rows []*models.Webhook, until models.Time) error {
+	tx.enter(phaseRows)
+	keys := make([]models.Key, len(rows))
+	for i, w := range rows {
+		keys[i] = w.Key
+	}
+	args := append([]any{int64(until)}, keyArgs(tx.Account, sorted(keys))...)
+	return tx.exec("UPDATE webhook SET sealed_old = NULL, rotated_at = 0 WHERE rotated_at <= ? AND account_id = ? AND id IN ("+marks(len(keys))+")", args)
+}
+
 // DeleteWebhook deletes a locked one with its dead letters.
 func (tx *Tx) DeleteWebhook(key models.Key) error {
 	tx.enter(phaseRows)
