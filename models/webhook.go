@@ -1,11 +1,13 @@
 package models
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -56,10 +58,11 @@ type Webhook struct {
 	// Revision grows with each change of URL, State and secrets: what was sent before one says nothing of what is so behind it.
 	Revision int64 `gorm:"column:revision"`
 
-	// Position is the number of the last event of the account's stream that was dealt with, in Epoch of the log.
+	// Position is the number of the last event of the account's stream that was dealt with, in Epoch of the log. While the webhook is idle
+	// it stays behind: of the events that follow it, none is of a kind that is asked for.
 	Position int64  `gorm:"column:position"`
 	Epoch    []byte `gorm:"column:epoch"`
-	// DueAt is from when on a node may take it, if there is something; while one has it, when its lease ends.
+	// DueAt is from when on a node takes it; while one has it, when its lease ends; WebhookNever: there is nothing to do until something happens.
 	DueAt    Time `gorm:"column:due_at"`
 	LeasedBy Key  `gorm:"column:leased_by"` // a turn at it; zero: nobody has it
 	// RetryAt is before when no event is sent, since the receiver failed; Failures counts its failures in a row.
@@ -110,6 +113,51 @@ func (*Webhook) IsNode() {}
 // Wants reports whether it is sent events of a kind.
 func (w *Webhook) Wants(kind EventKind) bool {
 	return len(w.Kinds) == 0 || slices.Contains(w.Kinds, AccountEventKind(kind))
+}
+
+// WebhookNever is the DueAt of a webhook for which there is nothing to do.
+const WebhookNever Time = math.MaxInt64
+
+// IsIdle reports whether it waits for the next event of a kind that it asks for, and for nothing else.
+func (w *Webhook) IsIdle() bool {
+	return w.State == WebhookActive && w.LeasedBy.IsZero() && w.DueAt == WebhookNever
+}
+
+// CatchUp has an idle one stand at the head of the stream, in this epoch of the log: nothing that it asks for lies between. Its row was locked
+// before the head was read, or read after it.
+func (w *Webhook) CatchUp(epoch []byte, head int64) {
+	if w.IsIdle() && bytes.Equal(w.Epoch, epoch) {
+		w.Position = max(w.Position, head)
+	}
+}
+
+// Meets tells it of the events that follow a number of the stream, and reports whether it has to be due for one of them, since it was idle,
+// and stands right before them then, or waited for no more than a replay.
+func (w *Webhook) Meets(after int64, events []*AccountEvent, now Time) bool {
+	idle, due := w.IsIdle(), max(now, w.RetryAt)
+	replays := w.State == WebhookActive && w.LeasedBy.IsZero() && w.Replaying && w.DueAt == w.ReplaysAt && w.DueAt > due
+	if !(idle || replays) || !slices.ContainsFunc(events, func(e *AccountEvent) bool { return w.Wants(EventKind(e.Kind)) }) {
+		return false
+	}
+	if w.DueAt = due; idle {
+		w.Position = after
+	}
+	return true
+}
+
+// Next is from when on there is something to do for it, with the log and the account's stream as they are; WebhookNever.
+func (w *Webhook) Next(epoch []byte, head int64, now Time) Time {
+	switch {
+	case !w.TestID.IsZero():
+		return now
+	case w.State != WebhookActive:
+		return WebhookNever
+	case w.Notice != "" || w.Position != head || !bytes.Equal(w.Epoch, epoch):
+		return max(now, w.RetryAt)
+	case w.Replaying:
+		return max(now, w.RetryAt, w.ReplaysAt)
+	}
+	return WebhookNever
 }
 
 // Wake has it be looked at now. Who has it looks for more before giving it back.

@@ -55,7 +55,7 @@ type WebhookDemand struct {
 	Busy map[models.Key]int
 }
 
-// ClaimWebhooks takes webhooks that have something to send, those that have waited longest first, at most
+// ClaimWebhooks takes webhooks that are due, those that have waited longest first, at most
 // limits.WebhookWorkersPerAccount of an account. Each must go to WorkWebhook.
 func (s *Services) ClaimWebhooks(ctx context.Context, d WebhookDemand) ([]*models.Webhook, error) {
 	if s.hooks == nil || d.Most <= 0 {
@@ -125,15 +125,21 @@ type webhookTurn struct {
 	// w is the webhook as it was when it was last locked.
 	w    *models.Webhook
 	told func(WebhookCall)
-	// sent is how many calls were made.
+	// sent is how many calls were made, over when the turn ends at the latest.
 	sent int
+	over models.Time
+}
+
+// isOver reports whether others have their turn, however much is left to do.
+func (t *webhookTurn) isOver(ctx context.Context) bool {
+	return t.sent >= limits.WebhookTurn || t.s.Now() >= t.over || ctx.Err() != nil
 }
 
 // WorkWebhook sends what a webhook has to send, in order, until there is no more, its receiver fails, or others have their turn, and gives
 // it back, whatever happens. told is told of each call. The error is for the log: what is not recorded is sent again, with the same id.
 // ErrWorkLost: another node has it by now.
 func (s *Services) WorkWebhook(ctx context.Context, w *models.Webhook, told func(WebhookCall)) error {
-	t := &webhookTurn{s: s, w: w, told: told}
+	t := &webhookTurn{s: s, w: w, told: told, over: s.Now().Add(limits.WebhookTurnTime)}
 	err := t.work(ctx)
 	if errors.Is(err, ErrWorkLost) || t.w.LeasedBy.IsZero() {
 		return err
@@ -153,9 +159,8 @@ func (s *Services) WorkWebhook(ctx context.Context, w *models.Webhook, told func
 
 // work sends until there is no more, or the turn is over.
 func (t *webhookTurn) work(ctx context.Context) error {
-	over := t.s.Now().Add(limits.WebhookTurnTime)
-	for t.sent < limits.WebhookTurn && t.s.Now() < over && ctx.Err() == nil && !t.w.LeasedBy.IsZero() {
-		b, err := t.next(ctx)
+	for !t.isOver(ctx) && !t.w.LeasedBy.IsZero() {
+		b, err := t.read(ctx)
 		if errors.Is(err, errMissed) {
 			continue
 		}
@@ -172,13 +177,27 @@ func (t *webhookTurn) work(ctx context.Context) error {
 	return nil
 }
 
-// release gives the webhook back: due now, behind those that have waited longer.
+// release gives the webhook back: due behind those that have waited longer, when it has to be told something next, or never, which stands
+// until the relay has an event for it. That waits for this transaction, or this one sees what it wrote.
 func (t *webhookTurn) release(tx *store.Tx, w *models.Webhook) error {
-	w.LeasedBy, w.DueAt = models.Key{}, tx.Now
-	if w.TestID.IsZero() {
-		w.DueAt = max(w.DueAt, w.RetryAt)
+	next, err := t.next(tx, w)
+	w.LeasedBy, w.DueAt = models.Key{}, next
+	return err
+}
+
+// next is when a locked webhook has to be told something next.
+func (t *webhookTurn) next(tx *store.Tx, w *models.Webhook) (models.Time, error) {
+	epoch, head, err := accountHead(&tx.Reader, w.AccountID)
+	return w.Next(epoch[:], head.Head, tx.Now), err
+}
+
+// releaseIfDone gives a webhook back that has nothing to be told now, or whose turn is over.
+func (t *webhookTurn) releaseIfDone(ctx context.Context, tx *store.Tx, w *models.Webhook) error {
+	next, err := t.next(tx, w)
+	if next > tx.Now || t.isOver(ctx) {
+		w.LeasedBy, w.DueAt = models.Key{}, next
 	}
-	return nil
+	return err
 }
 
 // record changes the webhook by fn under its lock: ErrWorkLost when the lease is another's by now. While the lease goes on it begins anew.
@@ -221,9 +240,9 @@ func (b *batch) isEmpty() bool { return len(b.parcels) == 0 && b.upTo == 0 }
 // errMissed: something was recorded that has to be told first.
 var errMissed = errors.New("the webhook has to be told something first")
 
-// next reads what is to be sent next: a test; what the receiver must be told first; events; at last what is replayed. What it
-// answers is durable.
-func (t *webhookTurn) next(ctx context.Context) (*batch, error) {
+// read reads what is to be sent next: a test; what the receiver must be told first; events, past those that it does not ask for; at last what
+// is replayed. What it answers is durable.
+func (t *webhookTurn) read(ctx context.Context) (*batch, error) {
 	w := t.w
 	switch {
 	case !w.TestID.IsZero():
@@ -233,11 +252,7 @@ func (t *webhookTurn) next(ctx context.Context) (*batch, error) {
 	}
 	barrier := t.s.store.Durable()
 	r, id := t.s.store.View(ctx), models.StreamID{Account: w.AccountID, Stream: w.AccountID}
-	epoch, err := r.Epoch()
-	if err != nil {
-		return nil, err
-	}
-	head, err := r.StreamHead(id)
+	epoch, head, err := accountHead(r, w.AccountID)
 	if err != nil {
 		return nil, err
 	}
@@ -250,21 +265,29 @@ func (t *webhookTurn) next(ctx context.Context) (*batch, error) {
 	if w.Notice != "" {
 		return &batch{parcels: []*parcel{noticeParcel(w, cursorAt(epoch, id, w.Position))}}, nil
 	}
-	rows, err := r.Events([]models.StreamRange{{ID: id, After: w.Position, UpTo: head.Head}}, limits.WebhookLook)
-	if err != nil {
-		return nil, err
-	}
-	if w.Position < head.Head && (len(rows) == 0 || rows[0].Seq != w.Position+1) {
-		return nil, errMissed // deleted since the floor was read
-	}
 	b := &batch{}
-	for i := range rows {
-		e := &rows[i]
-		if len(b.parcels) == limits.WebhookBatch {
-			break
+	for at, half := w.Position, t.half(); at < head.Head && len(b.parcels) == 0; {
+		rows, err := r.Events([]models.StreamRange{{ID: id, After: at, UpTo: head.Head}}, limits.WebhookLook)
+		if err != nil {
+			return nil, err
 		}
-		if b.upTo = e.Seq; w.Wants(e.Kind) {
-			b.parcels = append(b.parcels, eventParcel(e, epoch))
+		if len(rows) == 0 || rows[0].Seq != at+1 { // deleted since the floor was read
+			if b.isEmpty() {
+				return nil, errMissed
+			}
+			break // how far it came is recorded first
+		}
+		for i := range rows {
+			e := &rows[i]
+			if len(b.parcels) == limits.WebhookBatch {
+				break
+			}
+			if b.upTo = e.Seq; w.Wants(e.Kind) {
+				b.parcels = append(b.parcels, eventParcel(e, epoch))
+			}
+		}
+		if at = rows[len(rows)-1].Seq; t.isOver(ctx) || t.s.Now() >= half {
+			break
 		}
 	}
 	if b.isEmpty() && w.Replaying && w.ReplaysAt <= t.s.Now() {
@@ -289,10 +312,18 @@ func (t *webhookTurn) replays(ctx context.Context, r *store.Reader) (*batch, err
 		return b, nil
 	}
 	return b, t.record(ctx, func(tx *store.Tx, w *models.Webhook) error {
-		left, err := tx.ReplayingDeadLetters(w.AccountID, w.Key, 1) // asked for since
-		w.Replaying = len(left) > 0
-		return err
+		if err := leftToReplay(tx, w); err != nil {
+			return err
+		}
+		return t.releaseIfDone(ctx, tx, w)
 	})
+}
+
+// leftToReplay writes whether dead letters of a locked webhook wait to be replayed.
+func leftToReplay(tx *store.Tx, w *models.Webhook) error {
+	left, err := tx.ReplayingDeadLetters(w.AccountID, w.Key, 1)
+	w.Replaying = len(left) > 0
+	return err
 }
 
 // missed records, as a dead letter and as what the receiver is told next, that events are not kept any more (rule N4), or that the log
@@ -335,11 +366,13 @@ func (t *webhookTurn) missed(ctx context.Context, epoch events.Epoch, head model
 	return errMissed
 }
 
+// half is when half of the lease is over: a call that is begun later might not be recorded within it.
+func (t *webhookTurn) half() models.Time { return t.w.DueAt.Add(-limits.WebhookLease / 2) }
+
 // send sends a batch in order, until one fails, the webhook is changed, or it is time to record, and records. A replay that the receiver
 // answered holds no other up.
 func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
-	// A call that is begun after half of the lease might not be recorded within it.
-	half := t.w.DueAt.Add(-limits.WebhookLease / 2)
+	half := t.half()
 	until := min(t.s.Now().Add(limits.WebhookBatchTime), half)
 	done := &batch{upTo: b.upTo}
 	var about subjects
@@ -392,8 +425,10 @@ func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
 	}
 	var dead bool
 	err = t.record(ctx, func(tx *store.Tx, w *models.Webhook) (err error) {
-		dead, err = t.outcome(tx, w, done)
-		return err
+		if dead, err = t.outcome(tx, w, done); err != nil || w.LeasedBy.IsZero() {
+			return err
+		}
+		return t.releaseIfDone(ctx, tx, w)
 	})
 	for i, call := range failed {
 		call.Webhook, call.IsDead = t.w, dead && i == len(failed)-1
@@ -515,8 +550,10 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 		w.Dealt()
 	}
 	var gone []*models.DeadLetter
+	replayed := false
 	for i, p := range done.parcels {
 		call := &done.calls[i]
+		replayed = replayed || p.letter != nil
 		switch {
 		case p.letter != nil && call.Failure != "":
 			if err := t.rest(tx, w, p.letter, call); err != nil {
@@ -538,9 +575,14 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 		}
 	}
 	if len(gone) > 0 {
-		err = tx.DeleteDeadLetters(gone)
+		if err := tx.DeleteDeadLetters(gone); err != nil {
+			return false, err
+		}
 	}
-	return false, err
+	if replayed {
+		return false, leftToReplay(tx, w)
+	}
+	return false, nil
 }
 
 // rest writes that the receiver did not take a replay, which says nothing of what is sent live, but for 410.

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -8,29 +10,21 @@ import (
 	"clientele/models"
 )
 
-// DueWebhooks reads webhooks that are due and have something to send, or to be told that the log was restored, those that have waited longest first: of receivers that failed
-// last, or of the others; not of these accounts. It is one of the named exceptions to "every query takes the account": each is
-// then claimed in a transaction of its account.
+// DueWebhooks reads webhooks that are due, those that have waited longest first: of receivers that failed last, or of the others; not of
+// these accounts. It is one of the named exceptions to "every query takes the account": each is then claimed in a transaction of its account.
 func (r *Reader) DueWebhooks(now models.Time, failing bool, without []models.Key, most int) ([]*models.Webhook, error) {
-	where, args := "", []any{int64(now), models.WebhookActive}
-	if len(without) > 0 {
-		where = " AND w.account_id NOT IN (" + marks(len(without)) + ")"
-		for i := range without {
-			args = append(args, without[i][:])
+	return find[models.Webhook](r, func(db *gorm.DB) *gorm.DB {
+		db = db.Where("due_at <= ?", now)
+		if failing {
+			db = db.Where("failing_since > 0")
+		} else {
+			db = db.Where("failing_since = 0")
 		}
-	}
-	was := " AND w.failing_since = 0"
-	if failing {
-		was = " AND w.failing_since > 0"
-	}
-	epoch, err := r.Epoch()
-	if err != nil {
-		return nil, err
-	}
-	args = append([]any{args[0], args[1], int64(now), epoch[:]}, args[2:]...)
-	return ask[models.Webhook](r, "SELECT w.* FROM webhook w LEFT JOIN stream s ON s.account_id = w.account_id AND s.id = w.account_id"+
-		" WHERE w.due_at <= ? AND (w.test_id IS NOT NULL OR w.state = ? AND (w.replaying <> 0 AND w.replays_at <= ? OR w.notice <> '' OR s.head > w.position OR w.epoch <> ?))"+
-		where+was+" ORDER BY w.due_at, w.account_id, w.id LIMIT ?", append(args, most)...)
+		if len(without) > 0 {
+			db = db.Where("account_id NOT IN ?", without)
+		}
+		return db.Order("due_at").Limit(most)
+	})
 }
 
 // Webhooks reads an account's, the earliest first.
@@ -59,7 +53,21 @@ func (tx *Tx) LockWebhooks() ([]*models.Webhook, error) {
 	})
 }
 
-// InsertWebhook writes a new one of an account that is locked.
+// tellWebhooks has the account's idle webhooks become due that ask for one of these events, which follow a number of the locked stream. It
+// waits for who has locked one: so whether it is idle is decided before these events or with them.
+func (tx *Tx) tellWebhooks(after int64, events []*models.AccountEvent) error {
+	rows, err := tx.LockWebhooks()
+	if err != nil {
+		return err
+	}
+	rows = slices.DeleteFunc(rows, func(w *models.Webhook) bool { return !w.Meets(after, events, tx.Now) })
+	if len(rows) == 0 {
+		return nil
+	}
+	return upsert(tx, rows, "position", "due_at")
+}
+
+// InsertWebhook writes a new one of an account that is locked, and whose stream is.
 func (tx *Tx) InsertWebhook(w *models.Webhook) error { return insert(tx, []*models.Webhook{w}) }
 
 // PutWebhook writes a locked one as it is.
