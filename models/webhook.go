@@ -88,7 +88,9 @@ type Webhook struct {
 	TestFailure WebhookFailure `gorm:"column:test_failure"`
 	TestStatus  int            `gorm:"column:test_status"`
 
-	SucceededAt  Time           `gorm:"column:succeeded_at"`
+	SucceededAt Time `gorm:"column:succeeded_at"`
+	// Trying says that its receiver failed last, was slow, or has not answered yet: it has its turn among those.
+	Trying       bool           `gorm:"column:trying"`
 	FailingSince Time           `gorm:"column:failing_since"`
 	FailedAt     Time           `gorm:"column:failed_at"`
 	Failure      WebhookFailure `gorm:"column:failure"`
@@ -174,9 +176,9 @@ func (w *Webhook) Forgive(now Time) {
 	w.Wake(now)
 }
 
-// Succeeded says that the receiver took something.
-func (w *Webhook) Succeeded(now Time) {
-	w.SucceededAt, w.RetryAt, w.Failures, w.FailingSince = now, 0, 0, 0
+// Succeeded says that the receiver took something, slowly or not.
+func (w *Webhook) Succeeded(now Time, slowly bool) {
+	w.SucceededAt, w.RetryAt, w.Failures, w.FailingSince, w.Trying = now, 0, 0, 0, slowly
 }
 
 // Dealt says that what was next is done with.
@@ -184,7 +186,7 @@ func (w *Webhook) Dealt() { w.TriedAt, w.Attempts = 0, 0 }
 
 // Failed says that the receiver did not take what it was sent, and that nothing is sent before an instant. 410 ends sending.
 func (w *Webhook) Failed(now Time, f WebhookFailure, status int, until Time) {
-	w.FailedAt, w.Failure, w.FailedStatus, w.RetryAt = now, f, status, until
+	w.FailedAt, w.Failure, w.FailedStatus, w.RetryAt, w.Trying = now, f, status, until, true
 	w.Failures++
 	if w.FailingSince.IsZero() {
 		w.FailingSince = now

@@ -59,7 +59,7 @@ func (in *WebhookChange) write(w *models.Webhook, now models.Time) {
 		w.Kinds = slices.Compact(kinds)
 	}
 	if in.URL != nil && *in.URL != w.URL {
-		w.URL = *in.URL
+		w.URL, w.Trying = *in.URL, true
 		w.Revision++
 		w.Forgive(now)
 	}

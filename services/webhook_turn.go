@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"clientele/events"
 	"clientele/limits"
@@ -35,7 +36,11 @@ type WebhookCall struct {
 	// after is what the answer's header Retry-After says.
 	after string
 	began models.Time
+	took  time.Duration
 }
+
+// isSlow reports whether others have to be protected from such a receiver, be the answer good or not.
+func (c *WebhookCall) isSlow() bool { return c.took >= limits.WebhookSlow }
 
 // WebhooksQueued tells the workers that a webhook may have something to send: at most one signal waits.
 func (s *Services) WebhooksQueued() <-chan struct{} { return s.hookQueued }
@@ -49,7 +54,7 @@ func (s *Services) wakeWebhooks() {
 
 // WebhookDemand says how many webhooks a node can take.
 type WebhookDemand struct {
-	// Most is how many in all, Trying how many of them may be such whose receivers failed last.
+	// Most is how many in all, Trying how many of them may be such whose receivers failed last, were slow, or have not answered yet.
 	Most, Trying int
 	// Busy is how many of each account it has in hand.
 	Busy map[models.Key]int
@@ -69,17 +74,17 @@ func (s *Services) ClaimWebhooks(ctx context.Context, d WebhookDemand) ([]*model
 		}
 	}
 	var claimed []*models.Webhook
-	// Those that failed last come first: they have a part of the workers at most, and the others the rest.
-	for _, failing := range []bool{true, false} {
+	// Those that are tried come first: they have a part of the workers at most, and the others the rest.
+	for _, trying := range []bool{true, false} {
 		most := d.Most - len(claimed)
-		if failing {
+		if trying {
 			most = min(most, d.Trying)
 		}
 		if most <= 0 {
 			continue
 		}
 		// An account may have all of its own due and take one, so more are read than are taken.
-		due, err := s.store.View(ctx).DueWebhooks(s.Now(), failing, full, most*limits.WebhooksPerAccount)
+		due, err := s.store.View(ctx).DueWebhooks(s.Now(), trying, full, most*limits.WebhooksPerAccount)
 		if err != nil {
 			return claimed, err
 		}
@@ -128,18 +133,20 @@ type webhookTurn struct {
 	// sent is how many calls were made, over when the turn ends at the latest.
 	sent int
 	over models.Time
+	// quick says that it has a worker of those that are for quick receivers; slowed that this one is none.
+	quick, slowed bool
 }
 
 // isOver reports whether others have their turn, however much is left to do.
 func (t *webhookTurn) isOver(ctx context.Context) bool {
-	return t.sent >= limits.WebhookTurn || t.s.Now() >= t.over || ctx.Err() != nil
+	return t.sent >= limits.WebhookTurn || t.s.Now() >= t.over || t.slowed || ctx.Err() != nil
 }
 
 // WorkWebhook sends what a webhook has to send, in order, until there is no more, its receiver fails, or others have their turn, and gives
 // it back, whatever happens. told is told of each call. The error is for the log: what is not recorded is sent again, with the same id.
 // ErrWorkLost: another node has it by now.
 func (s *Services) WorkWebhook(ctx context.Context, w *models.Webhook, told func(WebhookCall)) error {
-	t := &webhookTurn{s: s, w: w, told: told, over: s.Now().Add(limits.WebhookTurnTime)}
+	t := &webhookTurn{s: s, w: w, told: told, over: s.Now().Add(limits.WebhookTurnTime), quick: !w.Trying}
 	err := t.work(ctx)
 	if errors.Is(err, ErrWorkLost) || t.w.LeasedBy.IsZero() {
 		return err
@@ -380,7 +387,7 @@ func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
 	var failed []WebhookCall
 	for i, p := range b.parcels {
 		now := t.s.Now()
-		if now >= half || i > 0 && (now >= until || ctx.Err() != nil) {
+		if now >= half || i > 0 && (now >= until || t.slowed || ctx.Err() != nil) {
 			done.upTo = p.before(t.w.Position)
 			break
 		}
@@ -411,7 +418,8 @@ func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
 			done.upTo, err = p.before(t.w.Position), nil
 			break
 		}
-		call.began = now
+		call.began, call.took = now, t.s.Now().Sub(now)
+		t.slowed = t.slowed || t.quick && call.isSlow()
 		done.parcels, done.calls = append(done.parcels, p), append(done.calls, call)
 		if call.Failure == "" {
 			t.told(call)
@@ -549,6 +557,7 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 		w.Position = upTo
 		w.Dealt()
 	}
+	slowly := slices.ContainsFunc(done.calls, func(c WebhookCall) bool { return c.isSlow() })
 	var gone []*models.DeadLetter
 	replayed := false
 	for i, p := range done.parcels {
@@ -563,7 +572,7 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 		case call.Failure != "":
 			return t.failed(tx, w, p, call, otherKinds)
 		}
-		w.Succeeded(tx.Now)
+		w.Succeeded(tx.Now, slowly)
 		switch {
 		case p.test:
 			w.TestID, w.TestedAt = models.Key{}, tx.Now

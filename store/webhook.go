@@ -10,16 +10,11 @@ import (
 	"clientele/models"
 )
 
-// DueWebhooks reads webhooks that are due, those that have waited longest first: of receivers that failed last, or of the others; not of
+// DueWebhooks reads webhooks that are due, those that have waited longest first: of receivers that are tried, or of the others; not of
 // these accounts. It is one of the named exceptions to "every query takes the account": each is then claimed in a transaction of its account.
-func (r *Reader) DueWebhooks(now models.Time, failing bool, without []models.Key, most int) ([]*models.Webhook, error) {
+func (r *Reader) DueWebhooks(now models.Time, trying bool, without []models.Key, most int) ([]*models.Webhook, error) {
 	return find[models.Webhook](r, func(db *gorm.DB) *gorm.DB {
-		db = db.Where("due_at <= ?", now)
-		if failing {
-			db = db.Where("failing_since > 0")
-		} else {
-			db = db.Where("failing_since = 0")
-		}
+		db = db.Where("trying = ? AND due_at <= ?", trying, now)
 		if len(without) > 0 {
 			db = db.Where("account_id NOT IN ?", without)
 		}
@@ -85,7 +80,7 @@ func (tx *Tx) PutWebhooks(rows []*models.Webhook) error {
 var webhookColumns = []string{
 	"name", "url", "revision", "replays_at", "kinds", "state", "sealed_secret", "sealed_old", "rotated_at", "position", "epoch", "due_at", "leased_by", "retry_at", "failures",
 	"tried_at", "attempts", "notice", "notice_id", "notice_from", "notice_to", "notice_at", "replaying", "test_id", "test_at", "tested_at", "test_failure", "test_status",
-	"succeeded_at", "failing_since", "failed_at", "failure", "failed_status", "updated_at",
+	"succeeded_at", "trying", "failing_since", "failed_at", "failure", "failed_status", "updated_at",
 }
 
 // OldWebhookSecrets reads keys of webhooks, of any account, whose secret was replaced at an instant or before and is still there, the

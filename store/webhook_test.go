@@ -21,7 +21,7 @@ func TestDueWebhooksReadLittle(t *testing.T) {
 		const all, waiting, due = 20_000, 5_000, 20
 		// Of those that are due some fail; others wait for a pause; the rest is idle, though the stream has events behind them.
 		mustExec(t, s, "INSERT INTO stream (account_id, id, head) VALUES (?, ?, 7)", account.Key, account.Key)
-		mustExec(t, s, fmt.Sprintf(`INSERT INTO webhook (account_id, id, state, epoch, due_at, failing_since)
+		mustExec(t, s, fmt.Sprintf(`INSERT INTO webhook (account_id, id, state, epoch, due_at, trying)
 			SELECT ?, %s, 'ACTIVE', ?, CASE WHEN n < %d THEN n + 1 WHEN n < %d THEN 1000000 + n ELSE %d END, CASE WHEN n < %d AND n %% 4 = 0 THEN 1 ELSE 0 END FROM (%s) numbers`,
 			keyOfNumber(s), due, waiting, models.WebhookNever, waiting, numbersBelow(all)), account.Key, make([]byte, 8))
 		if !s.IsEmbedded() {
