@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -837,6 +838,12 @@ func TestWebhookFailures(t *testing.T) {
 	if r.take() != nil {
 		t.Error("it was called")
 	}
+	try("a name that nobody knows", hookNode(t, h.store, posts(func(context.Context) (int, error) {
+		return 0, fmt.Errorf("post: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "db.internal", IsNotFound: true}})
+	})), models.WebhookAddress, 0)
+	try("a name server that is slow", hookNode(t, h.store, posts(func(context.Context) (int, error) {
+		return 0, fmt.Errorf("post: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "i/o timeout", Name: "db.internal", IsTimeout: true}})
+	})), models.WebhookTimeout, 0)
 	r.answers(func(w http.ResponseWriter, _ taken) {
 		http.Redirect(w, &http.Request{}, r.URL+"/elsewhere", http.StatusTemporaryRedirect)
 	})
@@ -974,7 +981,7 @@ func TestWebhookSlowReceivers(t *testing.T) {
 		if n := len(r.take()); n != 1+2*(limits.WebhookWorkersPerAccount-1) {
 			t.Errorf("%d calls", n)
 		}
-		r.answers(func(http.ResponseWriter, taken) {})
+		r.answers(func(http.ResponseWriter, taken) { h.clock.Advance(limits.WebhookSlow - time.Microsecond) })
 		h.turns()
 		if w := slow[0].stored(at[0]); w.Trying || w.Position != 3 {
 			t.Errorf("quick again: %+v", w)

@@ -38,7 +38,7 @@ const (
 	WebhookTimeout     WebhookFailure = "TIMEOUT"     // it did not answer in time
 	WebhookConnection  WebhookFailure = "CONNECTION"  // it could not be connected to, or hung up
 	WebhookCertificate WebhookFailure = "CERTIFICATE" // its certificate is not good
-	WebhookAddress     WebhookFailure = "ADDRESS"     // its name leads to an address that is not called
+	WebhookAddress     WebhookFailure = "ADDRESS"     // its name leads to an address that is not called, or to none
 )
 
 // Webhook is an address of the merchant's that is sent the events of the account, in order (rules N6, N7). The row is the queue:

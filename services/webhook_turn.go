@@ -520,6 +520,7 @@ func (t *webhookTurn) call(ctx context.Context, p *parcel, about *subjects) (Web
 func webhookFailure(status int, err error) models.WebhookFailure {
 	var forbidden interface{ Forbidden() bool }
 	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
 	var slow net.Error
 	switch {
 	case err == nil && status >= 200 && status < 300:
@@ -532,6 +533,9 @@ func webhookFailure(status int, err error) models.WebhookFailure {
 		return models.WebhookCertificate
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
 		return models.WebhookTimeout
+	case errors.As(err, &name):
+		// As one that leads inside, or it would tell who knows which names this network's servers have.
+		return models.WebhookAddress
 	}
 	return models.WebhookConnection
 }
