@@ -4165,7 +4165,7 @@ enum WebhookFailure {
   CONNECTION
   "Its certificate is not good."
   CERTIFICATE
-  "Its name leads to an address that is not called: of this machine, a private network, or reserved."
+  "Its name leads to an address that is not called: of this machine, a private network, or reserved; or it leads to none."
   ADDRESS
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // webhooks sends receivers what they are to be told, limits.WebhookWorkers webhooks at a time, until ctx ends and what they answered is
-// recorded. No account has all the workers, nor have receivers that failed last.
+// recorded. No account has all the workers, nor have receivers that failed last, are slow, or have not answered yet.
 func (r *Runner) webhooks(ctx context.Context) {
 	each := r.Hook
 	if each == 0 {
@@ -24,8 +24,7 @@ func (r *Runner) webhooks(ctx context.Context) {
 		h.take(claimed)
 		return claimed, err
 	}, func(ctx context.Context, w *models.Webhook) {
-		failing := !w.FailingSince.IsZero()
-		defer h.release(w.AccountID, failing)
+		defer h.release(w.AccountID, w.Trying)
 		r.callWebhook(ctx, w)
 	})
 }
@@ -50,7 +49,7 @@ func (r *Runner) callWebhook(ctx context.Context, w *models.Webhook) {
 type hooksInHand struct {
 	mu   sync.Mutex
 	busy map[models.Key]int
-	// trying is how many of them failed last.
+	// trying is how many of them are tried.
 	trying int
 }
 
@@ -65,19 +64,19 @@ func (h *hooksInHand) take(claimed []*models.Webhook) {
 	defer h.mu.Unlock()
 	for _, w := range claimed {
 		h.busy[w.AccountID]++
-		if !w.FailingSince.IsZero() {
+		if w.Trying {
 			h.trying++
 		}
 	}
 }
 
-func (h *hooksInHand) release(account models.Key, failing bool) {
+func (h *hooksInHand) release(account models.Key, trying bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.busy[account]--; h.busy[account] == 0 {
 		delete(h.busy, account)
 	}
-	if failing {
+	if trying {
 		h.trying--
 	}
 }

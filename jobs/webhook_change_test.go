@@ -120,7 +120,7 @@ func TestWebhookLeakedSecret(t *testing.T) {
 			}
 			h.clock.Advance(limits.PrimedFor)
 		})
-		claimed, err := h.n.ClaimWebhooks(t.Context(), services.WebhookDemand{Most: 1})
+		claimed, err := h.n.ClaimWebhooks(t.Context(), services.WebhookDemand{Most: 1, Trying: 1})
 		if err != nil || len(claimed) != 1 {
 			t.Fatal(len(claimed), err)
 		}

@@ -657,8 +657,11 @@ const (
 	WebhookWorkers = 32
 	// WebhookWorkersPerAccount is how many of them one account may have.
 	WebhookWorkersPerAccount = 4
-	// WebhookTryShare is the part, one in so many, of the workers that may be at receivers which failed last.
+	// WebhookTryShare is the part, one in so many, of the workers that may be at receivers which failed last, were slow, or have not
+	// answered yet.
 	WebhookTryShare = 4
+	// WebhookSlow is how long an answer takes by which a receiver counts as slow, and has no second call in the turn of a quick one.
+	WebhookSlow = 2 * time.Second
 	// WebhookPoll is how often due webhooks are looked for that nobody woke the node for.
 	WebhookPoll = time.Second
 	// WebhookLease is for how long a node has a webhook: after half of it no call is begun, which leaves a call, its

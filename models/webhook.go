@@ -1,11 +1,13 @@
 package models
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -36,7 +38,7 @@ const (
 	WebhookTimeout     WebhookFailure = "TIMEOUT"     // it did not answer in time
 	WebhookConnection  WebhookFailure = "CONNECTION"  // it could not be connected to, or hung up
 	WebhookCertificate WebhookFailure = "CERTIFICATE" // its certificate is not good
-	WebhookAddress     WebhookFailure = "ADDRESS"     // its name leads to an address that is not called
+	WebhookAddress     WebhookFailure = "ADDRESS"     // its name leads to an address that is not called, or to none
 )
 
 // Webhook is an address of the merchant's that is sent the events of the account, in order (rules N6, N7). The row is the queue:
@@ -51,14 +53,16 @@ type Webhook struct {
 	// SealedSecret signs; SealedOld does too until limits.WebhookSecretOverlap after RotatedAt (rule A4). Never leave the server.
 	SealedSecret []byte `gorm:"column:sealed_secret"`
 	SealedOld    []byte `gorm:"column:sealed_old"`
-	RotatedAt    Time   `gorm:"column:rotated_at"` // 0: never
+	// RotatedAt is 0 unless there is a SealedOld.
+	RotatedAt Time `gorm:"column:rotated_at"`
 	// Revision grows with each change of URL, State and secrets: what was sent before one says nothing of what is so behind it.
 	Revision int64 `gorm:"column:revision"`
 
-	// Position is the number of the last event of the account's stream that was dealt with, in Epoch of the log.
+	// Position is the number of the last event of the account's stream that was dealt with, in Epoch of the log. While the webhook is idle
+	// it stays behind: of the events that follow it, none is of a kind that is asked for.
 	Position int64  `gorm:"column:position"`
 	Epoch    []byte `gorm:"column:epoch"`
-	// DueAt is from when on a node may take it, if there is something; while one has it, when its lease ends.
+	// DueAt is from when on a node takes it; while one has it, when its lease ends; WebhookNever: there is nothing to do until something happens.
 	DueAt    Time `gorm:"column:due_at"`
 	LeasedBy Key  `gorm:"column:leased_by"` // a turn at it; zero: nobody has it
 	// RetryAt is before when no event is sent, since the receiver failed; Failures counts its failures in a row.
@@ -84,7 +88,9 @@ type Webhook struct {
 	TestFailure WebhookFailure `gorm:"column:test_failure"`
 	TestStatus  int            `gorm:"column:test_status"`
 
-	SucceededAt  Time           `gorm:"column:succeeded_at"`
+	SucceededAt Time `gorm:"column:succeeded_at"`
+	// Trying says that its receiver failed last, was slow, or has not answered yet: it has its turn among those.
+	Trying       bool           `gorm:"column:trying"`
 	FailingSince Time           `gorm:"column:failing_since"`
 	FailedAt     Time           `gorm:"column:failed_at"`
 	Failure      WebhookFailure `gorm:"column:failure"`
@@ -111,6 +117,51 @@ func (w *Webhook) Wants(kind EventKind) bool {
 	return len(w.Kinds) == 0 || slices.Contains(w.Kinds, AccountEventKind(kind))
 }
 
+// WebhookNever is the DueAt of a webhook for which there is nothing to do.
+const WebhookNever Time = math.MaxInt64
+
+// IsIdle reports whether it waits for the next event of a kind that it asks for, and for nothing else.
+func (w *Webhook) IsIdle() bool {
+	return w.State == WebhookActive && w.LeasedBy.IsZero() && w.DueAt == WebhookNever
+}
+
+// CatchUp has an idle one stand at the head of the stream, in this epoch of the log: nothing that it asks for lies between. Its row was locked
+// before the head was read, or read after it.
+func (w *Webhook) CatchUp(epoch []byte, head int64) {
+	if w.IsIdle() && bytes.Equal(w.Epoch, epoch) {
+		w.Position = max(w.Position, head)
+	}
+}
+
+// Meets tells it of the events that follow a number of the stream, and reports whether it has to be due for one of them, since it was idle,
+// and stands right before them then, or waited for no more than a replay.
+func (w *Webhook) Meets(after int64, events []*AccountEvent, now Time) bool {
+	idle, due := w.IsIdle(), max(now, w.RetryAt)
+	replays := w.State == WebhookActive && w.LeasedBy.IsZero() && w.Replaying && w.DueAt == w.ReplaysAt && w.DueAt > due
+	if !(idle || replays) || !slices.ContainsFunc(events, func(e *AccountEvent) bool { return w.Wants(EventKind(e.Kind)) }) {
+		return false
+	}
+	if w.DueAt = due; idle {
+		w.Position = after
+	}
+	return true
+}
+
+// Next is from when on there is something to do for it, with the log and the account's stream as they are; WebhookNever.
+func (w *Webhook) Next(epoch []byte, head int64, now Time) Time {
+	switch {
+	case !w.TestID.IsZero():
+		return now
+	case w.State != WebhookActive:
+		return WebhookNever
+	case w.Notice != "" || w.Position != head || !bytes.Equal(w.Epoch, epoch):
+		return max(now, w.RetryAt)
+	case w.Replaying:
+		return max(now, w.RetryAt, w.ReplaysAt)
+	}
+	return WebhookNever
+}
+
 // Wake has it be looked at now. Who has it looks for more before giving it back.
 func (w *Webhook) Wake(now Time) {
 	if w.LeasedBy.IsZero() || w.DueAt <= now {
@@ -125,9 +176,9 @@ func (w *Webhook) Forgive(now Time) {
 	w.Wake(now)
 }
 
-// Succeeded says that the receiver took something.
-func (w *Webhook) Succeeded(now Time) {
-	w.SucceededAt, w.RetryAt, w.Failures, w.FailingSince = now, 0, 0, 0
+// Succeeded says that the receiver took something, slowly or not.
+func (w *Webhook) Succeeded(now Time, slowly bool) {
+	w.SucceededAt, w.RetryAt, w.Failures, w.FailingSince, w.Trying = now, 0, 0, 0, slowly
 }
 
 // Dealt says that what was next is done with.
@@ -135,7 +186,7 @@ func (w *Webhook) Dealt() { w.TriedAt, w.Attempts = 0, 0 }
 
 // Failed says that the receiver did not take what it was sent, and that nothing is sent before an instant. 410 ends sending.
 func (w *Webhook) Failed(now Time, f WebhookFailure, status int, until Time) {
-	w.FailedAt, w.Failure, w.FailedStatus, w.RetryAt = now, f, status, until
+	w.FailedAt, w.Failure, w.FailedStatus, w.RetryAt, w.Trying = now, f, status, until, true
 	w.Failures++
 	if w.FailingSince.IsZero() {
 		w.FailingSince = now
@@ -166,6 +217,15 @@ func (w *Webhook) OldSecretUntil() Time {
 		return 0
 	}
 	return w.RotatedAt.Add(limits.WebhookSecretOverlap)
+}
+
+// DropOld drops the replaced secret once its time is over, and reports whether it did.
+func (w *Webhook) DropOld(now Time) bool {
+	if len(w.SealedOld) == 0 || w.SignsWithOld(now) {
+		return false
+	}
+	w.SealedOld, w.RotatedAt = nil, 0
+	return true
 }
 
 // SignsWithOld reports whether the replaced secret signs too.

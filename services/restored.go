@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"slices"
 
 	"clientele/limits"
 	"clientele/models"
@@ -21,7 +22,7 @@ type Restoration struct {
 // The log has another epoch from then on, since numbers after the loss are used anew (rule N4).
 // And every message in an outbound queue becomes UNKNOWN (rule G6), one that only waits too: since
 // the backup was made it may have left, and what the database lost is just the record of that. Its
-// sender decides whether to send it again.
+// sender decides whether to send it again. Receivers of webhooks are told at once.
 func (s *Services) Restored(ctx context.Context) (Restoration, error) {
 	var done Restoration
 	// First, so that whatever is written from here on is of the new epoch.
@@ -38,11 +39,32 @@ func (s *Services) Restored(ctx context.Context) (Restoration, error) {
 			if err := s.restoreQueues(ctx, account, &done); err != nil {
 				return done, err
 			}
+			if err := s.restoreWebhooks(ctx, account); err != nil {
+				return done, err
+			}
 		}
 		if len(accounts) < limits.BatchRows {
 			return done, nil
 		}
 	}
+}
+
+// restoreWebhooks has idle webhooks of an account be due: their receivers are told that the log is another.
+func (s *Services) restoreWebhooks(ctx context.Context, account models.Key) error {
+	if rows, err := s.store.View(ctx).Webhooks(account); err != nil || len(rows) == 0 {
+		return err
+	}
+	return s.store.Write(ctx, store.System(), account, func(tx *store.Tx) error {
+		rows, err := tx.LockWebhooks()
+		if err != nil {
+			return err
+		}
+		rows = slices.DeleteFunc(rows, func(w *models.Webhook) bool { return !w.IsIdle() })
+		for _, w := range rows {
+			w.DueAt = tx.Now
+		}
+		return tx.PutWebhooks(rows)
+	})
 }
 
 func (s *Services) restoreQueues(ctx context.Context, account models.Key, done *Restoration) error {

@@ -12,7 +12,7 @@ import (
 
 // Retained counts what one pass of Retain deleted.
 type Retained struct {
-	Events, Messages, Idempotency, Inbound, Revocations, Jobs, Imports, QRCodes, Tickets, DeadLetters int
+	Events, Messages, Idempotency, Inbound, Revocations, Jobs, Imports, QRCodes, Tickets, DeadLetters, Secrets int
 }
 
 // IsZero reports whether nothing was deleted.
@@ -23,7 +23,7 @@ const retention = "retention"
 
 // Retain deletes what is too old to be asked for again: events (rule N4), messages (rule G11), idempotency keys (rule
 // E15), records that recognise a repeated callback (rule K1), revocations no token can meet any
-// more, tickets that nobody used (rule V1), jobs that ended long ago, rows of nodes that are gone. It does nothing unless a pass is due, which is
+// more, tickets that nobody used (rule V1), jobs that ended long ago, replaced secrets of webhooks that sign no more (rule A4), rows of nodes that are gone. It does nothing unless a pass is due, which is
 // each limits.RetentionInterval for all nodes together; a pass of two nodes at once would be
 // right as well. rest is called between any two transactions that delete and ends the pass with
 // its error.
@@ -37,7 +37,7 @@ func (s *Services) Retain(ctx context.Context, rest func(context.Context) error)
 		return Retained{}, err
 	}
 	p := &pass{s: s, rest: rest, now: began}
-	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.messages, p.revocations, p.jobs, p.imports, p.codes, p.tickets, p.deadLetters, p.nodes} {
+	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.messages, p.revocations, p.jobs, p.imports, p.codes, p.tickets, p.deadLetters, p.secrets, p.nodes} {
 		// One that fails does not keep the others from their turn.
 		err = errors.Join(err, step(ctx))
 		if errors.Is(err, errLeaseLost) || ctx.Err() != nil {
@@ -238,6 +238,17 @@ func (p *pass) deadLetters(ctx context.Context) error {
 	return aged(ctx, p, &p.done.DeadLetters, func(r *store.Reader) ([]*models.DeadLetter, error) {
 		return r.OldDeadLetters(before, limits.RetentionRows)
 	}, func(row *models.DeadLetter) models.Key { return row.AccountID }, (*store.Tx).DeleteDeadLetters)
+}
+
+// secrets drops the replaced secrets of webhooks whose time is over, also of those that are sent nothing (rule A4). No clock is allowed
+// for: from the same instant on this node signs with them no more.
+func (p *pass) secrets(ctx context.Context) error {
+	until := p.now.Add(-limits.WebhookSecretOverlap)
+	return aged(ctx, p, &p.done.Secrets, func(r *store.Reader) ([]*models.Webhook, error) {
+		return r.OldWebhookSecrets(until, limits.RetentionRows)
+	}, func(w *models.Webhook) models.Key { return w.AccountID }, func(tx *store.Tx, rows []*models.Webhook) error {
+		return tx.DropWebhookSecrets(rows, until)
+	})
 }
 
 // jobs deletes jobs that ended long ago: the items of each first, then the job with its stream.

@@ -59,7 +59,7 @@ func (in *WebhookChange) write(w *models.Webhook, now models.Time) {
 		w.Kinds = slices.Compact(kinds)
 	}
 	if in.URL != nil && *in.URL != w.URL {
-		w.URL = *in.URL
+		w.URL, w.Trying = *in.URL, true
 		w.Revision++
 		w.Forgive(now)
 	}
@@ -88,11 +88,35 @@ func (s *Services) Webhooks(ctx context.Context) ([]*models.Webhook, error) {
 		return nil, err
 	}
 	r := s.store.View(ctx)
+	catchUp, err := catchUps(r, c.Account.Key)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := r.Webhooks(c.Account.Key)
 	if err != nil {
 		return nil, err
 	}
+	catchUp(rows)
 	return append([]*models.Webhook{}, rows...), countDeadLetters(r, c.Account.Key, rows)
+}
+
+// catchUps reads how far the account's stream is, before webhooks are read, and answers what has the idle ones among them be shown there.
+func catchUps(r *store.Reader, account models.Key) (func([]*models.Webhook), error) {
+	epoch, head, err := accountHead(r, account)
+	return func(rows []*models.Webhook) {
+		for _, w := range rows {
+			w.CatchUp(epoch[:], head.Head)
+		}
+	}, err
+}
+
+// accountHead reads the epoch of the log and how far the account's stream is.
+func accountHead(r *store.Reader, account models.Key) (epoch events.Epoch, head models.StreamHead, err error) {
+	if epoch, err = r.Epoch(); err != nil {
+		return epoch, head, err
+	}
+	head, err = r.StreamHead(models.StreamID{Account: account, Stream: account})
+	return epoch, head, err
 }
 
 // countDeadLetters says of each webhook how many it has, with one statement.
@@ -114,10 +138,15 @@ func (s *Services) webhookNodes(ctx context.Context, c *Scope, keys []models.Key
 		return nil
 	}
 	r := s.store.View(ctx)
+	catchUp, err := catchUps(r, c.Account.Key)
+	if err != nil {
+		return err
+	}
 	rows, err := r.WebhooksByKeys(c.Account.Key, keys)
 	if err != nil {
 		return err
 	}
+	catchUp(rows)
 	for _, w := range rows {
 		found[w.ID()] = w
 	}
@@ -156,16 +185,16 @@ func (s *Services) CreateWebhook(ctx context.Context, in WebhookChange) (w *mode
 		if len(there) >= limits.WebhooksPerAccount {
 			return models.TooMany("", limits.WebhooksPerAccount, "the account has %d webhooks", limits.WebhooksPerAccount)
 		}
+		stream, err := tx.LockAccountStream()
+		if err != nil {
+			return err
+		}
 		epoch, err := tx.Epoch()
 		if err != nil {
 			return err
 		}
-		head, err := tx.StreamHead(models.StreamID{Account: tx.Account, Stream: tx.Account})
-		if err != nil {
-			return err
-		}
 		w = &models.Webhook{
-			AccountID: tx.Account, Key: models.NewKey(), State: models.WebhookActive, Position: head.Head, Epoch: epoch[:], DueAt: tx.Now, CreatedAt: tx.Now,
+			AccountID: tx.Account, Key: models.NewKey(), State: models.WebhookActive, Position: stream.Head, Epoch: epoch[:], DueAt: tx.Now, CreatedAt: tx.Now,
 		}
 		in.write(w, tx.Now)
 		w.SealedSecret = s.ring.Seal(tx.Account, sealWebhookSecret(w.Key), plain)
@@ -313,6 +342,13 @@ func (s *Services) changeWebhook(ctx context.Context, p Permission, key models.K
 		if err != nil {
 			return err
 		}
+		if w.IsIdle() { // what was passed over stays so, whatever changes
+			epoch, head, err := accountHead(&tx.Reader, tx.Account)
+			if err != nil {
+				return err
+			}
+			w.CatchUp(epoch[:], head.Head)
+		}
 		entry, err := change(tx, w)
 		if err != nil {
 			return err
@@ -339,10 +375,7 @@ func (s *Services) rekeyWebhooks(tx *store.Tx) (values, kept int, closed bool, e
 	var anew []*models.Webhook
 	for _, w := range rows {
 		was := values
-		expired := len(w.SealedOld) > 0 && !w.SignsWithOld(tx.Now)
-		if expired {
-			w.SealedOld = nil
-		}
+		expired := w.DropOld(tx.Now)
 		for _, sealed := range []*[]byte{&w.SealedSecret, &w.SealedOld} {
 			switch {
 			case len(*sealed) == 0:

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"clientele/events"
 	"clientele/limits"
@@ -35,7 +36,11 @@ type WebhookCall struct {
 	// after is what the answer's header Retry-After says.
 	after string
 	began models.Time
+	took  time.Duration
 }
+
+// isSlow reports whether others have to be protected from such a receiver, be the answer good or not.
+func (c *WebhookCall) isSlow() bool { return c.took >= limits.WebhookSlow }
 
 // WebhooksQueued tells the workers that a webhook may have something to send: at most one signal waits.
 func (s *Services) WebhooksQueued() <-chan struct{} { return s.hookQueued }
@@ -49,13 +54,13 @@ func (s *Services) wakeWebhooks() {
 
 // WebhookDemand says how many webhooks a node can take.
 type WebhookDemand struct {
-	// Most is how many in all, Trying how many of them may be such whose receivers failed last.
+	// Most is how many in all, Trying how many of them may be such whose receivers failed last, were slow, or have not answered yet.
 	Most, Trying int
 	// Busy is how many of each account it has in hand.
 	Busy map[models.Key]int
 }
 
-// ClaimWebhooks takes webhooks that have something to send, those that have waited longest first, at most
+// ClaimWebhooks takes webhooks that are due, those that have waited longest first, at most
 // limits.WebhookWorkersPerAccount of an account. Each must go to WorkWebhook.
 func (s *Services) ClaimWebhooks(ctx context.Context, d WebhookDemand) ([]*models.Webhook, error) {
 	if s.hooks == nil || d.Most <= 0 {
@@ -69,17 +74,17 @@ func (s *Services) ClaimWebhooks(ctx context.Context, d WebhookDemand) ([]*model
 		}
 	}
 	var claimed []*models.Webhook
-	// Those that failed last come first: they have a part of the workers at most, and the others the rest.
-	for _, failing := range []bool{true, false} {
+	// Those that are tried come first: they have a part of the workers at most, and the others the rest.
+	for _, trying := range []bool{true, false} {
 		most := d.Most - len(claimed)
-		if failing {
+		if trying {
 			most = min(most, d.Trying)
 		}
 		if most <= 0 {
 			continue
 		}
 		// An account may have all of its own due and take one, so more are read than are taken.
-		due, err := s.store.View(ctx).DueWebhooks(s.Now(), failing, full, most*limits.WebhooksPerAccount)
+		due, err := s.store.View(ctx).DueWebhooks(s.Now(), trying, full, most*limits.WebhooksPerAccount)
 		if err != nil {
 			return claimed, err
 		}
@@ -125,15 +130,23 @@ type webhookTurn struct {
 	// w is the webhook as it was when it was last locked.
 	w    *models.Webhook
 	told func(WebhookCall)
-	// sent is how many calls were made.
+	// sent is how many calls were made, over when the turn ends at the latest.
 	sent int
+	over models.Time
+	// quick says that it has a worker of those that are for quick receivers; slowed that this one is none.
+	quick, slowed bool
+}
+
+// isOver reports whether others have their turn, however much is left to do.
+func (t *webhookTurn) isOver(ctx context.Context) bool {
+	return t.sent >= limits.WebhookTurn || t.s.Now() >= t.over || t.slowed || ctx.Err() != nil
 }
 
 // WorkWebhook sends what a webhook has to send, in order, until there is no more, its receiver fails, or others have their turn, and gives
 // it back, whatever happens. told is told of each call. The error is for the log: what is not recorded is sent again, with the same id.
 // ErrWorkLost: another node has it by now.
 func (s *Services) WorkWebhook(ctx context.Context, w *models.Webhook, told func(WebhookCall)) error {
-	t := &webhookTurn{s: s, w: w, told: told}
+	t := &webhookTurn{s: s, w: w, told: told, over: s.Now().Add(limits.WebhookTurnTime), quick: !w.Trying}
 	err := t.work(ctx)
 	if errors.Is(err, ErrWorkLost) || t.w.LeasedBy.IsZero() {
 		return err
@@ -153,9 +166,8 @@ func (s *Services) WorkWebhook(ctx context.Context, w *models.Webhook, told func
 
 // work sends until there is no more, or the turn is over.
 func (t *webhookTurn) work(ctx context.Context) error {
-	over := t.s.Now().Add(limits.WebhookTurnTime)
-	for t.sent < limits.WebhookTurn && t.s.Now() < over && ctx.Err() == nil && !t.w.LeasedBy.IsZero() {
-		b, err := t.next(ctx)
+	for !t.isOver(ctx) && !t.w.LeasedBy.IsZero() {
+		b, err := t.read(ctx)
 		if errors.Is(err, errMissed) {
 			continue
 		}
@@ -172,13 +184,27 @@ func (t *webhookTurn) work(ctx context.Context) error {
 	return nil
 }
 
-// release gives the webhook back: due now, behind those that have waited longer.
+// release gives the webhook back: due behind those that have waited longer, when it has to be told something next, or never, which stands
+// until the relay has an event for it. That waits for this transaction, or this one sees what it wrote.
 func (t *webhookTurn) release(tx *store.Tx, w *models.Webhook) error {
-	w.LeasedBy, w.DueAt = models.Key{}, tx.Now
-	if w.TestID.IsZero() {
-		w.DueAt = max(w.DueAt, w.RetryAt)
+	next, err := t.next(tx, w)
+	w.LeasedBy, w.DueAt = models.Key{}, next
+	return err
+}
+
+// next is when a locked webhook has to be told something next.
+func (t *webhookTurn) next(tx *store.Tx, w *models.Webhook) (models.Time, error) {
+	epoch, head, err := accountHead(&tx.Reader, w.AccountID)
+	return w.Next(epoch[:], head.Head, tx.Now), err
+}
+
+// releaseIfDone gives a webhook back that has nothing to be told now, or whose turn is over.
+func (t *webhookTurn) releaseIfDone(ctx context.Context, tx *store.Tx, w *models.Webhook) error {
+	next, err := t.next(tx, w)
+	if next > tx.Now || t.isOver(ctx) {
+		w.LeasedBy, w.DueAt = models.Key{}, next
 	}
-	return nil
+	return err
 }
 
 // record changes the webhook by fn under its lock: ErrWorkLost when the lease is another's by now. While the lease goes on it begins anew.
@@ -195,9 +221,7 @@ func (t *webhookTurn) record(ctx context.Context, fn func(*store.Tx, *models.Web
 			return err
 		}
 		now.DueAt = tx.Now.Add(limits.WebhookLease)
-		if !now.SignsWithOld(tx.Now) {
-			now.SealedOld = nil
-		}
+		now.DropOld(tx.Now)
 		if err := fn(tx, now); err != nil {
 			return err
 		}
@@ -223,9 +247,9 @@ func (b *batch) isEmpty() bool { return len(b.parcels) == 0 && b.upTo == 0 }
 // errMissed: something was recorded that has to be told first.
 var errMissed = errors.New("the webhook has to be told something first")
 
-// next reads what is to be sent next: a test; what the receiver must be told first; events; at last what is replayed. What it
-// answers is durable.
-func (t *webhookTurn) next(ctx context.Context) (*batch, error) {
+// read reads what is to be sent next: a test; what the receiver must be told first; events, past those that it does not ask for; at last what
+// is replayed. What it answers is durable.
+func (t *webhookTurn) read(ctx context.Context) (*batch, error) {
 	w := t.w
 	switch {
 	case !w.TestID.IsZero():
@@ -235,11 +259,7 @@ func (t *webhookTurn) next(ctx context.Context) (*batch, error) {
 	}
 	barrier := t.s.store.Durable()
 	r, id := t.s.store.View(ctx), models.StreamID{Account: w.AccountID, Stream: w.AccountID}
-	epoch, err := r.Epoch()
-	if err != nil {
-		return nil, err
-	}
-	head, err := r.StreamHead(id)
+	epoch, head, err := accountHead(r, w.AccountID)
 	if err != nil {
 		return nil, err
 	}
@@ -252,21 +272,29 @@ func (t *webhookTurn) next(ctx context.Context) (*batch, error) {
 	if w.Notice != "" {
 		return &batch{parcels: []*parcel{noticeParcel(w, cursorAt(epoch, id, w.Position))}}, nil
 	}
-	rows, err := r.Events([]models.StreamRange{{ID: id, After: w.Position, UpTo: head.Head}}, limits.WebhookLook)
-	if err != nil {
-		return nil, err
-	}
-	if w.Position < head.Head && (len(rows) == 0 || rows[0].Seq != w.Position+1) {
-		return nil, errMissed // deleted since the floor was read
-	}
 	b := &batch{}
-	for i := range rows {
-		e := &rows[i]
-		if len(b.parcels) == limits.WebhookBatch {
-			break
+	for at, half := w.Position, t.half(); at < head.Head && len(b.parcels) == 0; {
+		rows, err := r.Events([]models.StreamRange{{ID: id, After: at, UpTo: head.Head}}, limits.WebhookLook)
+		if err != nil {
+			return nil, err
 		}
-		if b.upTo = e.Seq; w.Wants(e.Kind) {
-			b.parcels = append(b.parcels, eventParcel(e, epoch))
+		if len(rows) == 0 || rows[0].Seq != at+1 { // deleted since the floor was read
+			if b.isEmpty() {
+				return nil, errMissed
+			}
+			break // how far it came is recorded first
+		}
+		for i := range rows {
+			e := &rows[i]
+			if len(b.parcels) == limits.WebhookBatch {
+				break
+			}
+			if b.upTo = e.Seq; w.Wants(e.Kind) {
+				b.parcels = append(b.parcels, eventParcel(e, epoch))
+			}
+		}
+		if at = rows[len(rows)-1].Seq; t.isOver(ctx) || t.s.Now() >= half {
+			break
 		}
 	}
 	if b.isEmpty() && w.Replaying && w.ReplaysAt <= t.s.Now() {
@@ -291,10 +319,18 @@ func (t *webhookTurn) replays(ctx context.Context, r *store.Reader) (*batch, err
 		return b, nil
 	}
 	return b, t.record(ctx, func(tx *store.Tx, w *models.Webhook) error {
-		left, err := tx.ReplayingDeadLetters(w.AccountID, w.Key, 1) // asked for since
-		w.Replaying = len(left) > 0
-		return err
+		if err := leftToReplay(tx, w); err != nil {
+			return err
+		}
+		return t.releaseIfDone(ctx, tx, w)
 	})
+}
+
+// leftToReplay writes whether dead letters of a locked webhook wait to be replayed.
+func leftToReplay(tx *store.Tx, w *models.Webhook) error {
+	left, err := tx.ReplayingDeadLetters(w.AccountID, w.Key, 1)
+	w.Replaying = len(left) > 0
+	return err
 }
 
 // missed records, as a dead letter and as what the receiver is told next, that events are not kept any more (rule N4), or that the log
@@ -337,11 +373,13 @@ func (t *webhookTurn) missed(ctx context.Context, epoch events.Epoch, head model
 	return errMissed
 }
 
+// half is when half of the lease is over: a call that is begun later might not be recorded within it.
+func (t *webhookTurn) half() models.Time { return t.w.DueAt.Add(-limits.WebhookLease / 2) }
+
 // send sends a batch in order, until one fails, the webhook is changed, or it is time to record, and records. A replay that the receiver
 // answered holds no other up.
 func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
-	// A call that is begun after half of the lease might not be recorded within it.
-	half := t.w.DueAt.Add(-limits.WebhookLease / 2)
+	half := t.half()
 	until := min(t.s.Now().Add(limits.WebhookBatchTime), half)
 	done := &batch{upTo: b.upTo}
 	var about subjects
@@ -349,7 +387,7 @@ func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
 	var failed []WebhookCall
 	for i, p := range b.parcels {
 		now := t.s.Now()
-		if now >= half || i > 0 && (now >= until || ctx.Err() != nil) {
+		if now >= half || i > 0 && (now >= until || t.slowed || ctx.Err() != nil) {
 			done.upTo = p.before(t.w.Position)
 			break
 		}
@@ -380,7 +418,8 @@ func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
 			done.upTo, err = p.before(t.w.Position), nil
 			break
 		}
-		call.began = now
+		call.began, call.took = now, t.s.Now().Sub(now)
+		t.slowed = t.slowed || t.quick && call.isSlow()
 		done.parcels, done.calls = append(done.parcels, p), append(done.calls, call)
 		if call.Failure == "" {
 			t.told(call)
@@ -394,8 +433,10 @@ func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
 	}
 	var dead bool
 	err = t.record(ctx, func(tx *store.Tx, w *models.Webhook) (err error) {
-		dead, err = t.outcome(tx, w, done)
-		return err
+		if dead, err = t.outcome(tx, w, done); err != nil || w.LeasedBy.IsZero() {
+			return err
+		}
+		return t.releaseIfDone(ctx, tx, w)
 	})
 	for i, call := range failed {
 		call.Webhook, call.IsDead = t.w, dead && i == len(failed)-1
@@ -479,6 +520,7 @@ func (t *webhookTurn) call(ctx context.Context, p *parcel, about *subjects) (Web
 func webhookFailure(status int, err error) models.WebhookFailure {
 	var forbidden interface{ Forbidden() bool }
 	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
 	var slow net.Error
 	switch {
 	case err == nil && status >= 200 && status < 300:
@@ -491,6 +533,9 @@ func webhookFailure(status int, err error) models.WebhookFailure {
 		return models.WebhookCertificate
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
 		return models.WebhookTimeout
+	case errors.As(err, &name):
+		// As one that leads inside, or it would tell who knows which names this network's servers have.
+		return models.WebhookAddress
 	}
 	return models.WebhookConnection
 }
@@ -516,9 +561,12 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 		w.Position = upTo
 		w.Dealt()
 	}
+	slowly := slices.ContainsFunc(done.calls, func(c WebhookCall) bool { return c.isSlow() })
 	var gone []*models.DeadLetter
+	replayed := false
 	for i, p := range done.parcels {
 		call := &done.calls[i]
+		replayed = replayed || p.letter != nil
 		switch {
 		case p.letter != nil && call.Failure != "":
 			if err := t.rest(tx, w, p.letter, call); err != nil {
@@ -528,7 +576,7 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 		case call.Failure != "":
 			return t.failed(tx, w, p, call, otherKinds)
 		}
-		w.Succeeded(tx.Now)
+		w.Succeeded(tx.Now, slowly)
 		switch {
 		case p.test:
 			w.TestID, w.TestedAt = models.Key{}, tx.Now
@@ -540,9 +588,14 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 		}
 	}
 	if len(gone) > 0 {
-		err = tx.DeleteDeadLetters(gone)
+		if err := tx.DeleteDeadLetters(gone); err != nil {
+			return false, err
+		}
 	}
-	return false, err
+	if replayed {
+		return false, leftToReplay(tx, w)
+	}
+	return false, nil
 }
 
 // rest writes that the receiver did not take a replay, which says nothing of what is sent live, but for 410.

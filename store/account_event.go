@@ -40,11 +40,9 @@ func (r *Reader) AccountsWaiting(after models.Key, most int) ([]models.Key, erro
 	})
 }
 
-// Relay moves up to most waiting events of the account to its stream, in the order in which they were
-// written, and answers how many. The counter row is locked before they are read, so that two who relay
-// take turns; who writes waiting events waits for neither. The transaction does nothing else. Six statements,
-// and one more the first time of an account.
-func (tx *Tx) Relay(most int) (int, error) {
+// LockAccountStream locks the counter row of the account's stream, and makes it when there is none. Rows of webhooks are locked after it:
+// so whoever writes one that is new, or idle, knows which events it was told of.
+func (tx *Tx) LockAccountStream() (*models.Stream, error) {
 	tx.enter(phaseRows)
 	stream, err := first[models.Stream](&tx.Reader, func(db *gorm.DB) *gorm.DB {
 		return db.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("account_id = ? AND id = ?", tx.Account, tx.Account)
@@ -53,6 +51,15 @@ func (tx *Tx) Relay(most int) (int, error) {
 		stream = &models.Stream{AccountID: tx.Account, Key: tx.Account}
 		err = IfMeanwhile(insert(tx, []*models.Stream{stream}))
 	}
+	return stream, err
+}
+
+// Relay moves up to most waiting events of the account to its stream, in the order in which they were
+// written, and answers how many. The counter row is locked before they are read, so that two who relay
+// take turns; who writes waiting events waits for neither. Idle webhooks that ask for one of them become due. The transaction does nothing
+// else. Seven statements, one more where a webhook becomes due, and one the first time of an account.
+func (tx *Tx) Relay(most int) (int, error) {
+	stream, err := tx.LockAccountStream()
 	if err != nil {
 		return 0, err
 	}
@@ -73,6 +80,9 @@ func (tx *Tx) Relay(most int) (int, error) {
 	err = tx.db.Where("account_id = ? AND no IN ?", tx.Account, numbers).Delete(&models.AccountEvent{}).Error
 	if err != nil {
 		return 0, translate(err)
+	}
+	if err := tx.tellWebhooks(stream.Head, rows); err != nil {
+		return 0, err
 	}
 	tx.events = slices.Grow(tx.events, len(rows))
 	for _, row := range rows {

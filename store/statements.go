@@ -17,6 +17,20 @@ func CountStatements(ctx context.Context, n *atomic.Int64) context.Context {
 	return context.WithValue(ctx, statementsKey{}, n)
 }
 
+type writesKey struct{}
+
+// CountWrites gives a context in which every transaction of Write that is committed adds one to n, and nothing else does.
+func CountWrites(ctx context.Context, n *atomic.Int64) context.Context {
+	return context.WithValue(ctx, writesKey{}, n)
+}
+
+// countWrite counts a transaction.
+func countWrite(ctx context.Context) {
+	if n, ok := ctx.Value(writesKey{}).(*atomic.Int64); ok {
+		n.Add(1)
+	}
+}
+
 // counter stands where gorm would log: it counts, and writes nothing, since statements hold
 // texts that belong in no log.
 type counter struct{}

@@ -75,6 +75,7 @@ func (s *Store) Write(ctx context.Context, actor Actor, account models.Key, fn f
 	for attempt := 1; ; attempt++ {
 		tx, err := s.writeOnce(ctx, actor, account, fn)
 		if err == nil {
+			countWrite(ctx)
 			if told := s.committed.Load(); told != nil && len(tx.events) > 0 {
 				(*told)(tx.events)
 			}

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -8,29 +10,16 @@ import (
 	"clientele/models"
 )
 
-// DueWebhooks reads webhooks that are due and have something to send, or to be told that the log was restored, those that have waited longest first: of receivers that failed
-// last, or of the others; not of these accounts. It is one of the named exceptions to "every query takes the account": each is
-// then claimed in a transaction of its account.
-func (r *Reader) DueWebhooks(now models.Time, failing bool, without []models.Key, most int) ([]*models.Webhook, error) {
-	where, args := "", []any{int64(now), models.WebhookActive}
-	if len(without) > 0 {
-		where = " AND w.account_id NOT IN (" + marks(len(without)) + ")"
-		for i := range without {
-			args = append(args, without[i][:])
+// DueWebhooks reads webhooks that are due, those that have waited longest first: of receivers that are tried, or of the others; not of
+// these accounts. It is one of the named exceptions to "every query takes the account": each is then claimed in a transaction of its account.
+func (r *Reader) DueWebhooks(now models.Time, trying bool, without []models.Key, most int) ([]*models.Webhook, error) {
+	return find[models.Webhook](r, func(db *gorm.DB) *gorm.DB {
+		db = db.Where("trying = ? AND due_at <= ?", trying, now)
+		if len(without) > 0 {
+			db = db.Where("account_id NOT IN ?", without)
 		}
-	}
-	was := " AND w.failing_since = 0"
-	if failing {
-		was = " AND w.failing_since > 0"
-	}
-	epoch, err := r.Epoch()
-	if err != nil {
-		return nil, err
-	}
-	args = append([]any{args[0], args[1], int64(now), epoch[:]}, args[2:]...)
-	return ask[models.Webhook](r, "SELECT w.* FROM webhook w LEFT JOIN stream s ON s.account_id = w.account_id AND s.id = w.account_id"+
-		" WHERE w.due_at <= ? AND (w.test_id IS NOT NULL OR w.state = ? AND (w.replaying <> 0 AND w.replays_at <= ? OR w.notice <> '' OR s.head > w.position OR w.epoch <> ?))"+
-		where+was+" ORDER BY w.due_at, w.account_id, w.id LIMIT ?", append(args, most)...)
+		return db.Order("due_at").Limit(most)
+	})
 }
 
 // Webhooks reads an account's, the earliest first.
@@ -59,7 +48,21 @@ func (tx *Tx) LockWebhooks() ([]*models.Webhook, error) {
 	})
 }
 
-// InsertWebhook writes a new one of an account that is locked.
+// tellWebhooks has the account's idle webhooks become due that ask for one of these events, which follow a number of the locked stream. It
+// waits for who has locked one: so whether it is idle is decided before these events or with them.
+func (tx *Tx) tellWebhooks(after int64, events []*models.AccountEvent) error {
+	rows, err := tx.LockWebhooks()
+	if err != nil {
+		return err
+	}
+	rows = slices.DeleteFunc(rows, func(w *models.Webhook) bool { return !w.Meets(after, events, tx.Now) })
+	if len(rows) == 0 {
+		return nil
+	}
+	return upsert(tx, rows, "position", "due_at")
+}
+
+// InsertWebhook writes a new one of an account that is locked, and whose stream is.
 func (tx *Tx) InsertWebhook(w *models.Webhook) error { return insert(tx, []*models.Webhook{w}) }
 
 // PutWebhook writes a locked one as it is.
@@ -77,7 +80,26 @@ func (tx *Tx) PutWebhooks(rows []*models.Webhook) error {
 var webhookColumns = []string{
 	"name", "url", "revision", "replays_at", "kinds", "state", "sealed_secret", "sealed_old", "rotated_at", "position", "epoch", "due_at", "leased_by", "retry_at", "failures",
 	"tried_at", "attempts", "notice", "notice_id", "notice_from", "notice_to", "notice_at", "replaying", "test_id", "test_at", "tested_at", "test_failure", "test_status",
-	"succeeded_at", "failing_since", "failed_at", "failure", "failed_status", "updated_at",
+	"succeeded_at", "trying", "failing_since", "failed_at", "failure", "failed_status", "updated_at",
+}
+
+// OldWebhookSecrets reads keys of webhooks, of any account, whose secret was replaced at an instant or before and is still there, the
+// longest ago first.
+func (r *Reader) OldWebhookSecrets(until models.Time, most int) ([]*models.Webhook, error) {
+	return find[models.Webhook](r, func(db *gorm.DB) *gorm.DB {
+		return db.Select("account_id", "id", "rotated_at").Where("rotated_at > 0 AND rotated_at <= ?", until).Order("rotated_at").Limit(most)
+	})
+}
+
+// DropWebhookSecrets drops the replaced secrets of these webhooks of the account whose secret was not replaced anew since an instant.
+func (tx *Tx) DropWebhookSecrets(rows []*models.Webhook, until models.Time) error {
+	tx.enter(phaseRows)
+	keys := make([]models.Key, len(rows))
+	for i, w := range rows {
+		keys[i] = w.Key
+	}
+	args := append([]any{int64(until)}, keyArgs(tx.Account, sorted(keys))...)
+	return tx.exec("UPDATE webhook SET sealed_old = NULL, rotated_at = 0 WHERE rotated_at <= ? AND account_id = ? AND id IN ("+marks(len(keys))+")", args)
 }
 
 // DeleteWebhook deletes a locked one with its dead letters.

@@ -20,7 +20,7 @@ var ErrForbidden error = forbidden{}
 type forbidden struct{}
 
 // Error implements error.
-func (forbidden) Error() string { return "the address lies in a private network" }
+func (forbidden) Error() string { return "the address is this machine's or lies in a private network" }
 
 // Forbidden marks the error for who cannot import this package.
 func (forbidden) Forbidden() bool { return true }
@@ -31,11 +31,14 @@ type GuardedOptions struct {
 	Private bool
 	// ConnectTime is how long a connection may take, and as long again TLS.
 	ConnectTime time.Duration
+	// Own reads the addresses of this machine, when a connection is made: none of them is called, though their numbers are public. What it
+	// cannot read is not called either. nil: those of the interfaces.
+	Own func() ([]net.Addr, error)
 	// AnswerBytes is how much of an answer is read, and dropped.
 	AnswerBytes int64
 }
 
-// Guarded posts to addresses that strangers choose: https alone, to public addresses alone, which is decided where the connection is
+// Guarded posts to addresses that strangers choose: https alone, to public addresses alone that are not this machine's, which is decided where the connection is
 // made, whatever a name led to before. It follows no redirect and goes through no proxy. Safe for concurrent use.
 type Guarded struct {
 	http *http.Client
@@ -44,11 +47,21 @@ type Guarded struct {
 
 // NewGuarded makes one with connections of its own.
 func NewGuarded(o GuardedOptions) *Guarded {
+	if o.Own == nil {
+		o.Own = net.InterfaceAddrs
+	}
 	dialer := &net.Dialer{Timeout: o.ConnectTime}
 	if !o.Private {
 		dialer.Control = func(_, address string, _ syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(address)
 			if err != nil || !IsPublic(to.Addr()) {
+				return ErrForbidden
+			}
+			own, err := o.Own()
+			if err != nil {
+				return fmt.Errorf("read this machine's addresses: %w", err)
+			}
+			if IsOf(own, to.Addr()) {
 				return ErrForbidden
 			}
 			return nil
@@ -136,4 +149,21 @@ func IsPublic(a netip.Addr) bool {
 		}
 	}
 	return true
+}
+
+// IsOf reports whether an address is among those of interfaces, however either is written. Their networks are not asked about: others live there too.
+func IsOf(own []net.Addr, a netip.Addr) bool {
+	for _, o := range own {
+		var ip net.IP
+		switch o := o.(type) {
+		case *net.IPNet:
+			ip = o.IP
+		case *net.IPAddr:
+			ip = o.IP
+		}
+		if of, ok := netip.AddrFromSlice(ip); ok && of.Unmap() == a.Unmap().WithZone("") {
+			return true
+		}
+	}
+	return false
 }

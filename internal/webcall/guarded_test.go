@@ -36,6 +36,52 @@ func TestIsPublic(t *testing.T) {
 	}
 }
 
+// Ensure this machine is not called by a public address of its own, whichever of its interfaces has it at that moment, nor anything while that is not known; that it
+// is where private addresses are allowed; and that neighbours are no own addresses.
+func TestGuardedOwnAddresses(t *testing.T) {
+	network := func(cidr string) net.Addr {
+		ip, n, err := net.ParseCIDR(cidr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &net.IPNet{IP: ip, Mask: n.Mask}
+	}
+	own := []net.Addr{network("10.1.2.3/8"), network("93.184.216.34/24"), network("2606:4700:4700::1111/64"), &net.IPAddr{IP: net.ParseIP("8.8.8.8")}, &net.TCPAddr{}}
+	for address, want := range map[string]bool{
+		"93.184.216.34": true, "::ffff:93.184.216.34": true, "93.184.216.35": false, "10.1.2.3": true, "2606:4700:4700::1111": true, "2606:4700:4700::1112": false, "8.8.8.8": true, "8.8.4.4": false,
+	} {
+		if got := webcall.IsOf(own, netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s: %t", address, got)
+		}
+	}
+	unknown := errors.New("unknown")
+	var read error
+	asked := 0
+	g := webcall.NewGuarded(webcall.GuardedOptions{ConnectTime: time.Second, AnswerBytes: 1 << 10, Own: func() ([]net.Addr, error) {
+		asked++
+		return own, read
+	}})
+	for _, url := range []string{"https://93.184.216.34/", "https://93.184.216.34:8443/", "https://[2606:4700:4700::1111]/", "https://[::ffff:8.8.8.8]/"} {
+		if _, _, err := g.Post(t.Context(), url, nil, nil); !errors.Is(err, webcall.ErrForbidden) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	if asked != 4 {
+		t.Errorf("asked %d times", asked)
+	}
+	own, read = nil, unknown
+	if _, _, err := g.Post(t.Context(), "https://93.184.216.34/", nil, nil); !errors.Is(err, unknown) || errors.Is(err, webcall.ErrForbidden) {
+		t.Errorf("while it is not known: %v", err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	inside := webcall.NewGuarded(webcall.GuardedOptions{Private: true, ConnectTime: 5 * time.Second, AnswerBytes: 1 << 10, Own: func() ([]net.Addr, error) { return []net.Addr{network("127.0.0.1/8")}, nil }})
+	defer inside.CloseIdle()
+	if status, _, err := inside.Post(t.Context(), server.URL, nil, nil); status != http.StatusOK || err != nil {
+		t.Errorf("allowed: %d %v", status, err)
+	}
+}
+
 // Ensure a private address is called neither by its number nor by a name that leads to it, nor by http, nor through a proxy, unless that is allowed; that
 // a redirect is an answer; that of an answer no more is read than is said; and that an error names no address.
 func TestGuarded(t *testing.T) {
