@@ -193,6 +193,8 @@ type along struct {
 	value         any
 	// options, where there are some, are several ranges of the tags' index, which anyTag merges.
 	options []models.Key
+	// unassigned: the customers who have no advisor, whose place in the index of bindings is the instant 0, so that they stand there by key.
+	unassigned bool
 }
 
 func (a along) isZero() bool { return a.table == "" }
@@ -202,7 +204,18 @@ func (a along) isOwn() bool { return a.isZero() || a.table == "customer" }
 
 // index is its name; none where the table has no other.
 func (a along) index() string {
+	if a.unassigned {
+		return "customer_advisor"
+	}
 	return map[string]string{"customer_tag": "customer_tag_option", "customer": "customer_label"}[a.table]
+}
+
+// where is what holds of all that it has, as a condition on its table, by that name with a dot or without a name.
+func (a along) where(table string) (condition string, args []any) {
+	if a.unassigned {
+		return table + "advisor_id IS NULL AND " + table + "bound_at = 0", nil
+	}
+	return table + a.column + " = ?", []any{a.value}
 }
 
 // key is the column that orders what it has.
@@ -214,7 +227,7 @@ func (a along) key() string {
 }
 
 // along is the index for a filter, and what the filter says beside: the customers who have an option, who
-// were bound by a label, or of whom search says that they have a gram, the one that the fewest have.
+// were bound by a label, of whom search says that they have a gram, the one that the fewest have, or who have no advisor.
 func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest CustomerFilter, err error) {
 	rest = f
 	if !f.Advisor.IsZero() || f.isListed() {
@@ -240,6 +253,9 @@ func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest Cust
 		a, rest.Label = along{table: "customer", column: "bound_label", value: f.Label}, ""
 	case len(f.Tags.Any) > 1:
 		a.options, rest.Tags.Any = f.Tags.Any, nil
+	case f.Assigned != nil && !*f.Assigned:
+		// It stays to be asked: so the page looks no further than others, past those who were erased.
+		a = along{table: "customer", unassigned: true}
 	}
 	return a, rest, nil
 }
@@ -338,10 +354,15 @@ func (r *Reader) selecting(account models.Key, index along, f CustomerFilter) (f
 	case index.isZero():
 		return from + r.by(r.listing(f)), where, args
 	case index.isOwn():
-		return from + r.by(index.index()), where + " AND customer.advisor_id IS NOT NULL AND customer." + index.column + " = ?", append(args, index.value)
+		condition, values := index.where("customer.")
+		if !index.unassigned {
+			condition = "customer.advisor_id IS NOT NULL AND " + condition
+		}
+		return from + r.by(index.index()), where + " AND " + condition, append(args, values...)
 	}
+	condition, values := index.where("along.")
 	return index.table + " along" + r.by(index.index()) + " " + r.join() + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id",
-		where + " AND along.account_id = ? AND along." + index.column + " = ?", append(args, account[:], index.value)
+		where + " AND along.account_id = ? AND " + condition, append(append(args, account[:]), values...)
 }
 
 // CountPages counts the customers that a filter selects, no further than most; false: to know it, more
@@ -374,7 +395,8 @@ func (r *Reader) pageEnd(account models.Key, index along, order models.CustomerO
 		if key = "customer_id"; index.isOwn() {
 			key = "id"
 		}
-		from, args = table+" WHERE account_id = ? AND "+index.column+" = ?", append(args, index.value)
+		condition, values := index.where("")
+		from, args = table+" WHERE account_id = ? AND "+condition, append(args, values...)
 	}
 	behind, direction := " < ?", " DESC"
 	if order == models.OrderOldest {

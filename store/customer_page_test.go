@@ -204,7 +204,7 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 	mustExec(t, s, "UPDATE customer SET folded = '小王'")
 	mustExec(t, s, "UPDATE customer SET folded = '小王朋' WHERE openid < ?", []byte("0000000000000010"))
 	mustExec(t, s, "ANALYZE TABLE customer, conversation, customer_tag, customer_gram")
-	yes := true
+	yes, no := true, false
 	fifty := []models.Key{common, rare, never}
 	for len(fifty) < 50 {
 		fifty = append(fifty, models.NewKey())
@@ -236,6 +236,7 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 		"openids":                      {store.CustomerFilter{OpenIDs: []models.Ident{"0000000000000007", "0000000000060007"}}, page},
 		"unionids":                     {store.CustomerFilter{UnionIDs: []models.Ident{"0000000000000007", "0000000000060007"}}, page},
 		"assigned":                     {store.CustomerFilter{Assigned: &yes}, look},
+		"unassigned":                   {store.CustomerFilter{Assigned: &no}, page + limits.PageScan},
 		"a source that none has":       {store.CustomerFilter{Source: models.SourceWechatAd}, look},
 		"a common label":               {store.CustomerFilter{Label: "common"}, page},
 		"a rare label":                 {store.CustomerFilter{Label: "rare"}, page},

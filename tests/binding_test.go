@@ -96,6 +96,7 @@ func (w *world) sound() {
 			(SELECT COUNT(*) FROM customer c WHERE c.account_id = a.account_id AND c.advisor_id = a.id AND c.suspended_at = 0)`,
 		"conversations of another advisor": `SELECT COUNT(*) FROM conversation v JOIN customer c ON c.account_id = v.account_id AND c.id = v.customer_id
 			WHERE COALESCE(v.advisor_id, X'00') <> COALESCE(c.advisor_id, X'00')`,
+		"customers without an advisor who are bound since an instant": "SELECT COUNT(*) FROM customer WHERE advisor_id IS NULL AND bound_at <> 0",
 		"customers whose history ends elsewhere": `SELECT COUNT(*) FROM customer c WHERE COALESCE(c.advisor_id, X'00') <> COALESCE((
 			SELECT CASE WHEN b.change_kind = 'UNBOUND' THEN NULL ELSE b.advisor_id END FROM binding b
 			WHERE b.account_id = c.account_id AND b.customer_id = c.id ORDER BY b.id DESC LIMIT 1), X'00')`,
