@@ -327,7 +327,7 @@ func TestImportByChunks(t *testing.T) {
 			return text
 		}
 		counts := map[int]int64{}
-		for _, n := range []int{50, limits.StatementRows} {
+		for _, n := range []int{50, 2 * limits.BindBatch} {
 			a.do("admin", beginText, map[string]any{"i": a.uploading(file(n, n), limits.ImportPartBytes)})
 			j := w.claimed()
 			var statements atomic.Int64
@@ -337,7 +337,7 @@ func TestImportByChunks(t *testing.T) {
 			}
 			counts[n] = statements.Load()
 		}
-		if counts[50] != counts[limits.StatementRows] {
+		if counts[50] != counts[2*limits.BindBatch] {
 			t.Errorf("statements of a chunk: %v", counts)
 		}
 		id := a.do("admin", beginText, map[string]any{"i": a.uploading(file(5000, 2*limits.ImportRecords+10), limits.ImportPartBytes)}).text("startImport.job.id")
@@ -353,7 +353,7 @@ func TestImportByChunks(t *testing.T) {
 		if got := a.job(id); got.field("changedCount") != 2.0*limits.ImportRecords+10 || len(a.failed(id)) != 0 {
 			t.Errorf("the job is %v", got.Data)
 		}
-		if n := w.count("SELECT SUM(customer_count) FROM advisor"); n != int64(2*limits.ImportRecords+limits.StatementRows+60) {
+		if n := w.count("SELECT SUM(customer_count) FROM advisor"); n != int64(2*limits.ImportRecords+2*limits.BindBatch+60) {
 			t.Errorf("the advisors have %d customers", n)
 		}
 		w.sound()
