@@ -621,6 +621,13 @@ func fieldContext_InviteAdvisorsPayload_results(_ context.Context, ec *execution
 	return fc, nil
 }
 
+func _InviteAdvisorsPayload_isRepeated(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *InviteAdvisorsPayload) graphql.Marshaler {
+	return marshalNBoolean2bool(ctx, ec, field.Selections, obj.IsRepeated)
+}
+func fieldContext_InviteAdvisorsPayload_isRepeated(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InviteAdvisorsPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func _IssueAdvisorTokenPayload_token(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *IssueAdvisorTokenPayload) graphql.Marshaler {
 	return marshalNString2string(ctx, ec, field.Selections, obj.Token)
 }
@@ -1026,7 +1033,7 @@ func unmarshalInputInviteAdvisorsInput(ctx context.Context, ec *executionContext
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"advisors"}
+	fieldsInOrder := [...]string{"advisors", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1040,6 +1047,13 @@ func unmarshalInputInviteAdvisorsInput(ctx context.Context, ec *executionContext
 				return it, err
 			}
 			it.Advisors = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := unmarshalOString2ᚖstring(ctx, ec, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		}
 	}
 	return it, nil
@@ -1519,6 +1533,11 @@ func _InviteAdvisorsPayload(ctx context.Context, ec *executionContext, sel ast.S
 			out.Values[i] = graphql.MarshalString("InviteAdvisorsPayload")
 		case "results":
 			out.Values[i] = _InviteAdvisorsPayload_results(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "isRepeated":
+			out.Values[i] = _InviteAdvisorsPayload_isRepeated(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -568,12 +568,16 @@ type InviteAdvisorResult struct {
 type InviteAdvisorsInput struct {
 	// 1 to 200 people.
 	Advisors []*AdvisorInvitationInput `json:"advisors"`
+	// 1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15).
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 }
 
 // A result per item, in the order given.
 type InviteAdvisorsPayload struct {
 	// The results.
 	Results []*InviteAdvisorResult `json:"results"`
+	// Whether the idempotency key was used before: this is the first result, of advisors as they are now, and nothing changed.
+	IsRepeated bool `json:"isRepeated"`
 }
 
 // For whom a token is wanted.

@@ -998,6 +998,8 @@ input AdvisorRef @oneOf {
 input InviteAdvisorsInput {
   "1 to 200 people."
   advisors: [AdvisorInvitationInput!]!
+  "1 to 64 bytes of printable ASCII. For 7 days the same key with the same input answers the first result; with another it is IDEMPOTENCY_CONFLICT (rule E15)."
+  idempotencyKey: String
 }
 
 "One person to invite: at least one of openid, unionid and wechatId."
@@ -1022,6 +1024,8 @@ input AdvisorInvitationInput {
 type InviteAdvisorsPayload {
   "The results."
   results: [InviteAdvisorResult!]!
+  "Whether the idempotency key was used before: this is the first result, of advisors as they are now, and nothing changed."
+  isRepeated: Boolean!
 }
 
 "What came of one invitation."
@@ -5266,6 +5270,8 @@ func childFields_InviteAdvisorsPayload(ctx context.Context, ec *executionContext
 	switch field.Name {
 	case "results":
 		return fieldContext_InviteAdvisorsPayload_results(ctx, ec, field)
+	case "isRepeated":
+		return fieldContext_InviteAdvisorsPayload_isRepeated(ctx, ec, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type InviteAdvisorsPayload", field.Name)
 }

@@ -414,8 +414,8 @@ const (
 	// BatchRows is the most rows of one lane's transaction, and of one look of a sweep.
 	BatchRows = 100
 	// StatementRows is the most rows that one statement writes: what a bulk call of BindBatch
-	// changes, two events for each.
-	StatementRows = 1_000
+	// tells of each customer, a line of the history and three of the log of changes.
+	StatementRows = 2_000
 	// StatementValues is the most values that one statement carries; SQLite takes 32,766, MySQL
 	// 65,535.
 	StatementValues = 30_000

@@ -81,11 +81,11 @@ func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.Invit
 			in[i].AvatarImage = image
 		}
 	}
-	results, err := r.r.Services.Invite(ctx, in)
+	results, repeated, err := r.r.Services.Invite(ctx, in, value(input.IdempotencyKey))
 	if err != nil {
 		return nil, err
 	}
-	p := &graph.InviteAdvisorsPayload{Results: make([]*graph.InviteAdvisorResult, len(results))}
+	p := &graph.InviteAdvisorsPayload{Results: make([]*graph.InviteAdvisorResult, len(results)), IsRepeated: repeated}
 	var invited []models.Key
 	for i, res := range results {
 		p.Results[i] = &graph.InviteAdvisorResult{Advisor: res.Advisor, Error: models.AsItemError(res.Err)}

@@ -57,6 +57,7 @@ var said = map[string][]int{
 	"Image.url":                                       {in(limits.ImageURLLife, time.Minute)},
 	"Mutation.inviteAdvisors":                         {limits.InviteBatch, in(limits.InvitationLife, time.Hour)},
 	"InviteAdvisorsInput.advisors":                    {limits.InviteBatch},
+	"InviteAdvisorsInput.idempotencyKey":              {limits.IdempotencyKeyBytes, in(limits.IdempotencyLife, day)},
 	"AdvisorState.EXPIRED":                            {in(limits.InvitationLife, time.Hour)},
 	"Query.viewerAdvisorships":                        {limits.Advisorships},
 	"Mutation.issueAdvisorToken":                      {in(limits.TokenLife, time.Hour)},

@@ -92,21 +92,26 @@ type AdvisorResult struct {
 	Err     error
 }
 
-// Invite invites people, with a result per item in order (rules B1 to B3).
-func (s *Services) Invite(ctx context.Context, in []Invitation) ([]AdvisorResult, error) {
+// Invite invites people, with a result per item in order (rules B1 to B3). With an idempotency key the same call again answers the first
+// results, of advisors as they are now (rule E15); repeated tells so.
+func (s *Services) Invite(ctx context.Context, in []Invitation, idempotencyKey string) (results []AdvisorResult, repeated bool, err error) {
 	c, err := s.begin(ctx, mayInvite)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(in) == 0 {
-		return nil, models.Invalid("input.advisors", "is empty")
+		return nil, false, models.Invalid("input.advisors", "is empty")
 	}
 	if len(in) > limits.InviteBatch {
-		return nil, models.TooMany("input.advisors", limits.InviteBatch, "at most %d in a call", limits.InviteBatch)
+		return nil, false, models.TooMany("input.advisors", limits.InviteBatch, "at most %d in a call", limits.InviteBatch)
 	}
-	checked := make([]AdvisorResult, len(in))
+	once, err := onceOf(c, idempotencyKey, mayInvite.Field, in)
+	if err != nil {
+		return nil, false, err
+	}
+	checked := make([]models.ItemResult, len(in))
 	for i := range in {
-		checked[i].Err = in[i].check(fmt.Sprintf("input.advisors.%d", i))
+		checked[i].Err = models.AsItemError(in[i].check(fmt.Sprintf("input.advisors.%d", i)))
 	}
 	people := make([]Person, len(in))
 	for i := range in {
@@ -114,22 +119,43 @@ func (s *Services) Invite(ctx context.Context, in []Invitation) ([]AdvisorResult
 	}
 	agents, err := s.serviceAgents(ctx, c.Account, people)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var results []AdvisorResult
-	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
-		b := &inviteBatch{inviting: inviting{s: s, tx: tx, agents: agents}, in: in, results: append([]AdvisorResult(nil), checked...)}
-		if err := b.write(); err != nil {
-			return err
+	invited := map[models.Key]*models.Advisor{}
+	items, repeated, err := s.bulk(ctx, c, once, func(tx *store.Tx, again func() (bool, error)) ([]models.ItemResult, error) {
+		b := &inviteBatch{inviting: inviting{s: s, tx: tx, agents: agents}, in: in, items: slices.Clone(checked)}
+		if b.account, err = tx.LockAccount(); err != nil {
+			return nil, err
 		}
-		results = b.results
-		return nil
+		if repeated, err := again(); repeated || err != nil {
+			return nil, err
+		}
+		err := b.write()
+		clear(invited)
+		for _, a := range slices.Concat(b.fresh, b.again) {
+			invited[a.Key] = a
+		}
+		return b.items, err
 	})
-	s.wakeChannelWork() // their codes
-	if errors.Is(err, store.ErrDuplicate) {
-		return nil, &models.Error{Code: models.CodeConflict, Message: "somebody else invited one of them at this moment; try again"}
+	switch {
+	case errors.Is(err, store.ErrDuplicate):
+		return nil, false, &models.Error{Code: models.CodeConflict, Message: "somebody else invited one of them at this moment; try again"}
+	case err != nil:
+		return nil, false, err
+	case repeated:
+		if invited, err = s.AdvisorsByKeys(ctx, targetsOf(items)); err != nil {
+			return nil, false, err
+		}
 	}
-	return results, err
+	s.wakeChannelWork() // their codes
+	results = make([]AdvisorResult, len(items))
+	for i, item := range items {
+		results[i].Advisor = invited[item.Target]
+		if item.Err != nil {
+			results[i].Err = item.Err
+		}
+	}
+	return results, repeated, nil
 }
 
 // serviceAgents is which people are customer-service agents of the account (rule B2).

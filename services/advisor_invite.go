@@ -213,17 +213,16 @@ func (b *inviting) lockImages(in []*Invitation) (map[models.Key]*models.Image, e
 // inviteBatch is one call's worth of invitations in its transaction.
 type inviteBatch struct {
 	inviting
-	in      []Invitation
-	results []AdvisorResult
+	in []Invitation
+	// items is what came of each; those that are none have an error before anything is read.
+	items []models.ItemResult
 }
 
-func (b *inviteBatch) write() (err error) {
-	if b.account, err = b.tx.LockAccount(); err != nil {
-		return err
-	}
+// write invites under the account's lock.
+func (b *inviteBatch) write() error {
 	var whom []*Invitation
 	for i := range b.in {
-		if b.results[i].Err == nil {
+		if b.items[i].Err == nil {
 			whom = append(whom, &b.in[i])
 		}
 	}
@@ -235,10 +234,10 @@ func (b *inviteBatch) write() (err error) {
 		return err
 	}
 	for i := range b.in {
-		if b.results[i].Err == nil && !b.in[i].AvatarImage.IsZero() && images[b.in[i].AvatarImage] == nil {
-			b.results[i].Err = models.NotFound("image", fmt.Sprintf("input.advisors.%d.avatarImageId", i))
+		if b.items[i].Err == nil && !b.in[i].AvatarImage.IsZero() && images[b.in[i].AvatarImage] == nil {
+			b.items[i].Err = models.NotFound("image", fmt.Sprintf("input.advisors.%d.avatarImageId", i))
 		}
-		if b.results[i].Err != nil {
+		if b.items[i].Err != nil {
 			continue
 		}
 		a, err := b.find(&b.in[i])
@@ -250,10 +249,10 @@ func (b *inviteBatch) write() (err error) {
 			a, err = b.invite(&b.in[i], a)
 		}
 		if err != nil {
-			b.results[i].Err = err
+			b.items[i].Err = models.AsItemError(err)
 			continue
 		}
-		b.results[i].Advisor = a
+		b.items[i].Target, b.items[i].Changed = a.Key, true
 	}
 	changes, err := b.save()
 	if err != nil {

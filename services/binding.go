@@ -57,7 +57,7 @@ type BulkResult struct {
 // with a result per item; all that match a filter by a job. Errors of items: NOT_FOUND, DUPLICATE, and
 // those of models.BindTarget.Bind. Errors of the call: INVALID, LIMIT_EXCEEDED, NOT_FOUND or STATE of
 // whom they are to go to, IDEMPOTENCY_CONFLICT. The number of statements does not depend on the number
-// of customers.
+// of customers, but for the texts that rebinding clears, whose grams are deleted some hundreds a statement.
 func (s *Services) Bind(ctx context.Context, in BindCustomers) (BulkResult, error) {
 	c, err := s.begin(ctx, bindingPermission(in.Operation))
 	if err != nil {

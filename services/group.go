@@ -101,17 +101,25 @@ func (s *Services) DeleteGroup(ctx context.Context, key models.Key) (*models.Gro
 // changeGroup runs a change of a group under its lock: NOT_FOUND when there is none.
 func (s *Services) changeGroup(ctx context.Context, c *Scope, key models.Key, change func(*store.Tx, *models.Group) error) (g *models.Group, err error) {
 	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
-		groups, err := tx.LockGroups([]models.Key{key})
-		if err != nil {
+		var err error
+		if g, err = lockGroup(tx, key); err != nil {
 			return err
 		}
-		if len(groups) == 0 {
-			return models.NotFound("group", "input.groupId")
-		}
-		g = groups[0]
 		return change(tx, g)
 	})
 	return g, err
+}
+
+// lockGroup locks a group that a call names: NOT_FOUND when there is none.
+func lockGroup(tx *store.Tx, key models.Key) (*models.Group, error) {
+	groups, err := tx.LockGroups([]models.Key{key})
+	if err != nil {
+		return nil, err
+	}
+	if len(groups) == 0 {
+		return nil, models.NotFound("group", "input.groupId")
+	}
+	return groups[0], nil
 }
 
 // nameTaken is err as the caller of a naming is told it.
@@ -167,7 +175,8 @@ func advisorIDs(keys []models.Key) []any {
 
 type memberChange func(tx *store.Tx, g *models.Group, members []*models.GroupMember, found []AdvisorResult) ([]AdvisorResult, error)
 
-// changeMembers finds the advisors of a call and changes a group's members under its lock.
+// changeMembers finds the advisors of a call and changes a group's members under its lock, and under the account's: nobody is removed meanwhile, who is
+// to leave all their groups (rule B5).
 func (s *Services) changeMembers(ctx context.Context, p Permission, key models.Key, refs []AdvisorRef, change memberChange) (*models.Group, []AdvisorResult, error) {
 	c, err := s.begin(ctx, p)
 	if err != nil {
@@ -179,12 +188,20 @@ func (s *Services) changeMembers(ctx context.Context, p Permission, key models.K
 	if len(refs) > limits.AdvisorsPerGroup {
 		return nil, nil, models.TooMany("input.advisors", limits.AdvisorsPerGroup, "at most %d in a call", limits.AdvisorsPerGroup)
 	}
-	found, err := s.advisorRefs(s.store.View(ctx), c.Account.Key, refs)
-	if err != nil {
-		return nil, nil, err
-	}
+	var g *models.Group
 	var results []AdvisorResult
-	g, err := s.changeGroup(ctx, c, key, func(tx *store.Tx, g *models.Group) error {
+	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
+		if _, err := tx.LockAccount(); err != nil {
+			return err
+		}
+		var err error
+		if g, err = lockGroup(tx, key); err != nil {
+			return err
+		}
+		found, err := s.advisorRefs(&tx.Reader, tx.Account, refs)
+		if err != nil {
+			return err
+		}
 		members, err := tx.Members(tx.Account, []models.Key{key})
 		if err != nil {
 			return err

@@ -338,7 +338,7 @@ func (b *inboundBatch) loadTargets(scenes, openids []models.Ident, ads []models.
 	}
 	assigns := wantsAny && b.account.AutoAssign && b.account.IsOpen()
 	if assigns || len(ads) > 0 {
-		if b.staff, err = tx.StaffAmong(tx.Account, openids, tx.Now); err != nil {
+		if err := b.loadStaff(openids); err != nil {
 			return err
 		}
 	}
@@ -346,6 +346,23 @@ func (b *inboundBatch) loadTargets(scenes, openids []models.Ident, ads []models.
 		return nil
 	}
 	b.free, err = tx.FreeAdvisors(tx.Account)
+	return err
+}
+
+// loadStaff reads who of the batch is an advisor, by either name; of unionids also those that the platform has just told.
+func (b *inboundBatch) loadStaff(openids []models.Ident) (err error) {
+	var unionids []models.Ident
+	for _, c := range b.customers {
+		if c.UnionID != "" {
+			unionids = append(unionids, c.UnionID)
+		}
+	}
+	for _, o := range b.origins {
+		if o.info.UnionID != "" {
+			unionids = append(unionids, o.info.UnionID)
+		}
+	}
+	b.staff.openids, b.staff.unionids, err = b.tx.StaffAmong(b.tx.Account, openids, unionids, b.tx.Now)
 	return err
 }
 

@@ -39,7 +39,7 @@ type inboundBatch struct {
 	codes         map[models.Ident]*models.QRCode
 	groups        map[models.Key]*targetGroup
 	free          []models.Key // of the whole account, for auto-assign
-	staff         map[models.Ident]bool
+	staff         staffNames
 	advisors      map[models.Key]*models.Advisor
 	listeners     map[models.Key]models.Listener
 	inquiries     map[models.Key]*models.Notification
@@ -68,6 +68,12 @@ type inboundBatch struct {
 	undecided     []*models.WaitingFollow              // of whom it is still to be asked, with nothing waiting for that any more
 	answered      []*models.WaitingFollow              // of whom it is not to be asked any more
 }
+
+// staffNames are names of PENDING and ACTIVE advisors.
+type staffNames struct{ openids, unionids map[models.Ident]bool }
+
+// has reports whether a customer is one of them.
+func (n staffNames) has(c *models.Customer) bool { return n.openids[c.OpenID] || n.unionids[c.UnionID] }
 
 // lockAdvisors locks, in one statement, everyone whose row decides: the advisors of the codes,
 // those drawn, and those whom the batch's customers are bound to.
@@ -301,7 +307,7 @@ func (b *inboundBatch) enqueue() error {
 // autoAssign binds a new follower to a random free advisor of the account while the setting is
 // on (rule E4). Advisors themselves are skipped (rule E1).
 func (b *inboundBatch) autoAssign(c *models.Customer, conv *models.Conversation) error {
-	if !b.account.AutoAssign || !b.account.IsOpen() || b.staff[c.OpenID] {
+	if !b.account.AutoAssign || !b.account.IsOpen() || b.staff.has(c) {
 		return nil
 	}
 	a, err := b.pick(b.free, c)

@@ -39,7 +39,7 @@ func (b *inboundBatch) scan(c *models.Customer, conv *models.Conversation, in mo
 // advertised does what an advertisement asks for (rule E3): as the code of the group that it names, or else of the
 // account's group for advertisements, would, but that advisors themselves are skipped (rule E1).
 func (b *inboundBatch) advertised(c *models.Customer, conv *models.Conversation, in models.Inbound) (models.ScanOutcome, error) {
-	if b.staff[c.OpenID] {
+	if b.staff.has(c) {
 		return "", nil
 	}
 	group := cmp.Or(in.Ad.Group, b.account.AdGroup)

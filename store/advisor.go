@@ -1,6 +1,10 @@
 package store
 
 import (
+	"database/sql"
+	"fmt"
+	"strings"
+
 	"gorm.io/gorm"
 
 	"clientele/internal/relay"
@@ -130,19 +134,30 @@ func (r *Reader) FreeMembers(account models.Key, groups []models.Key) (map[model
 	return free, err
 }
 
-// StaffAmong reads which of these openids belong to PENDING or ACTIVE advisors (rule E1:
-// auto-assign skips them).
-func (r *Reader) StaffAmong(account models.Key, openids []models.Ident, now models.Time) (map[models.Ident]bool, error) {
-	ids, err := scan[models.Ident](r, func(db *gorm.DB) *gorm.DB {
-		return db.Model(&models.Advisor{}).Select("openid").
-			Where("account_id = ? AND openid IN ? AND (state = ? OR state = ? AND deadline > ?)",
-				account, openids, models.AdvisorActive, models.AdvisorPending, now)
-	})
-	staff := make(map[models.Ident]bool, len(ids))
-	for _, id := range ids {
-		staff[id] = true
+// StaffAmong reads which of these openids, and which of these unionids, belong to PENDING or ACTIVE advisors (rule E1:
+// auto-assign and advertisements pass them over), each along its own index.
+func (r *Reader) StaffAmong(account models.Key, openids, unionids []models.Ident, now models.Time) (map[models.Ident]bool, map[models.Ident]bool, error) {
+	are := [2]map[models.Ident]bool{{}, {}}
+	var parts []string
+	var args []any
+	for i, idents := range [2][]models.Ident{openids, unionids} {
+		if len(idents) > 0 {
+			column := [2]string{"openid", "unionid"}[i]
+			parts = append(parts, fmt.Sprintf("SELECT %d, %s FROM advisor WHERE account_id = ? AND %s IN (%s) AND (state = ? OR state = ? AND deadline > ?)", i, column, column, marks(len(idents))))
+			args = append(append(args, identArgs(account, idents)...), string(models.AdvisorActive), string(models.AdvisorPending), int64(now))
+		}
 	}
-	return staff, err
+	if len(parts) == 0 {
+		return are[0], are[1], nil
+	}
+	err := r.query(func(rows *sql.Rows) error {
+		var i int
+		var ident models.Ident
+		err := rows.Scan(&i, &ident)
+		are[i][ident] = true
+		return err
+	}, strings.Join(parts, " UNION ALL "), args...)
+	return are[0], are[1], err
 }
 
 // LapsedInvitations reads PENDING advisors past their deadline, of any account: the sweep that

@@ -17,10 +17,11 @@ func (r *Reader) Bindings(account models.Key, keys []models.Key) ([]*models.Bind
 	return byKeys[models.Binding](r, account, "id", keys)
 }
 
-// BindingPage reads a page of the history of bindings, latest first. Each filter reads along an index.
+// BindingPage reads a page of the history of bindings, latest first. Each filter reads along an index of its own, whatever the engine guesses of how
+// many rows it has.
 func (r *Reader) BindingPage(account models.Key, f BindingFilter, p relay.Page) ([]*models.Binding, error) {
-	along := func(where string, keys ...models.Key) (string, []any) {
-		statement, args := "SELECT * FROM binding WHERE account_id = ?"+where, keyArgs(account, keys)
+	along := func(index, where string, keys ...models.Key) (string, []any) {
+		statement, args := "SELECT * FROM binding"+r.by(index)+" WHERE account_id = ?"+where, keyArgs(account, keys)
 		if p.After != nil {
 			statement, args = statement+" AND id < ?", append(args, p.After.Key[:])
 		}
@@ -28,17 +29,17 @@ func (r *Reader) BindingPage(account models.Key, f BindingFilter, p relay.Page) 
 	}
 	switch {
 	case !f.Customer.IsZero() && !f.Advisor.IsZero():
-		statement, args := along(" AND customer_id = ? AND (advisor_id = ? OR former_id = ?)", f.Customer, f.Advisor, f.Advisor)
+		statement, args := along("binding_customer", " AND customer_id = ? AND (advisor_id = ? OR former_id = ?)", f.Customer, f.Advisor, f.Advisor)
 		return ask[models.Binding](r, statement, args...)
 	case !f.Customer.IsZero():
-		statement, args := along(" AND customer_id = ?", f.Customer)
+		statement, args := along("binding_customer", " AND customer_id = ?", f.Customer)
 		return ask[models.Binding](r, statement, args...)
 	case !f.Advisor.IsZero():
-		got, args := along(" AND advisor_id = ?", f.Advisor)
-		lost, more := along(" AND former_id = ?", f.Advisor)
+		got, args := along("binding_advisor", " AND advisor_id = ?", f.Advisor)
+		lost, more := along("binding_former", " AND former_id = ?", f.Advisor)
 		return ask[models.Binding](r, "SELECT * FROM ("+got+") AS got UNION ALL SELECT * FROM ("+lost+") AS lost ORDER BY id DESC LIMIT ?",
 			append(append(args, more...), p.First+1)...)
 	}
-	statement, args := along("")
+	statement, args := along("", "")
 	return ask[models.Binding](r, statement, args...)
 }

@@ -193,6 +193,10 @@ type along struct {
 	value         any
 	// options, where there are some, are several ranges of the tags' index, which anyTag merges.
 	options []models.Key
+	// unassigned: the customers who have no advisor, whose place in the index of bindings is the instant 0, so that they stand there by key.
+	unassigned bool
+	// members, not nil, are advisors who have together no more customers than a page may look at, which stand in the index of bindings and are sorted.
+	members []models.Key
 }
 
 func (a along) isZero() bool { return a.table == "" }
@@ -202,7 +206,23 @@ func (a along) isOwn() bool { return a.isZero() || a.table == "customer" }
 
 // index is its name; none where the table has no other.
 func (a along) index() string {
+	if a.unassigned || a.members != nil {
+		return "customer_advisor"
+	}
 	return map[string]string{"customer_tag": "customer_tag_option", "customer": "customer_label"}[a.table]
+}
+
+// where is what holds of all that it has, as a condition on its table, by that name with a dot or without a name.
+func (a along) where(table string) (condition string, args []any) {
+	switch {
+	case a.unassigned:
+		return table + "advisor_id IS NULL AND " + table + "bound_at = 0", nil
+	case a.members != nil && len(a.members) == 0:
+		return "1 = 0", nil
+	case a.members != nil:
+		return table + "advisor_id IN (" + marks(len(a.members)) + ")", anys(a.members)
+	}
+	return table + a.column + " = ?", []any{a.value}
 }
 
 // key is the column that orders what it has.
@@ -214,7 +234,8 @@ func (a along) key() string {
 }
 
 // along is the index for a filter, and what the filter says beside: the customers who have an option, who
-// were bound by a label, or of whom search says that they have a gram, the one that the fewest have.
+// were bound by a label, of whom search says that they have a gram, the one that the fewest have, who are the members' of a
+// group, where those are few, or who have no advisor.
 func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest CustomerFilter, err error) {
 	rest = f
 	if !f.Advisor.IsZero() || f.isListed() {
@@ -240,8 +261,34 @@ func (r *Reader) along(account models.Key, f CustomerFilter) (a along, rest Cust
 		a, rest.Label = along{table: "customer", column: "bound_label", value: f.Label}, ""
 	case len(f.Tags.Any) > 1:
 		a.options, rest.Tags.Any = f.Tags.Any, nil
+	case !f.Group.IsZero():
+		members, few, err := r.fewMembers(account, f.Group)
+		if err != nil || !few {
+			return a, rest, err
+		}
+		a, rest.Group = along{table: "customer", members: members}, models.Key{}
+	case f.Assigned != nil && !*f.Assigned:
+		// It stays to be asked: so the page looks no further than others, past those who were erased.
+		a = along{table: "customer", unassigned: true}
 	}
 	return a, rest, nil
+}
+
+// fewMembers is the members of a group, and whether their customers are together no more than a page may look at.
+func (r *Reader) fewMembers(account, group models.Key) (members []models.Key, few bool, err error) {
+	rows, err := r.Members(account, []models.Key{group})
+	members = make([]models.Key, len(rows))
+	for i, m := range rows {
+		members[i] = m.AdvisorID
+	}
+	if err != nil || len(members) == 0 {
+		return members, true, err
+	}
+	n := 0
+	err = r.query(func(rows *sql.Rows) error { return rows.Scan(&n) },
+		"SELECT COUNT(*) FROM (SELECT 1 FROM customer"+r.by("customer_advisor")+" WHERE account_id = ? AND advisor_id IN ("+marks(len(members))+") LIMIT ?) AS looked",
+		append(keyArgs(account, members), limits.PageScan+1)...)
+	return members, n <= limits.PageScan, err
 }
 
 // isListed reports whether the filter names customers, who are found by indexes of their own.
@@ -284,7 +331,7 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, order models
 	if p.After != nil {
 		and(key+behind, p.After.Key[:])
 	}
-	if !rest.isListed() && (rest.Assigned != nil || rest.IsNarrow()) {
+	if !rest.isListed() && index.members == nil && (rest.Assigned != nil || rest.IsNarrow()) {
 		if end, err = r.pageEnd(account, index, order, p); err != nil {
 			return nil, nil, err
 		}
@@ -338,10 +385,15 @@ func (r *Reader) selecting(account models.Key, index along, f CustomerFilter) (f
 	case index.isZero():
 		return from + r.by(r.listing(f)), where, args
 	case index.isOwn():
-		return from + r.by(index.index()), where + " AND customer.advisor_id IS NOT NULL AND customer." + index.column + " = ?", append(args, index.value)
+		condition, values := index.where("customer.")
+		if !index.unassigned {
+			condition = "customer.advisor_id IS NOT NULL AND " + condition
+		}
+		return from + r.by(index.index()), where + " AND " + condition, append(args, values...)
 	}
+	condition, values := index.where("along.")
 	return index.table + " along" + r.by(index.index()) + " " + r.join() + " customer ON customer.account_id = along.account_id AND customer.id = along.customer_id",
-		where + " AND along.account_id = ? AND along." + index.column + " = ?", append(args, account[:], index.value)
+		where + " AND along.account_id = ? AND " + condition, append(append(args, account[:]), values...)
 }
 
 // CountPages counts the customers that a filter selects, no further than most; false: to know it, more
@@ -354,7 +406,7 @@ func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n i
 	if len(index.options) > 0 {
 		return r.countAnyTag(account, index.options, rest, most)
 	}
-	if rest.Advisor.IsZero() && !rest.isListed() && rest.IsNarrow() {
+	if rest.Advisor.IsZero() && !rest.isListed() && index.members == nil && rest.IsNarrow() {
 		if end, err := r.pageEnd(account, index, models.OrderNewest, relay.Page{}); err != nil || end != nil {
 			return 0, false, err
 		}
@@ -374,7 +426,8 @@ func (r *Reader) pageEnd(account models.Key, index along, order models.CustomerO
 		if key = "customer_id"; index.isOwn() {
 			key = "id"
 		}
-		from, args = table+" WHERE account_id = ? AND "+index.column+" = ?", append(args, index.value)
+		condition, values := index.where("")
+		from, args = table+" WHERE account_id = ? AND "+condition, append(args, values...)
 	}
 	behind, direction := " < ?", " DESC"
 	if order == models.OrderOldest {

@@ -74,8 +74,9 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 			"tags together":             {store.CustomerFilter{Tags: store.TagFilter{Any: []models.Key{y, z}, None: []models.Key{x}}}, func(n int) bool { return (n%70 == 0 || n%9_000 == 0) && n%50 != 0 }, false},
 			"unassigned with a tag":     {store.CustomerFilter{Assigned: &no, Tags: store.TagFilter{Any: []models.Key{x}}}, func(n int) bool { return n%50 == 0 && !bound(n) }, false},
 			"of one advisor with a tag": {store.CustomerFilter{Advisor: advisor.Key, Tags: store.TagFilter{Any: []models.Key{y}}}, func(n int) bool { return bound(n) && n%70 == 0 }, false},
-			"of a group":                {store.CustomerFilter{Group: group}, bound, true},
-			"of another group":          {store.CustomerFilter{Group: models.NewKey()}, func(int) bool { return false }, true},
+			"of a group":                {store.CustomerFilter{Group: group}, bound, false},
+			"of a group, and more":      {store.CustomerFilter{Group: group, Source: models.SourceAPI}, func(n int) bool { return n%300 == 0 }, false},
+			"of another group":          {store.CustomerFilter{Group: models.NewKey()}, func(int) bool { return false }, false},
 			"openids":                   {store.CustomerFilter{OpenIDs: []models.Ident{"0000000000000007", "0000000000021000", "x"}}, func(n int) bool { return n == 7 || n == 21_000 }, false},
 			"a unionid of two":          {store.CustomerFilter{UnionIDs: []models.Ident{"u", "v"}}, func(n int) bool { return n == 7 || n == 300 }, false},
 			"openids and bound":         {store.CustomerFilter{Assigned: &yes, OpenIDs: []models.Ident{"0000000000000007", "0000000000021000"}}, func(n int) bool { return n == 21_000 }, false},
@@ -204,7 +205,9 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 	mustExec(t, s, "UPDATE customer SET folded = '小王'")
 	mustExec(t, s, "UPDATE customer SET folded = '小王朋' WHERE openid < ?", []byte("0000000000000010"))
 	mustExec(t, s, "ANALYZE TABLE customer, conversation, customer_tag, customer_gram")
-	yes := true
+	yes, no := true, false
+	group := models.NewKey()
+	mustExec(t, s, "INSERT INTO group_member (account_id, group_id, advisor_id) VALUES (?, ?, ?)", account.Key, group, advisor.Key)
 	fifty := []models.Key{common, rare, never}
 	for len(fifty) < 50 {
 		fifty = append(fifty, models.NewKey())
@@ -236,6 +239,7 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 		"openids":                      {store.CustomerFilter{OpenIDs: []models.Ident{"0000000000000007", "0000000000060007"}}, page},
 		"unionids":                     {store.CustomerFilter{UnionIDs: []models.Ident{"0000000000000007", "0000000000060007"}}, page},
 		"assigned":                     {store.CustomerFilter{Assigned: &yes}, look},
+		"unassigned":                   {store.CustomerFilter{Assigned: &no}, page + limits.PageScan},
 		"a source that none has":       {store.CustomerFilter{Source: models.SourceWechatAd}, look},
 		"a common label":               {store.CustomerFilter{Label: "common"}, page},
 		"a rare label":                 {store.CustomerFilter{Label: "rare"}, page},
@@ -246,7 +250,8 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 		"unfollowed":                   {store.CustomerFilter{FollowState: models.Unfollowed}, look},
 		"interacted":                   {store.CustomerFilter{Interacted: &yes, InteractedSince: 1}, look},
 		"replied":                      {store.CustomerFilter{Replied: &yes}, look},
-		"of an empty group":            {store.CustomerFilter{Group: models.NewKey()}, look},
+		"of an empty group":            {store.CustomerFilter{Group: models.NewKey()}, page},
+		"of a group":                   {store.CustomerFilter{Group: group}, own + page},
 		"of one advisor, rare tag":     {store.CustomerFilter{Advisor: advisor.Key, Tags: store.TagFilter{All: []models.Key{rare}}}, own},
 		"of one advisor, never a tag":  {store.CustomerFilter{Advisor: advisor.Key, Tags: store.TagFilter{Any: []models.Key{never, rare}}}, own},
 		"of one advisor, who answered": {store.CustomerFilter{Advisor: advisor.Key, Replied: &yes}, own},
@@ -272,6 +277,74 @@ func TestCustomerPagesReadLittle(t *testing.T) {
 			t.Logf("%s: the %s page reads %d rows", name, where, read)
 		}
 	}
+}
+
+// Ensure the customers of a group whose members have no more than a page may look at come in full pages and are counted, wherever they stand among
+// the account's, and that of a group with one more, a page looks at as many as any page does (rule E9).
+func TestCustomerPagesOfGroups(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		s := testkit.Store(t, dsn, nil)
+		account := testkit.Account(t, s)
+		advisors := testkit.Advisors(t, s, account, 3)
+		const n, few = 2*limits.PageScan + 100, 70
+		// Of the first all but few are the first advisor's, those few the second's, and the last ones the third's; in the middle are nobody's.
+		mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, follow_state, created_at, advisor_id, bound_at)
+			SELECT ?, %s, %s, 'FOLLOWING', 1, CASE WHEN n < %d THEN ? WHEN n < %d THEN ? WHEN n >= %d THEN ? END, CASE WHEN n < %d OR n >= %d THEN n + 1 ELSE 0 END FROM (%s) numbers`,
+			keyOfNumber(s), openidOfNumber(s), limits.PageScan-few, limits.PageScan, n-1, limits.PageScan, n-1, numbersBelow(n)), account.Key, advisors[0].Key, advisors[1].Key, advisors[2].Key)
+		mustExec(t, s, fmt.Sprintf("INSERT INTO conversation (account_id, customer_id, active_at) SELECT ?, %s, n FROM (%s) numbers", keyOfNumber(s), numbersBelow(n)), account.Key)
+		group := func(members ...*models.Advisor) models.Key {
+			key := models.NewKey()
+			for _, a := range members {
+				mustExec(t, s, "INSERT INTO group_member (account_id, group_id, advisor_id) VALUES (?, ?, ?)", account.Key, key, a.Key)
+			}
+			return key
+		}
+		for _, tt := range []struct {
+			name   string
+			group  models.Key
+			has    int
+			looked bool // through all customers of the account
+		}{
+			{"few", group(advisors[1]), few, false},
+			{"as many as may be", group(advisors[0], advisors[1]), limits.PageScan, false},
+			{"one more", group(advisors...), limits.PageScan + 1, true},
+			{"nobody", group(), 0, false},
+		} {
+			f := store.CustomerFilter{Group: tt.group}
+			rows, end, err := s.View(t.Context()).CustomerPage(account.Key, f, models.OrderNewest, relay.Page{First: 50})
+			want := min(tt.has, 51) // one more than was asked for
+			if tt.looked {
+				want = 1 // only the third advisor's is among the last
+			}
+			if err != nil || len(rows) != want || (end != nil) != tt.looked {
+				t.Errorf("%s: a page of %d, ends %v, %v", tt.name, len(rows), end, err)
+			}
+			count, known, err := s.View(t.Context()).CountPages(account.Key, f, n)
+			if err != nil || known == tt.looked || known && count != tt.has {
+				t.Errorf("%s: %d are counted, %t, %v", tt.name, count, known, err)
+			}
+			got := 0
+			for page, more := (relay.Page{First: 15_000}), true; more; {
+				rows, end, err := s.View(t.Context()).CustomerPage(account.Key, f, models.OrderOldest, page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if more = len(rows) > page.First; more {
+					rows = rows[:page.First]
+				}
+				for _, c := range rows {
+					page.After = &relay.Keyset{Key: c.Key}
+				}
+				got += len(rows)
+				if end != nil {
+					more, page.After = true, end
+				}
+			}
+			if got != tt.has {
+				t.Errorf("%s: %d come in all pages", tt.name, got)
+			}
+		}
+	})
 }
 
 // keyNumbered is the key that keyOfNumber makes of a number.

@@ -39,6 +39,8 @@ func TestCustomerPagesUseIndexes(t *testing.T) {
 			mustExec(t, s, "ANALYZE TABLE customer, conversation, customer_tag, customer_gram")
 		}
 		const own = "PRIMARY"
+		no, group := false, models.NewKey()
+		mustExec(t, s, "INSERT INTO group_member (account_id, group_id, advisor_id) VALUES (?, ?, ?)", account.Key, group, advisor.Key)
 		newest, oldest := models.OrderNewest, models.OrderOldest
 		both := []models.CustomerOrder{newest, oldest}
 		named := []models.Ident{"0000000000000007", "0000000000000008"}
@@ -61,6 +63,8 @@ func TestCustomerPagesUseIndexes(t *testing.T) {
 			{"tag, one of one", both, store.CustomerFilter{Tags: store.TagFilter{Any: options[:1]}}, []string{"along customer_tag_option", "customer " + own}, false},
 			{"tag, one of two", both, store.CustomerFilter{Tags: store.TagFilter{Any: options}}, []string{"customer_tag customer_tag_option", "customer_tag customer_tag_option", "customer " + own}, true},
 			{"search", both, store.CustomerFilter{Search: "小王"}, []string{"along " + own, "customer " + own}, false},
+			{"unassigned", both, store.CustomerFilter{Assigned: &no}, []string{"customer customer_advisor"}, false},
+			{"group", both, store.CustomerFilter{Group: group}, []string{"customer customer_advisor"}, true},
 			{"openids", both, store.CustomerFilter{OpenIDs: named}, []string{"customer customer_openid"}, true},
 			{"unionids", both, store.CustomerFilter{UnionIDs: named}, []string{"customer customer_unionid"}, true},
 		} {

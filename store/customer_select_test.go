@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"clientele/internal/relay"
 	"clientele/internal/testkit"
 	"clientele/limits"
 	"clientele/models"
@@ -103,68 +104,83 @@ func openidOfNumber(s *store.Store) string {
 	return "LPAD(n, 16, '0')"
 }
 
-// Ensure the pages of the history, the looks of a job, and the search for jobs and what is old go along
-// an index.
+// Ensure the pages of the history and of the log of changes, the looks of a job, and the search for jobs and for what is old go along an index on
+// both engines, by the statements that the store really runs: the engine's own plan of each says so, and nothing but due jobs is sorted.
 func TestPlansOfBindingsAndJobs(t *testing.T) {
-	s := testkit.Store(t, testkit.MySQL(t), nil)
-	account := testkit.Account(t, s)
-	advisor := testkit.Advisors(t, s, account, 1)[0]
-	mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, follow_state, created_at, advisor_id, bound_at)
-		SELECT ?, %s, %s, 'FOLLOWING', 1, CASE WHEN n %% 10 = 0 THEN ? END, n FROM (%s) numbers`, keyOfNumber(s), openidOfNumber(s), numbersBelow(20_000)),
-		account.Key, advisor.Key)
-	mustExec(t, s, `INSERT INTO binding (account_id, id, customer_id, advisor_id, former_id, change_kind)
-		SELECT account_id, id, id, COALESCE(advisor_id, id), CASE WHEN bound_at % 20 = 1 THEN ? END, 'BOUND' FROM customer`, advisor.Key)
-	mustExec(t, s, `INSERT INTO job (account_id, id, state, finished_at, parameters, progress, failures) SELECT account_id, id, 'FINISHED', bound_at, '', '', '' FROM customer`)
-	mustExec(t, s, "ANALYZE TABLE customer, binding, job")
-	a, id, customer, end := account.Key[:], advisor.Key[:], []byte("0000000000000777"), []byte("0000000000019000")
-	for name, tt := range map[string]struct {
-		query, index string
-		args         []any
-	}{
-		"history of a customer": {"SELECT * FROM binding WHERE account_id = ? AND customer_id = ? AND id < ? ORDER BY id DESC LIMIT 51", "binding_customer", []any{a, customer, end}},
-		"what an advisor got":   {"SELECT * FROM binding WHERE account_id = ? AND advisor_id = ? AND id < ? ORDER BY id DESC LIMIT 51", "binding_advisor", []any{a, id, end}},
-		"what an advisor lost":  {"SELECT * FROM binding WHERE account_id = ? AND former_id = ? AND id < ? ORDER BY id DESC LIMIT 51", "binding_former", []any{a, id, end}},
-		"customers of one": {`SELECT id, bound_at FROM customer WHERE account_id = ? AND created_at <= 9 AND bound_at <= 9000 AND advisor_id = ?
-			AND (bound_at > 100 OR bound_at = 100 AND id > ?) ORDER BY bound_at, id LIMIT 500`, "customer_advisor", []any{a, id, id}},
-		"customers of nobody": {`SELECT id, bound_at FROM customer WHERE account_id = ? AND created_at <= 9 AND bound_at <= 9000 AND advisor_id IS NULL
-			AND (bound_at > 100 OR bound_at = 100 AND id > ?) ORDER BY bound_at, id LIMIT 500`, "customer_advisor", []any{a, id}},
-		"a window": {"SELECT id FROM customer WHERE account_id = ? AND id > ? ORDER BY id LIMIT 1 OFFSET 19999", "PRIMARY", []any{a, id}},
-		"due jobs": {"SELECT job.* FROM job JOIN account a ON a.id = job.account_id WHERE job.state IN ('QUEUED', 'RUNNING') AND job.due_at <= 5 AND a.capability = 'OPEN' ORDER BY job.due_at, job.id LIMIT 4", "job_due", nil},
-		"old jobs": {"SELECT account_id, id, finished_at FROM job WHERE finished_at > 0 AND finished_at < 100 ORDER BY finished_at LIMIT 100", "job_finished", nil},
-	} {
-		rows, err := mustSQL(t, s).QueryContext(t.Context(), "EXPLAIN "+tt.query, tt.args...)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		s := testkit.Store(t, dsn, nil)
+		account := testkit.Account(t, s)
+		advisor := testkit.Advisors(t, s, account, 1)[0]
+		const n = 20_000
+		mustExec(t, s, fmt.Sprintf(`INSERT INTO customer (account_id, id, openid, follow_state, created_at, advisor_id, bound_at, unfollowed_at)
+			SELECT ?, %s, %s, CASE WHEN n %% 3 = 0 THEN 'UNFOLLOWED' ELSE 'FOLLOWING' END, 1, CASE WHEN n %% 10 = 0 THEN ? END, CASE WHEN n %% 10 = 0 THEN n ELSE 0 END, CASE WHEN n %% 3 = 0 THEN n ELSE 0 END FROM (%s) numbers`,
+			keyOfNumber(s), openidOfNumber(s), numbersBelow(n)), account.Key, advisor.Key)
+		mustExec(t, s, `INSERT INTO binding (account_id, id, customer_id, advisor_id, former_id, change_kind)
+			SELECT account_id, id, id, COALESCE(advisor_id, id), CASE WHEN bound_at > 0 AND bound_at % 20 = 0 THEN ? END, 'BOUND' FROM customer`, advisor.Key)
+		mustExec(t, s, `INSERT INTO customer_change (account_id, id, customer_id, field, was, became, at) SELECT account_id, id, id, 'NICKNAME', '[]', '[]', bound_at FROM customer`)
+		mustExec(t, s, `INSERT INTO job (account_id, id, state, finished_at, parameters, progress, failures) SELECT account_id, id, 'FINISHED', bound_at + 1, '', '', '' FROM customer`)
+		if !s.IsEmbedded() {
+			mustExec(t, s, "ANALYZE TABLE customer, binding, customer_change, job")
 		}
-		columns, err := rows.Columns()
-		if err != nil {
-			t.Fatal(err)
+		no, customer := false, keyNumbered(777)
+		selecting := func(f store.CustomerFilter, at store.Selection) func(r *store.Reader) error {
+			return func(r *store.Reader) error {
+				_, _, _, err := r.SelectCustomers(account.Key, f, n, at, limits.BindBatch)
+				return err
+			}
 		}
-		var used []string
-		var extras []string
-		for rows.Next() {
-			values, into := make([]*string, len(columns)), make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
+		history := func(f store.BindingFilter) func(r *store.Reader) error {
+			return func(r *store.Reader) error {
+				_, err := r.BindingPage(account.Key, f, relay.Page{First: 50, After: &relay.Keyset{Key: keyNumbered(n - 1_000)}})
+				return err
 			}
-			if err := rows.Scan(into...); err != nil {
-				t.Fatal(err)
+		}
+		changes := func(f store.CustomerChangeFilter) func(r *store.Reader) error {
+			return func(r *store.Reader) error {
+				_, err := r.CustomerChangePage(account.Key, f, relay.Page{First: 50, After: &relay.Keyset{Sort: n / 2, Key: keyNumbered(n / 2)}})
+				return err
 			}
-			for i, c := range columns {
-				switch {
-				case values[i] == nil:
-				case c == "key":
-					used = append(used, *values[i])
-				case c == "Extra":
-					extras = append(extras, *values[i])
+		}
+		for _, tt := range []struct {
+			name string
+			run  func(r *store.Reader) error
+			// along is the table and the index of each that is read.
+			along []string
+			sorts bool
+		}{
+			{"history of all", history(store.BindingFilter{}), []string{"binding PRIMARY"}, false},
+			{"history of a customer", history(store.BindingFilter{Customer: customer}), []string{"binding binding_customer"}, false},
+			// Of an advisor 51 of either kind are merged.
+			{"history of an advisor", history(store.BindingFilter{Advisor: advisor.Key}), []string{"binding binding_advisor", "binding binding_former"}, true},
+			{"changes of all", changes(store.CustomerChangeFilter{}), []string{"customer_change customer_change_at"}, false},
+			{"changes of a customer", changes(store.CustomerChangeFilter{Customer: customer}), []string{"customer_change customer_change_customer"}, false},
+			{"customers of one", selecting(store.CustomerFilter{Advisor: advisor.Key}, store.Selection{BoundAt: 100, Key: customer}), []string{"customer customer_advisor"}, false},
+			{"customers of nobody", selecting(store.CustomerFilter{Assigned: &no}, store.Selection{Key: customer}), []string{"customer customer_advisor"}, false},
+			{"a window", selecting(store.CustomerFilter{FollowState: models.Following}, store.Selection{Key: customer}), []string{"customer PRIMARY", "customer PRIMARY"}, false},
+			{"who left long ago", func(r *store.Reader) error { _, err := r.UnfollowedBefore(account.Key, 100, 50); return err }, []string{"customer customer_unfollowed"}, false},
+			{"due jobs", func(r *store.Reader) error { _, err := r.DueJobs(5, 4); return err }, []string{"job job_due"}, true},
+			{"old jobs", func(r *store.Reader) error { _, err := r.OldJobs(100, 100); return err }, []string{"job job_finished"}, false},
+		} {
+			var ran []store.Statement
+			if err := tt.run(s.Watched(t.Context(), &ran)); err != nil || len(ran) == 0 {
+				t.Fatalf("%s: %d statements, %v", tt.name, len(ran), err)
+			}
+			var reads []string
+			for _, statement := range ran {
+				plan := mustPlan(t, s, statement)
+				for _, read := range plan.reads {
+					if !strings.HasPrefix(read, "a ") { // the accounts, of which there is one
+						reads = append(reads, read)
+					}
+				}
+				if plan.isSorted && !tt.sorts {
+					t.Errorf("%s: %s\nsorts", tt.name, statement.Text)
 				}
 			}
+			slices.Sort(reads)
+			if !slices.Equal(reads, slices.Sorted(slices.Values(tt.along))) {
+				t.Errorf("%s reads %q, want %q", tt.name, reads, tt.along)
+			}
 		}
-		if err := rows.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Contains(used, tt.index) || name != "due jobs" && strings.Contains(strings.Join(extras, " "), "filesort") {
-			t.Errorf("%s: uses %v, %v, want %s", name, used, extras, tt.index)
-		}
-	}
+	})
 }

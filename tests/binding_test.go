@@ -14,7 +14,6 @@ import (
 	"clientele/internal/testkit"
 	"clientele/limits"
 	"clientele/models"
-	"clientele/store"
 )
 
 const (
@@ -96,6 +95,7 @@ func (w *world) sound() {
 			(SELECT COUNT(*) FROM customer c WHERE c.account_id = a.account_id AND c.advisor_id = a.id AND c.suspended_at = 0)`,
 		"conversations of another advisor": `SELECT COUNT(*) FROM conversation v JOIN customer c ON c.account_id = v.account_id AND c.id = v.customer_id
 			WHERE COALESCE(v.advisor_id, X'00') <> COALESCE(c.advisor_id, X'00')`,
+		"customers without an advisor who are bound since an instant": "SELECT COUNT(*) FROM customer WHERE advisor_id IS NULL AND bound_at <> 0",
 		"customers whose history ends elsewhere": `SELECT COUNT(*) FROM customer c WHERE COALESCE(c.advisor_id, X'00') <> COALESCE((
 			SELECT CASE WHEN b.change_kind = 'UNBOUND' THEN NULL ELSE b.advisor_id END FROM binding b
 			WHERE b.account_id = c.account_id AND b.customer_id = c.id ORDER BY b.id DESC LIMIT 1), X'00')`,
@@ -221,6 +221,53 @@ func TestSpreadOverGroup(t *testing.T) {
 			t.Errorf("%d members are full", n)
 		}
 	})
+}
+
+// Ensure 500 customers are rebound without anything that is theirs by as many statements as 50: nicknames, info, tags, and what is found by
+// them are cleared, and each is in the log (rules E5, E6, F3).
+func TestStatementsOfRebindingWithNothingKept(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Tags: []string{"level of gold silver"}}, "main")
+		people := a.crowd("c", limits.BindBatch+50)
+		few, many := people[:50], people[50:]
+		counts := map[int]int64{}
+		for _, who := range [][]string{few, many} {
+			a.do("admin", assignText, map[string]any{"c": theseOf(who...), "to": toAdvisor("anna")})
+			a.noted(who)
+			counts[len(who)] = a.statements("admin", rebindText, map[string]any{"c": theseOf(who...), "to": toAdvisor("ben"), "keep": keepNothing})
+		}
+		if counts[50] != counts[limits.BindBatch] || counts[50] > 32 {
+			t.Errorf("statements by customers: %v, at most 32 are expected", counts)
+		}
+		a.nothingKept(len(people))
+	})
+}
+
+var keepNothing = map[string]any{"nickname": false, "info": false, "tags": false, "history": false}
+
+// noted has each of some customers called something, noted of, and tagged twice. It is one character, so that it takes a row of what search finds
+// them by; more would take more statements.
+func (t *tenant) noted(openids []string) {
+	t.tb.Helper()
+	items := make([]map[string]any, len(openids))
+	for i, o := range openids {
+		items[i] = map[string]any{"customer": map[string]any{"openid": o}, "nickname": "王", "info": []string{"王"}}
+	}
+	t.do("admin", updateText, map[string]any{"c": items})
+	t.do("admin", tagText, map[string]any{"c": tagging(openids, []string{"gold", "silver"}, nil)})
+}
+
+// nothingKept holds that of so many customers who were noted nothing is left but three rows each in the log.
+func (t *tenant) nothingKept(n int) {
+	t.tb.Helper()
+	t.sound()
+	if left := t.count("SELECT COUNT(*) FROM customer WHERE nickname <> '' OR info <> ''") + t.count("SELECT COUNT(*) FROM customer_tag") + t.count("SELECT COUNT(*) FROM customer_gram"); left != 0 {
+		t.tb.Errorf("%d rows are left of what was not kept", left)
+	}
+	if logged := t.count("SELECT COUNT(*) FROM customer_change"); logged != int64(6*n) {
+		t.tb.Errorf("%d changes are in the log", logged)
+	}
 }
 
 // Ensure 15,000 customers hold under calls that come together, whole calls and scans (rule E1).
@@ -389,44 +436,56 @@ func TestScanAgainstAssign(t *testing.T) {
 	})
 }
 
-// Ensure nobody is bound to an advisor who was removed before: under the advisor's lock either the
-// binding comes first, and the removal finds it, or the call is told. (Removing is not built here; it
-// changes the state under that lock.)
+// Ensure nobody is bound to an advisor who was removed before (rules B5, E1): of calls that assign, rebind, or spread over a group at the instant of
+// the removal either the binding comes first, and the removal's job takes the customer on, or the call is told.
 func TestBindAgainstRemoval(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		w := start(t, dsn, options{})
-		const rounds = 15
+		const rounds, each = 12, 4
 		advisors := named("a", rounds)
-		a := w.found(setup{Advisors: advisors}, "main")
-		people := a.crowd("c", rounds)
+		a := w.found(setup{Advisors: append([]string{"heir"}, advisors...), Groups: []string{"tea of " + strings.Join(advisors, " ")}}, "main")
+		people := a.crowd("c", rounds*each)
 		admin := w.bearer("admin", a.account)
+		came := map[string]int{}
 		for i, who := range advisors {
-			key := keyOf(t, a.names["id "+who])
-			found := -1 // customers that the removal saw
-			var code string
-			together(2, func(n int) string {
-				if n == 0 {
-					code = a.told(admin, assignText, map[string]any{"c": theseOf(people[i]), "to": toAdvisor(who)}, "assignCustomers.isRepeated")
-					return ""
-				}
-				err := w.Store.Write(context.Background(), store.System(), a.account, func(tx *store.Tx) error {
-					rows, err := tx.LockAdvisors([]models.Key{key})
-					if err != nil {
-						return err
-					}
-					rows[0].Stored, rows[0].RemovedAt, found = models.AdvisorRemoved, tx.Now, rows[0].CustomerCount
-					return tx.UpdateAdvisors(rows, "state", "removed_at")
-				})
-				if err != nil {
-					t.Error(err)
+			mine := people[i*each : (i+1)*each]
+			codes := make([]string, 4)
+			together(4, func(n int) string {
+				switch n {
+				case 0:
+					codes[n] = a.told(admin, `mutation($o: Identifier!) { removeAdvisor(input: {advisor: {openid: $o}, handOver: {advisor: {openid: "heir"}}}) { advisor { state } } }`, map[string]any{"o": who}, "removeAdvisor.advisor.state")
+				case 1:
+					codes[n] = a.told(admin, assignText, map[string]any{"c": theseOf(mine[0], mine[1]), "to": toAdvisor(who)}, "assignCustomers.isRepeated")
+				case 2:
+					codes[n] = a.told(admin, rebindText, map[string]any{"c": theseOf(mine[2]), "to": toAdvisor(who)}, "rebindCustomers.isRepeated")
+				case 3:
+					codes[n] = a.told(admin, assignText, map[string]any{"c": theseOf(mine[3]), "to": a.toGroup("tea")}, "assignCustomers.isRepeated")
 				}
 				return ""
 			})
-			if want := map[string]int{"false": 1, "STATE": 0}; want[code] != found {
-				t.Errorf("%s: the call was told %q, the removal found %d customers", who, code, found)
+			for n, allowed := range [][]string{{"REMOVED"}, {"false", "STATE"}, {"false", "STATE"}, {"false"}} {
+				if !slices.Contains(allowed, codes[n]) {
+					t.Errorf("%s: call %d is told %q", who, n, codes[n])
+				}
 			}
+			w.worked()
+			if n := w.count("SELECT COUNT(*) FROM customer c JOIN advisor a ON a.account_id = c.account_id AND a.id = c.advisor_id WHERE a.state = 'REMOVED'"); n != 0 {
+				t.Errorf("%s: %d customers are left with who was removed", who, n)
+			}
+			for m, o := range mine[:3] {
+				want := int64(0)
+				if codes[1+m/2] == "false" {
+					want = 1
+				}
+				if n := w.count("SELECT COUNT(*) FROM customer WHERE openid = ? AND advisor_id IS NOT NULL", []byte(o)); n != want {
+					t.Errorf("%s: %s has %d advisors, of a call that was told %q", who, o, n, codes[1+m/2])
+				}
+			}
+			came[codes[1]]++
+			came[codes[2]]++
+			w.sound()
 		}
-		w.sound()
+		t.Logf("calls were told %v", came)
 	})
 }
 

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"clientele/internal/testkit"
@@ -66,6 +67,36 @@ func TestLastMember(t *testing.T) {
 		rows, counted := w.count("SELECT COUNT(*) FROM group_member"), w.count("SELECT member_count FROM advisor_group")
 		if rows != counted || rows > limits.AdvisorsPerGroup {
 			t.Errorf("%d members, %d are counted", rows, counted)
+		}
+	})
+}
+
+// Ensure an advisor who is removed while they are put into groups and taken out of them belongs to none afterwards, whoever comes first, and that
+// what groups count is what they have (rules B5, D1, D2).
+func TestRemovalAgainstGroups(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		const rounds = 12
+		people := named("p", rounds)
+		a := w.found(setup{Advisors: append([]string{"anna"}, people...), Groups: []string{"tea of anna " + strings.Join(people, " "), "coffee of anna", "milk of anna"}}, "main")
+		change := `mutation($g: ID!, $who: Identifier!) { change: %s(input: {groupId: $g, advisors: [{openid: $who}]}) { results { error { code } } } }`
+		for _, who := range people {
+			got := together(5, func(i int) string {
+				switch i {
+				case 0:
+					return a.try("admin", `mutation($o: Identifier!) { removeAdvisor(input: {advisor: {openid: $o}}) { advisor { id } } }`, map[string]any{"o": who}).code()
+				case 1, 2:
+					return a.try("admin", fmt.Sprintf(change, "removeGroupAdvisors"), map[string]any{"g": a.names[[]string{"id tea", "id coffee"}[i-1]], "who": who}).code()
+				}
+				return a.try("admin", fmt.Sprintf(change, "addGroupAdvisors"), map[string]any{"g": a.names[[]string{"id coffee", "id milk"}[i-3]], "who": who}).code()
+			})
+			wantCounts(t, who, got, map[string]int{"": 5})
+		}
+		if n := w.count("SELECT COUNT(*) FROM group_member m JOIN advisor a ON a.account_id = m.account_id AND a.id = m.advisor_id WHERE a.state = 'REMOVED'"); n != 0 {
+			t.Errorf("%d who were removed belong to a group", n)
+		}
+		if n := w.count("SELECT COUNT(*) FROM advisor_group g WHERE g.member_count <> (SELECT COUNT(*) FROM group_member m WHERE m.account_id = g.account_id AND m.group_id = g.id)"); n != 0 {
+			t.Errorf("%d groups have others than they count", n)
 		}
 	})
 }

@@ -165,7 +165,7 @@ func TestImportOfPastMessagesByChunks(t *testing.T) {
 			return a.do("admin", beginText, map[string]any{"i": a.pastUploading(file)}).text("startImport.job.id")
 		}
 		counts := map[int]int64{}
-		for _, n := range []int{50, limits.StatementRows} {
+		for _, n := range []int{50, 2 * limits.BindBatch} {
 			begin(records(10_000*n, n))
 			j := w.claimed()
 			var statements atomic.Int64
@@ -175,7 +175,7 @@ func TestImportOfPastMessagesByChunks(t *testing.T) {
 			}
 			counts[n] = statements.Load()
 		}
-		if counts[50] != counts[limits.StatementRows] {
+		if counts[50] != counts[2*limits.BindBatch] {
 			t.Errorf("statements of a chunk: %v", counts)
 		}
 

@@ -196,6 +196,7 @@ func TestImportOfAnyFile(t *testing.T) {
 		for what, bad := range map[string]string{
 			"a column that is unknown": "openid,birthday\nx,y\n", "no openid": "nickname\nx\n", "a column twice": "openid,OpenID\nx,y\n",
 			"nothing": "\n\n", "no header that can be read": "\"openid\nx", "another's words": rows.String(),
+			"UTF-16, as spreadsheet programs save it": "\xff\xfeo\x00p\x00e\x00n\x00i\x00d\x00\n\x00x\x00\n\x00", "UTF-16 without a mark": "o\x00p\x00e\x00n\x00i\x00d\x00\n\x00x\x00\n\x00",
 		} {
 			id := a.uploading(bad, 1000)
 			if got := a.try("admin", beginText, map[string]any{"i": id}); got.code() != "INVALID" || got.Errors[0].Extensions["field"] != "input.importId" {
@@ -313,6 +314,39 @@ func TestImportIsUploaded(t *testing.T) {
 	})
 }
 
+// Ensure a file grows to 1 GiB and no byte further (rule E11). What was uploaded before is told to the database alone.
+func TestImportAsLargeAsMayBe(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1})
+		a := w.found(setup{}, "main")
+		id := a.uploading("openid\nx1\n", 1000)
+		put := func(at int64, data string) string {
+			got := a.try("admin", appendText, map[string]any{"i": id, "at": at, "data": []byte(data)})
+			if got.code() == "LIMIT_EXCEEDED" && got.Errors[0].Extensions["limit"] != float64(limits.ImportBytes) {
+				t.Errorf("the limit is told as %v", got.Errors[0].Extensions["limit"])
+			}
+			return got.code()
+		}
+		if _, err := w.db.ExecContext(t.Context(), "UPDATE import SET size = ?", limits.ImportBytes-2); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			at   int64
+			data string
+			code string
+		}{
+			{limits.ImportBytes - 2, "abc", "LIMIT_EXCEEDED"}, {limits.ImportBytes - 2, "ab", ""}, {limits.ImportBytes, "c", "LIMIT_EXCEEDED"},
+		} {
+			if got := put(step.at, step.data); got != step.code {
+				t.Errorf("%d bytes at %d: %q, want %q", len(step.data), step.at, got, step.code)
+			}
+		}
+		if n := w.count("SELECT size FROM import"); n != limits.ImportBytes {
+			t.Errorf("the file has %d bytes", n)
+		}
+	})
+}
+
 // Ensure a chunk takes as many statements for as many records as a statement writes as for 50, what is done stays when the account is closed, and
 // the job goes on behind it (rules A1, E11).
 func TestImportByChunks(t *testing.T) {
@@ -327,7 +361,7 @@ func TestImportByChunks(t *testing.T) {
 			return text
 		}
 		counts := map[int]int64{}
-		for _, n := range []int{50, limits.StatementRows} {
+		for _, n := range []int{50, 2 * limits.BindBatch} {
 			a.do("admin", beginText, map[string]any{"i": a.uploading(file(n, n), limits.ImportPartBytes)})
 			j := w.claimed()
 			var statements atomic.Int64
@@ -337,7 +371,7 @@ func TestImportByChunks(t *testing.T) {
 			}
 			counts[n] = statements.Load()
 		}
-		if counts[50] != counts[limits.StatementRows] {
+		if counts[50] != counts[2*limits.BindBatch] {
 			t.Errorf("statements of a chunk: %v", counts)
 		}
 		id := a.do("admin", beginText, map[string]any{"i": a.uploading(file(5000, 2*limits.ImportRecords+10), limits.ImportPartBytes)}).text("startImport.job.id")
@@ -353,7 +387,7 @@ func TestImportByChunks(t *testing.T) {
 		if got := a.job(id); got.field("changedCount") != 2.0*limits.ImportRecords+10 || len(a.failed(id)) != 0 {
 			t.Errorf("the job is %v", got.Data)
 		}
-		if n := w.count("SELECT SUM(customer_count) FROM advisor"); n != int64(2*limits.ImportRecords+limits.StatementRows+60) {
+		if n := w.count("SELECT SUM(customer_count) FROM advisor"); n != int64(2*limits.ImportRecords+2*limits.BindBatch+60) {
 			t.Errorf("the advisors have %d customers", n)
 		}
 		w.sound()

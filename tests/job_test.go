@@ -441,6 +441,64 @@ func TestStatementsOfJobs(t *testing.T) {
 	})
 }
 
+// Ensure a chunk of 500 costs as many statements as one of 50, of every job on customers: of one advisor's, of a list, of a tag, rebound with
+// nothing kept, unbound, and handed over when their advisor is removed.
+func TestStatementsOfJobKinds(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1})
+		a := w.found(setup{Advisors: []string{"to", "from50", "from500"}, Tags: []string{"level of gold silver"}, Groups: []string{"tea of to"}}, "main")
+		step := func(n int) int64 {
+			t.Helper()
+			j := w.claimed()
+			var count atomic.Int64
+			next, err := w.Services.StepJob(store.CountStatements(t.Context(), &count), j)
+			if err != nil || next.Done != int64(n) || next.Changed != int64(n) {
+				t.Fatalf("%+v, %v", next, err)
+			}
+			for !next.IsEnded() {
+				next = w.stepped(next)
+			}
+			return count.Load()
+		}
+		counts := map[string][]int64{}
+		for _, n := range []int{50, limits.BindBatch} {
+			from := fmt.Sprint("from", n)
+			people := a.crowd(fmt.Sprint("c", n, "-"), n)
+			matching := func(filter map[string]any) map[string]any { return map[string]any{"matching": filter} }
+			theirs := map[string]any{"advisor": map[string]any{"openid": from}}
+			bound := func() {
+				t.Helper()
+				a.do("admin", assignText, map[string]any{"c": theseOf(people...), "to": toAdvisor(from)})
+			}
+			run := func(what, query string, variables map[string]any) {
+				t.Helper()
+				a.do("admin", query, variables)
+				counts[what] = append(counts[what], step(n))
+			}
+			run("assign a list", startText, map[string]any{"c": matching(map[string]any{"openids": people}), "to": toAdvisor(from)})
+			a.noted(people)
+			run("rebind with nothing kept", rebindJobText, map[string]any{"c": matching(theirs), "to": a.toGroup("tea"), "keep": keepNothing})
+			a.do("admin", unbindText, map[string]any{"c": theseOf(people...)})
+			a.do("admin", tagText, map[string]any{"c": tagging(people, []string{"gold"}, nil)})
+			run("assign who have a tag", startText, map[string]any{"c": matching(map[string]any{"tags": map[string]any{"any": []any{map[string]any{"name": "gold"}}}}), "to": toAdvisor(from)})
+			run("unbind", `mutation($c: CustomerSelection!) { unbindCustomers(input: {customers: $c}) { job { id } } }`, map[string]any{"c": matching(theirs)})
+			a.do("admin", tagText, map[string]any{"c": tagging(people, nil, []string{"gold"})})
+			bound()
+			run("hand over", `mutation($o: Identifier!, $to: BindingTarget) { removeAdvisor(input: {advisor: {openid: $o}, handOver: $to}) { job { id } } }`,
+				map[string]any{"o": from, "to": a.toGroup("tea")})
+			a.do("admin", unbindText, map[string]any{"c": theseOf(people...)})
+		}
+		for what, got := range counts {
+			if len(got) != 2 || got[0] != got[1] || got[1] > 36 {
+				t.Errorf("%s: %v statements for 50 and 500", what, got)
+			}
+		}
+		w.sound()
+	})
+}
+
+const rebindJobText = `mutation($c: CustomerSelection!, $to: BindingTarget!, $keep: RebindKeepInput) { rebindCustomers(input: {customers: $c, to: $to, keep: $keep}) { job { id } } }`
+
 // Ensure an account has at most 100 jobs that have not ended.
 func TestJobsPerAccount(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {

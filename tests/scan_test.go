@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ var scanners = []string{
 	"own again",   // was the advisor's, left, and follows again by the code
 	"other again", // was another's, left, and follows again by the code
 	"self",        // is the advisor, or the one member of the group
+	"self again",  // is, left, and follows again by the code
+	"colleague",   // is another advisor, who follows and is nobody's customer
 }
 
 // scanOutcomes are the outcomes by letter.
@@ -38,15 +41,15 @@ var scanTable = []struct {
 	// outcomes of the own code, of one with a label, and of a temporary one.
 	outcomes string
 }{
-	{"active", false, "active", "BBBAOBBS"},
-	{"full", false, "full", "FFFAOFFS"},
-	{"pending", false, "pending", "IIIIIIIS"},
-	{"lapsed", false, "lapsed", "IIIIIIIS"},
-	{"removed", false, "removed", "IIIIIIIS"},
-	{"tea", true, "green", "BBBAOBBN"},
-	{"crowded", true, "full", "NNNAONNN"},
-	{"empty", true, "active", "NNNOONNN"},
-	{"deleted", true, "green", "GGGGGGGG"},
+	{"active", false, "active", "BBBAOBBSSB"},
+	{"full", false, "full", "FFFAOFFSSF"},
+	{"pending", false, "pending", "IIIIIIISSI"},
+	{"lapsed", false, "lapsed", "IIIIIIISSI"},
+	{"removed", false, "removed", "IIIIIIISSI"},
+	{"tea", true, "green", "BBBAOBBNNB"},
+	{"crowded", true, "full", "NNNAONNNNN"},
+	{"empty", true, "active", "NNNOONNNNN"},
+	{"deleted", true, "green", "GGGGGGGGGG"},
 }
 
 // scanCell is one scan of the table.
@@ -173,8 +176,10 @@ func (t *tenant) scanCell(owner, member, kind, scanner string, want models.ScanO
 		t.follow(c.who, t.names["scene else"])
 		t.arrive(models.Inbound{Kind: models.InboundUnfollow, OpenID: c.who})
 		c.advisor = "else"
-	case "self":
+	case "self", "self again":
 		c.who = member
+	case "colleague":
+		c.who = "else"
 	}
 	if want == models.ScanBound {
 		c.advisor = member
@@ -187,8 +192,17 @@ func (t *tenant) scanAll(cells []scanCell) {
 	t.tb.Helper()
 	for _, c := range cells {
 		kind := models.InboundFollow
-		if c.scanner == "unbound" || c.scanner == "own" || c.scanner == "other's" || c.scanner == "self" {
+		if slices.Contains([]string{"unbound", "own", "other's", "self", "colleague"}, c.scanner) {
 			kind = models.InboundScan
+		}
+		switch c.scanner {
+		case "self again":
+			t.arrive(models.Inbound{Kind: models.InboundUnfollow, OpenID: c.who})
+		case "colleague": // one person in all rows
+			if t.isClosed() {
+				break
+			}
+			t.do("admin", unbindText, map[string]any{"c": theseOf(c.who)})
 		}
 		before := t.count("SELECT COUNT(*) FROM scan")
 		if got := t.arrive(models.Inbound{Kind: kind, OpenID: c.who, Scene: c.scene}); got != c.want {
@@ -220,6 +234,37 @@ func (t *tenant) scanAll(cells []scanCell) {
 			t.tb.Errorf("%s, the code of %q: the window has %d messages until %d", c.scanner, c.owner, windowLeft, windowEnd)
 		}
 	}
+}
+
+// isClosed reports whether the account was closed, in which nobody is unbound by the merchant, and nobody was bound.
+func (t *tenant) isClosed() bool {
+	t.tb.Helper()
+	return t.do("admin", `{ account { capability } }`, nil).text("account.capability") == "CLOSED"
+}
+
+// Ensure a member of a group who scans its code is given to another member, never to themself, and to nobody where no other has room (rules D3, E1).
+func TestMemberScansTheirGroup(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna", "ben", "cai"}, Groups: []string{"tea of anna ben cai"}}, "main")
+		if _, err := w.db.ExecContext(t.Context(), "UPDATE advisor SET customer_count = ? WHERE nickname = 'cai'", limits.CustomersPerAdvisor); err != nil {
+			t.Fatal(err)
+		}
+		for range 12 {
+			if got := a.arrive(models.Inbound{Kind: models.InboundScan, OpenID: "anna", Scene: a.names["scene tea"]}); got != models.ScanBound {
+				t.Fatalf("a member who scans: %s", got)
+			}
+			if n := w.count("SELECT COUNT(*) FROM customer c JOIN advisor a ON a.account_id = c.account_id AND a.id = c.advisor_id WHERE c.openid = ? AND a.nickname = 'ben'", []byte("anna")); n != 1 {
+				t.Fatal("she is not the one free member's who is not herself")
+			}
+			a.do("admin", unbindText, map[string]any{"c": theseOf("anna")})
+		}
+		a.remove("ben")
+		w.worked()
+		if got := a.arrive(models.Inbound{Kind: models.InboundScan, OpenID: "anna", Scene: a.names["scene tea"]}); got != models.ScanGroupHasNoFree {
+			t.Errorf("with nobody else: %s", got)
+		}
+	})
 }
 
 // remove removes an advisor; invite invites one who follows.
