@@ -116,16 +116,16 @@ func fieldContext_MediaContent_mediaRef(_ context.Context, ec *executionContext,
 	return graphql.NewScalarFieldContext("MediaContent", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func _MediaContent_url(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MediaContent) (ret graphql.Marshaler) {
+func _MediaContent_imageUrl(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *models.MediaContent) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return fieldContext_MediaContent_url(ctx, ec, field)
+			return fieldContext_MediaContent_imageUrl(ctx, ec, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.URL, nil
+			return obj.ImageURL, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -135,7 +135,7 @@ func _MediaContent_url(ctx context.Context, ec *executionContext, field graphql.
 		false,
 	)
 }
-func fieldContext_MediaContent_url(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func fieldContext_MediaContent_imageUrl(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MediaContent", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
@@ -714,8 +714,8 @@ func _MediaContent(ctx context.Context, ec *executionContext, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
-		case "url":
-			out.Values[i] = _MediaContent_url(ctx, ec, field, obj)
+		case "imageUrl":
+			out.Values[i] = _MediaContent_imageUrl(ctx, ec, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

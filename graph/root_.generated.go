@@ -3029,8 +3029,8 @@ type MediaContent {
   kind: ContentKind!
   "The channel's reference to the media."
   mediaRef: String!
-  "Where the platform shows an image; null for others."
-  url: String
+  "Where the platform shows an image; null for a voice message and a video."
+  imageUrl: String
   "What was understood of a voice message; null where nothing was."
   recognizedText: String
 }

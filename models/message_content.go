@@ -10,7 +10,7 @@ type (
 	MediaContent struct {
 		Kind           ContentKind
 		MediaRef       string
-		URL            *string
+		ImageURL       *string
 		RecognizedText *string
 	}
 	LocationContent struct {
@@ -38,7 +38,7 @@ func (m *Message) Content() MessageContent {
 	case ContentText:
 		return TextContent{Text: m.Text}
 	case ContentImage, ContentVoice, ContentVideo:
-		return MediaContent{Kind: m.Kind, MediaRef: m.MediaRef, URL: optional(m.URL), RecognizedText: optional(m.Text)}
+		return MediaContent{Kind: m.Kind, MediaRef: m.MediaRef, ImageURL: optional(m.URL), RecognizedText: optional(m.Text)}
 	case ContentLocation:
 		return LocationContent{Latitude: m.Latitude, Longitude: m.Longitude, Label: optional(m.Text)}
 	case ContentLink:

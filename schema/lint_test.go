@@ -33,6 +33,8 @@ func TestLintFindsFaults(t *testing.T) {
 "Changes." type Mutation { "Makes." createItem("What." input: CreateItemInput!): CreateItemPayload @allow(roles: []) }
 "What to make." input CreateItemInput { "Kind." kind: Kind }
 "What was made." type CreateItemPayload { "It." item: Item! }
+"One of two." union Any = Item | Other
+"Another." type Other { "Its id." id: ID! "Its kind." kind: Kind }
 `
 	if faults := lint(mustLoad(t, good)); len(faults) > 0 {
 		t.Fatalf("the good schema has faults: %q", faults)
@@ -57,6 +59,8 @@ func TestLintFindsFaults(t *testing.T) {
 		{"nullable node", `node: Item!`, `node: Item`, "ItemEdge: must have node: Item!"},
 		{"connection without first", `"How many." first: Int`, ``, "Item.parts: a connection takes first: Int"},
 		{"list with holes", `[ItemEdge!]!`, `[ItemEdge]!`, "ItemConnection.edges: a list holds no null"},
+		{"members of a union that differ in null", `"Another." type Other { "Its id." id: ID!`, `"Another." type Other { "Its id." id: ID`, "Other.id: is ID, and Item.id is ID!: members of Any cannot be asked for both"},
+		{"members of a union that differ in type", `"Its kind." kind: Kind }`, `"Its kind." parts: Kind }`, "Other.parts: is Kind, and Item.parts is ItemConnection!"},
 		{"snake case", `createItem(`, `create_item(`, "Mutation.create_item: not lowerCamelCase"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -135,11 +139,31 @@ func (l *linter) definition(d *ast.Definition) {
 			l.field(d, f)
 		}
 	}
+	if d.Kind == ast.Union {
+		l.together(d)
+	}
 	if noun, ok := strings.CutSuffix(d.Name, "Connection"); ok {
 		l.has(d, "edges: ["+noun+"Edge!]!", "nodes: ["+noun+"!]!", "pageInfo: PageInfo!")
 	}
 	if noun, ok := strings.CutSuffix(d.Name, "Edge"); ok {
 		l.has(d, "cursor: String!", "node: "+noun+"!")
+	}
+}
+
+// together: what members of a union call by one name has one type, so that a selection may ask for it of all of them. Else the document is
+// refused, and each client needs an alias. Members of Node are not held to it: what is asked for by an id is of one type, mostly.
+func (l *linter) together(union *ast.Definition) {
+	type named struct{ where, shape string }
+	first := map[string]named{}
+	for _, member := range union.Types {
+		for _, f := range l.schema.Types[member].Fields {
+			it := named{where: member + "." + f.Name, shape: f.Type.String()}
+			if before, ok := first[f.Name]; !ok {
+				first[f.Name] = it
+			} else if before.shape != it.shape {
+				l.fault(it.where, "is "+it.shape+", and "+before.where+" is "+before.shape+": members of "+union.Name+" cannot be asked for both")
+			}
+		}
 	}
 }
 

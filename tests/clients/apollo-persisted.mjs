@@ -27,7 +27,7 @@ export function connect({ url, headers }) {
     async close() {
       await client.close();
       const of = (operation) => sent.filter((s) => s.operation === operation).map((s) => `${s.by} ${s.text ? 'text' : 'hash'}`);
-      assert.deepEqual(of('Inbox'), ['GET hash', 'POST text']);
+      assert.deepEqual(of('Inbox'), ['GET hash', 'POST text', 'GET hash', 'GET hash'], 'a text that is known is not sent again');
       assert.deepEqual(of('SendMessage'), ['POST hash', 'POST text', 'POST hash', 'POST hash'], 'a text is sent once, a mutation never by GET');
     },
   };

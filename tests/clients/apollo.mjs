@@ -17,8 +17,8 @@ export function connect({ url, headers }) {
 export function connectBy({ url, headers, http, streams, fetchPolicy = 'network-only' }) {
   const socket = createClient({ url: url.replace('http', 'ws'), webSocketImpl: WebSocket, connectionParams: headers, retryAttempts: 0 });
   const client = new ApolloClient({
-    // Every union of the API that a document looks into, so that the cache knows which types an interface has.
-    cache: new InMemoryCache({ possibleTypes: { Event: ['MessageReceived', 'MessageStatusChanged', 'ConversationChanged'] } }),
+    // What a document selects by an interface, so that the cache knows which types an interface has.
+    cache: new InMemoryCache({ possibleTypes: { Event: ['MessageReceived', 'MessageStatusChanged', 'ConversationChanged', 'CustomerLeft', 'NotificationMade'] } }),
     link: ApolloLink.split(
       ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
       streams(socket),

@@ -1,5 +1,6 @@
-// The main job of an advisor's app, as every client does it: a follower comes by the advisor's code and writes, which is pushed; the
-// advisor answers and sees what becomes of it; what was pushed is what a query shows; what is refused says with which code.
+// The main job of an advisor's app, as every client does it, with two subscriptions at once: a follower comes by the advisor's code, of which
+// the advisor is notified and who is then in the inbox; the follower writes, which is pushed; the advisor answers, sees what becomes of it, and has read it; what was pushed
+// is what a query shows; what is refused says with which code.
 //
 // A client is { ask(document, variables), listen(document, variables), close() }. ask answers a query's or mutation's data and throws a
 // Refused; listen answers an async iterator of data. The documents are those of the advisor's app in tests/schema/operations, as codegen
@@ -38,14 +39,24 @@ export async function job({ name, client, documents, follower, ends }) {
     return event;
   };
 
+  const notices = client.listen(documents.Notified, { after: before.eventCursor });
+  const row = async () => (await client.ask(documents.Inbox)).inbox.edges.find(({ node }) => node.customer.openid === openid)?.node;
+
   await act('follow');
   const bound = await next('ConversationChanged');
   assert.deepEqual([bound.conversation.customer.openid, bound.conversation.customer.followState], [openid, 'FOLLOWING']);
+  const { value: { notifications: notified } } = await notices.next();
+  assert.deepEqual([notified.__typename, notified.notification.kind, notified.notification.readAt], ['NotificationMade', 'CUSTOMER_BOUND', null]);
+  const came = await row();
+  assert.deepEqual([came.id, came.unreadCount, came.lastMessage], [bound.conversation.id, 0, null]);
 
   await act('write', '有龙井吗？');
   const received = await next('MessageReceived');
   assert.equal(received.message.content.text, '有龙井吗？');
   assert.deepEqual(received.conversation, { ...received.conversation, id: bound.conversation.id, unreadCount: 1 });
+
+  const unread = await row();
+  assert.deepEqual([unread.unreadCount, unread.lastMessage.id, unread.contactability.answer], [1, received.message.id, 'FREE']);
 
   const customer = { openid };
   const key = `answer-to-${openid}`;
@@ -69,10 +80,13 @@ export async function job({ name, client, documents, follower, ends }) {
     [received.message.id, 'FROM_CUSTOMER', 'RECEIVED', '有龙井吗？'],
   ]);
 
+  const { markConversationRead: read } = await client.ask(documents.MarkRead, { input: { customer } });
+  assert.deepEqual([read.conversation.id, read.conversation.unreadCount], [conversation.id, 0]);
+
   await assert.rejects(client.ask(documents.SendMessage, { input: { customer, text: ' ', idempotencyKey: `${key}-empty` } }), (refused) => {
     assert.ok(refused instanceof Refused, `${refused.stack}`);
     assert.deepEqual([refused.extensions.code, refused.extensions.field], ['INVALID', 'input.text']);
     return true;
   });
-  await events.return();
+  await Promise.all([events.return(), notices.return()]);
 }

@@ -1,5 +1,5 @@
 // urql with subscriptions over graphql-ws, as its documents say; queries and mutations by fetch.
-import { fetchExchange, subscriptionExchange } from '@urql/core';
+import { fetchExchange, subscriptionExchange } from 'urql';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { connectBy } from './urql.mjs';

@@ -1,5 +1,5 @@
-// urql 5, by its core without React: fetch for queries and mutations, and for subscriptions, as server-sent events.
-import { Client, fetchExchange, gql } from '@urql/core';
+// urql 5 outside a component: fetch for queries and mutations, and for subscriptions, as server-sent events.
+import { Client, fetchExchange, gql } from 'urql';
 import { getOperationAST } from 'graphql';
 import { pipe, subscribe } from 'wonka';
 import { iterate } from './iterate.mjs';

@@ -28,6 +28,10 @@ export const messages = graphql`
             }
             ... on MediaContent {
               kind
+              imageUrl
+            }
+            ... on LinkContent {
+              title
               url
             }
           }
