@@ -13,6 +13,7 @@ import (
 	"clientele/internal/testkit"
 	"clientele/limits"
 	"clientele/models"
+	"clientele/store"
 )
 
 const createHook = `mutation($url: String!) { createWebhook(input: {url: $url, isPaused: true}) { webhook { id } secret } }`
@@ -77,6 +78,85 @@ func TestWebhookArrives(t *testing.T) {
 		}
 		if len(got) > 0 {
 			t.Errorf("then %s", <-got)
+		}
+	})
+}
+
+// Ensure webhooks and dead letters of another account, and dead letters of another webhook, are answered as ids that were never given, letter for letter, wherever
+// they are asked for; and that nothing of them, and nothing beside them in the same call, is changed (rules V4, N6).
+func TestDeadLettersForeign(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a, other := w.found(setup{}, "main"), w.found(setup{}, "other")
+		hook := func(of *tenant) (id string, key models.Key) {
+			t.Helper()
+			id = of.do("admin", createHook, map[string]any{"url": "https://crm.invalid/"}).text("createWebhook.webhook.id")
+			return id, keyOf(t, id)
+		}
+		letter := func(of *tenant, webhook models.Key) string {
+			t.Helper()
+			d := &models.DeadLetter{AccountID: of.account, WebhookID: webhook, Key: models.NewKey(), Cause: models.DeadLetterFailed, Kind: models.EventKind(models.AccountCustomerChanged), FirstSeq: 1, LastSeq: 1, Failure: models.WebhookConnection}
+			testkit.Write(t, w.Store, of.account, func(tx *store.Tx) error {
+				d.CreatedAt = tx.Now
+				return tx.InsertDeadLetter(d, limits.DeadLetters)
+			})
+			return d.ID().String()
+		}
+		mine, mineKey := hook(a)
+		_, besideKey := hook(a)
+		foreign, foreignKey := hook(other)
+		own, beside, theirs := letter(a, mineKey), letter(a, besideKey), letter(other, foreignKey)
+		noHook, noLetter := (&models.Webhook{Key: models.NewKey()}).ID().String(), (&models.DeadLetter{Key: models.NewKey()}).ID().String()
+		// replaced is an answer with an id in it made another.
+		replaced := func(query string, variables map[string]any, id string) string {
+			t.Helper()
+			got := a.try("admin", query, variables)
+			if len(got.Errors) == 0 && got.field("node") != nil {
+				t.Errorf("%s\nanswered %s", query, got.body)
+			}
+			return fmt.Sprint(got.status, " ", strings.ReplaceAll(string(got.body), id, "ID"))
+		}
+		same := func(query string, variables func(id string) map[string]any, unknown string, ids ...string) {
+			t.Helper()
+			want := replaced(query, variables(unknown), unknown)
+			if !strings.Contains(want, string(models.CodeNotFound)) {
+				t.Errorf("%s\nof an unknown id answered %s", query, want)
+			}
+			for _, id := range ids {
+				if got := replaced(query, variables(id), id); got != want {
+					t.Errorf("%s\nanswered   %s\nof unknown %s", query, got, want)
+				}
+			}
+		}
+		const replay = `mutation($w: ID!, $l: [ID!]) { replayDeadLetters(input: {webhookId: $w, deadLetterIds: $l}) { replayedCount webhook { id } } }`
+		same(replay, func(id string) map[string]any { return map[string]any{"w": mine, "l": []string{id}} }, noLetter, theirs, beside)
+		same(replay, func(id string) map[string]any { return map[string]any{"w": mine, "l": []string{own, id}} }, noLetter, theirs, beside)
+		same(replay, func(id string) map[string]any { return map[string]any{"w": id, "l": []string{theirs}} }, noHook, foreign)
+		same(replay, func(id string) map[string]any { return map[string]any{"w": id} }, noHook, foreign)
+		for _, query := range []string{
+			`query($w: ID!) { deadLetters(webhookId: $w) { nodes { id } } }`,
+			`mutation($w: ID!) { updateWebhook(input: {webhookId: $w, name: "x"}) { webhook { id } } }`,
+			`mutation($w: ID!) { testWebhook(input: {webhookId: $w}) { webhook { id } } }`,
+			`mutation($w: ID!) { rotateWebhookSecret(input: {webhookId: $w}) { secret } }`,
+			`mutation($w: ID!) { deleteWebhook(input: {webhookId: $w}) { webhookId } }`,
+		} {
+			same(query, func(id string) map[string]any { return map[string]any{"w": id} }, noHook, foreign)
+		}
+		const node = `query($w: ID!) { node(id: $w) { id } }`
+		same(node, func(id string) map[string]any { return map[string]any{"w": id} }, noHook, foreign)
+		for _, id := range []string{own, beside, theirs} { // no dead letter is a node, whoever's
+			if got, want := replaced(node, map[string]any{"w": id}, id), replaced(node, map[string]any{"w": noLetter}, noLetter); got != want {
+				t.Errorf("the node of a dead letter is %s, of none %s", got, want)
+			}
+		}
+		if n := w.count("SELECT COUNT(*) FROM dead_letter WHERE replay_at = 0"); n != 3 {
+			t.Errorf("%d dead letters rest", n)
+		}
+		if n := w.count("SELECT COUNT(*) FROM webhook WHERE revision = 2 AND test_id IS NULL AND rotated_at = 0 AND name = ''"); n != 3 {
+			t.Errorf("%d webhooks are as they were", n)
+		}
+		if n := a.do("admin", replay, map[string]any{"w": mine, "l": []string{own}}).field("replayDeadLetters.replayedCount"); n != 1.0 {
+			t.Errorf("of the webhook's own %v were replayed", n)
 		}
 	})
 }
