@@ -2734,7 +2734,7 @@ type ImportFollowersPayload {
 }
 
 extend type Mutation {
-  "Ends a job at once; what it has done stays. A success for one that was cancelled before, STATE for one that ended otherwise."
+  "Ends a job at once; what it has done stays. A success for one that was cancelled before, STATE for one that ended otherwise, and for HAND_OVER_CUSTOMERS: the customers would stay with who was removed."
   cancelJob("Which." input: CancelJobInput!): CancelJobPayload @allow(roles: [ADMIN, INTEGRATION])
 }
 

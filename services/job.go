@@ -367,7 +367,7 @@ func (s *Services) JobRests(ctx context.Context, j *models.Job) (bool, error) {
 
 // CancelJob ends a job that has not ended; what it has done stays. The chunk under way does not
 // commit. One that was cancelled before is a success that changes nothing; STATE when it ended
-// otherwise. Errors: NOT_FOUND, STATE.
+// otherwise, and of a hand-over: the customers would stay with who was removed (rule B5). Errors: NOT_FOUND, STATE.
 func (s *Services) CancelJob(ctx context.Context, key models.Key) (j *models.Job, err error) {
 	c, err := s.begin(ctx, mayCancelJob)
 	if err != nil {
@@ -384,6 +384,8 @@ func (s *Services) CancelJob(ctx context.Context, key models.Key) (j *models.Job
 			return nil
 		case j.IsEnded():
 			return models.Errorf(models.CodeState, "the job is %s", j.State)
+		case j.Kind == models.JobHandOverCustomers:
+			return models.Errorf(models.CodeState, "customers of who was removed do not stay with them")
 		}
 		before := map[string]any{"state": j.State}
 		j.End(models.JobCancelled, tx.Now)

@@ -99,3 +99,29 @@ func TestHandOverToWhoIsGone(t *testing.T) {
 		}
 	})
 }
+
+// Ensure a hand-over cannot be cancelled, which would leave customers bound to who was removed, and goes on (rule B5).
+func TestHandOverIsNotCancelled(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1})
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Customers: []string{"wei of anna", "li of anna"}}, "main")
+		id := a.do("admin", `mutation { removeAdvisor(input: {advisor: {openid: "anna"}, handOver: {advisor: {openid: "ben"}}}) { job { id } } }`, nil).text("removeAdvisor.job.id")
+		cancel := func() string {
+			return a.try("admin", `mutation($id: ID!) { cancelJob(input: {jobId: $id}) { job { state } } }`, map[string]any{"id": id}).code()
+		}
+		if got := cancel(); got != "STATE" {
+			t.Errorf("before it began: %q", got)
+		}
+		j := w.claimed()
+		if got := cancel(); got != "STATE" {
+			t.Errorf("while it runs: %q", got)
+		}
+		for !j.IsEnded() {
+			j = w.stepped(j)
+		}
+		if n := w.count("SELECT customer_count FROM advisor WHERE nickname = 'ben'"); n != 2 || a.job(id).text("state") != "FINISHED" {
+			t.Errorf("ben has %d customers; the job is %v", n, a.job(id).Data)
+		}
+		w.sound()
+	})
+}
