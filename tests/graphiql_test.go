@@ -38,10 +38,10 @@ const (
 )
 
 // Ensure that in a browser an advisor signs in to GraphiQL, opens and runs an example, and sees an event come; that the token is remembered by its tab
-// alone; and that the page keeps to its content security policy, which refuses what an injected script would do. Pictures are kept.
+// alone, until it is cleared or the browser is closed; and that the page keeps to its content security policy, which refuses what an injected script would do. Pictures are kept.
 func TestGraphiQLInABrowser(t *testing.T) {
 	chromium := testkit.Program(t, testkit.NeedChromium)
-	npm := testkit.NewNPM(t, filepath.Join("..", "internal", "graphiql", "smoke"), "package.json", "package-lock.json", "smoke.mjs")
+	npm := testkit.NewNPM(t, filepath.Join("..", "internal", "graphiql", "smoke"), "package.json", "package-lock.json", "browser.mjs", "smoke.mjs")
 	npm.Install()
 	w := start(t, testkit.SQLite(t), options{settings: func(s *config.Server) { s.GraphiQL = true }})
 	a := w.found(setup{Advisors: []string{exampleAdvisor}, Customers: []string{exampleCustomer + " of " + exampleAdvisor}}, "main")

@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
+import { launch } from './browser.mjs';
 
 const USAGE = `usage: node smoke.mjs --url URL --token TOKEN --event TEXT [options]
 
@@ -31,22 +31,11 @@ const step = (text) => console.log(`ok   ${text}`);
 const profile = await mkdtemp(path.join(tmpdir(), 'graphiql-smoke-'));
 let context;
 try {
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: options.chromium,
-    headless: true,
-    viewport: { width: 1360, height: 820 },
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-  context.setDefaultTimeout(milliseconds);
+  context = await launch(profile, options.chromium, milliseconds);
   await check(context.pages()[0] ?? (await context.newPage()));
+  await context.close();
+  context = await launch(profile, options.chromium, milliseconds);
+  await anotherDay(await context.newPage());
 } catch (error) {
   faults.push(error.message);
 } finally {
@@ -67,17 +56,22 @@ async function check(page) {
     await page.getByText('what its role can do is offered here').waitFor();
     await page.locator('.graphiql-query-editor').getByText('query Viewer').waitFor();
     step('the page opens, not signed in');
+    // Monaco does without its workers too, slowly and with no error.
+    await until(() => ['editor', 'graphql'].every((name) => page.workers().some((worker) => worker.url().includes(`/${name}.worker-`))), 'the editor has no workers');
+    step('the workers of the editor run');
     await picture(page, 'signed-out');
 
     await signIn(page);
     await query(page);
     await picture(page, 'query');
     await remembered(page, seen);
+    await signOut(page);
     await subscribe(page, seen);
     await picture(page, 'subscription');
     await explorer(page);
     await picture(page, 'explorer');
     await policy(page, seen);
+    await page.evaluate(() => localStorage.setItem('smoke', 'was here'));
   } catch (error) {
     await picture(page, 'failed');
     throw error;
@@ -122,7 +116,7 @@ async function query(page) {
   step('an example that asks for variables shows them');
 }
 
-/** The token outlives a reload and nothing else: another tab has none, and the disk has none. */
+/** The token outlives a reload and nothing else: another tab has none, nor has what stays. */
 async function remembered(page, seen) {
   await page.reload();
   await page.getByText('ADVISOR · kept in this tab only').waitFor();
@@ -168,6 +162,32 @@ async function explorer(page) {
   await page.getByRole('button', { name: 'Show GraphiQL Explorer' }).click();
   await page.locator('.graphiql-plugin').getByText('messages').first().waitFor();
   step('the explorer shows the operation');
+}
+
+/** Whoever signs out is. Then again as before, for what follows. */
+async function signOut(page) {
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await page.getByText('Not signed in', { exact: true }).waitFor();
+  if (await page.evaluate((token) => Object.values({ ...sessionStorage }).some((value) => value.includes(token)), bare)) faults.push('Clear leaves the token in the session');
+  await execute(page);
+  await shown(page, 'Not signed in: paste an access token');
+  await page.getByLabel('Token').fill(options.token);
+  await page.getByText('ADVISOR · kept in this tab only').waitFor();
+  step('Clear forgets the token');
+}
+
+/** A browser that was closed and opened anew on the same profile has what stays, and no token. */
+async function anotherDay(page) {
+  watch(page);
+  await page.goto(options.url);
+  await page.getByText('Not signed in', { exact: true }).waitFor();
+  const kept = await page.evaluate((token) => ({
+    profile: localStorage.getItem('smoke'),
+    token: Object.values({ ...sessionStorage, ...localStorage }).some((value) => value.includes(token)),
+  }), bare);
+  if (kept.profile !== 'was here') faults.push('the browser was opened on another profile');
+  if (kept.token || (await page.getByLabel('Token').inputValue()) !== '') faults.push('another session of the browser knows the token');
+  step('another session of the browser knows no token');
 }
 
 /** What somebody's script would do, if it came into the page, is kept from it. Last: it makes errors on purpose. */

@@ -22,8 +22,23 @@ const SAME_TEXT_AS = {
 const ALSO = {
   'monaco-editor':
     'The icon font codicon.ttf: Copyright (c) Microsoft Corporation, licensed under the Creative\n' +
-    'Commons Attribution 4.0 International License (https://creativecommons.org/licenses/by/4.0/).',
+    'Commons Attribution 4.0 International License (https://creativecommons.org/licenses/by/4.0/).\n\n' +
+    'DOMPurify 3.1.7 (esm/vs/base/browser/dompurify): (c) Cure53 and other contributors, released under\n' +
+    'the Apache License 2.0, under which it is used here, and the Mozilla Public License 2.0\n' +
+    '(https://github.com/cure53/DOMPurify/blob/3.1.7/LICENSE). The text of the Apache License 2.0:\n\n' +
+    apache(),
 };
+
+/** The terms of the Apache License 2.0, as a package of the lock file has them. */
+function apache() {
+  const text = licenseTexts(path.join(import.meta.dirname, 'node_modules', 'react-aria')).join('\n');
+  const end = 'END OF TERMS AND CONDITIONS';
+  return text.slice(text.indexOf('Apache License'), text.indexOf(end) + end.length);
+}
+
+// Comments that say whose a file is (/*! … */, @license) and that need no entry above: they name what the
+// package's own licence covers.
+const OWN = /Microsoft Corporation|Meta Platforms|Facebook/;
 
 /** Two plugins that share one list: workers are bundled apart from the page. */
 export function licenses() {
@@ -32,7 +47,9 @@ export function licenses() {
     for (const output of Object.values(bundle)) {
       for (const id of output.moduleIds ?? []) {
         const root = packageRoot(id);
-        if (root) roots.add(root);
+        if (!root) continue;
+        roots.add(root);
+        lookForGuests(id, root);
       }
     }
   };
@@ -46,6 +63,19 @@ export function licenses() {
       },
     },
   };
+}
+
+/** Fails the build for a file that says it is somebody else's than its package, without a word of it in ALSO. */
+function lookForGuests(id, root) {
+  const file = id.replace(/^\0/, '').replace(/\?.*$/, '');
+  if (!existsSync(file)) return;
+  const { name } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const known = [...licenseTexts(root), ALSO[name] ?? ''].join('\n');
+  for (const [comment] of readFileSync(file, 'utf8').matchAll(/\/\*!?[^*]*\*+(?:[^/*][^*]*\*+)*\//g)) {
+    const whose = /(?:@license|@copyright|\/\*!)\s*\*?\s*([\w.-]+)/.exec(comment);
+    if (!whose || OWN.test(comment) || whose[1] === name || known.includes(whose[1])) continue;
+    throw new Error(`${file} of ${name} is by ${whose[1]}, says its comment; see ALSO in licenses.js: ${comment.slice(0, 200)}`);
+  }
 }
 
 /** The folder of the installed package that a module belongs to, if any. */

@@ -8,7 +8,10 @@ const files = import.meta.glob('./examples/*.graphql', { query: '?raw', import: 
 
 const HEAD = /^# (.+)\n# (.+)\n# Roles: (.+)\n\n/;
 
-/** All examples: { title, about, roles, kind, query, variables }. */
+// Where a variable is found that an example before has brought: in the answers of the tabs that are open.
+const BROUGHT = { accountId: ['createAccount', 'account', 'id'] };
+
+/** All examples: { title, about, roles, kind, query, variables }. variables takes the answers that are there, the latest first. */
 export const examples = Object.keys(files)
   .sort()
   .map((file) => read(files[file]));
@@ -26,15 +29,29 @@ function read(text) {
     roles: roles.split(', '),
     kind: operation.operation,
     query: `# ${title}\n\n${query}`,
-    variables: () => variables(operation.variableDefinitions),
+    variables: (answers) => variables(operation.variableDefinitions, answers),
   };
 }
 
 /** The variables with something to begin with, as JSON; empty where there are none. */
-function variables(definitions) {
+function variables(definitions, answers) {
   if (!definitions?.length) return '';
-  const values = definitions.map(({ variable, type }) => [variable.name.value, initial(variable.name.value, print(type))]);
+  const values = definitions.map(({ variable: { name }, type }) => [name.value, brought(name.value, answers) ?? initial(name.value, print(type))]);
   return JSON.stringify(Object.fromEntries(values), null, 2);
+}
+
+/** What the latest answer with it has for a variable. */
+function brought(name, answers) {
+  if (!BROUGHT[name]) return undefined;
+  for (const text of answers) {
+    try {
+      const value = BROUGHT[name].reduce((within, key) => within?.[key], JSON.parse(text).data);
+      if (value) return value;
+    } catch {
+      // No answer so far, or one that is no JSON.
+    }
+  }
+  return undefined;
 }
 
 function initial(name, type) {

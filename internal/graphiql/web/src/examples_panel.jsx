@@ -35,7 +35,7 @@ function Panel() {
 
 function Example({ example }) {
   const { addTab, changeTab, stop } = useGraphiQLActions();
-  const { tabs, activeTabIndex, queryEditor, variableEditor } = useGraphiQL((state) => state);
+  const { tabs, activeTabIndex, queryEditor, variableEditor, responseEditor } = useGraphiQL((state) => state);
   const open = () => {
     const there = tabs.findIndex(({ query }) => query === example.query);
     if (there === activeTabIndex) return;
@@ -45,10 +45,11 @@ function Example({ example }) {
       changeTab(there);
       return;
     }
+    const answers = [responseEditor?.getValue(), ...tabs.map(({ response }) => response).reverse()];
     // An empty tab is there to be used.
     if (queryEditor.getValue().trim()) addTab();
     queryEditor.setValue(example.query);
-    variableEditor.setValue(example.variables());
+    variableEditor.setValue(example.variables(answers));
   };
   return (
     <li>
