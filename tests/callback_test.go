@@ -26,7 +26,8 @@ type callback struct {
 	ID     int64  `yaml:"id"`    // the message's
 	Scene  string `yaml:"scene"` // an advisor's or group's name, or a scene
 	Mode   string `yaml:"mode"`  // PLAIN when absent
-	Token  string `yaml:"token"` // to sign with, when it is the wrong one
+	Token  string `yaml:"token"` // to sign with, when it is another one
+	Key    string `yaml:"key"`   // to encrypt with, likewise
 	Times  int    `yaml:"times"`
 	// Cut leaves so many bytes of the body; Status is 200 when absent.
 	Cut    int `yaml:"cut"`
@@ -47,6 +48,9 @@ func (p *play) platform(c *callback) wechattest.Platform {
 
 func (p *play) calls(c *callback) string {
 	pl := p.platform(c)
+	if c.Key != "" {
+		pl.AESKey = c.Key
+	}
 	scene := c.Scene
 	if known, ok := p.names["scene "+scene]; ok {
 		scene = known
