@@ -585,6 +585,20 @@ func TestWebhookRotates(t *testing.T) {
 	})
 }
 
+// pass has the pauses of receivers that failed be over, and no more time pass: leases go on, however slow this machine is.
+func (h *hooks) pass() {
+	h.tb.Helper()
+	rows, err := h.store.View(h.tb.Context()).Webhooks(h.account.Key)
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	for _, w := range rows {
+		if w.LeasedBy.IsZero() && w.RetryAt > h.clock.Time() && !w.FailingSince.IsZero() {
+			h.clock.Set(w.RetryAt.Go())
+		}
+	}
+}
+
 // retain has one pass of retention be made, now.
 func (h *hooks) retain() services.Retained {
 	h.tb.Helper()
@@ -691,14 +705,14 @@ func TestWebhookOneAtATime(t *testing.T) {
 		}
 		wg.Wait()
 		await(t, "all was sent", func() bool {
-			h.clock.Advance(20 * time.Millisecond)
+			h.pass()
 			mu.Lock()
 			defer mu.Unlock()
 			n := 0
 			for _, of := range got {
 				n += len(of)
 			}
-			return n == hooksEach*events
+			return n >= hooksEach*events
 		})
 		for path, of := range got {
 			if !slices.Equal(of, numbered(changed, 1, events)) {
