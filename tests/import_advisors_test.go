@@ -363,7 +363,7 @@ func TestImportsOfTheSameAdvisors(t *testing.T) {
 			})
 		}
 		all.Wait()
-		w.worked()
+		w.contended()
 		if got := w.count("SELECT COUNT(*) FROM advisor WHERE openid IS NOT NULL"); got != n {
 			t.Errorf("%d of %d are advisors", got, n)
 		}

@@ -214,7 +214,7 @@ func TestImportsOfTheSamePastMessages(t *testing.T) {
 			both.Go(func() { a.do("admin", beginText, map[string]any{"i": id}) })
 		}
 		both.Wait()
-		w.worked()
+		w.contended()
 		if got := w.count("SELECT COUNT(*) FROM message WHERE status = 'IMPORTED'"); got != n {
 			t.Errorf("%d messages of %d", got, n)
 		}

@@ -418,7 +418,7 @@ func TestImportsOfTheSame(t *testing.T) {
 			}
 		})
 		all.Wait()
-		w.worked()
+		w.contended()
 		if got := w.count("SELECT COUNT(*) FROM customer WHERE advisor_id IS NOT NULL"); got != n {
 			t.Errorf("%d of %d have an advisor", got, n)
 		}
