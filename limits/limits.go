@@ -89,7 +89,7 @@ const (
 	// then waits, as long as an operation may take.
 	UploadsAtOnce     = 8
 	UploadsPerAccount = 4
-	// UploadCharge is what each file of a request is charged with, besides the operation itself. Source: rule X2.
+	// UploadCharge is what each file in the arguments of an operation is charged with, besides the operation itself. Source: rule X2.
 	UploadCharge = 5
 )
 

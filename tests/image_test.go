@@ -835,6 +835,18 @@ func TestMultipartRequests(t *testing.T) {
 	}
 }
 
+// Ensure a file that stands in several places of a document is read whole in each (rule H6).
+func TestFileInSeveralPlaces(t *testing.T) {
+	w, _ := withImages(t, testkit.SQLite(t), nil)
+	a := w.found(setup{}, "main")
+	body, contentType := form(t, `{"query":"mutation($f: Upload!, $l: [Upload!]!) { one: uploadImages(input: {files: [$f, $f]}) { results { image { id bytes } error { code } } } two: uploadImages(input: {files: $l}) { results { image { id bytes } error { code } } } three: uploadImages(input: {files: $l}) { results { image { id bytes } error { code } } } }","variables":{"f":null,"l":[null]}}`,
+		`{"0":["variables.f","variables.l.0"]}`, imageOf(t, "PNG", 4, 3))
+	got := w.postForm(a.bearer("admin", a.account), body, contentType, preflight, "1")
+	if images := strings.Count(string(got.body), `"bytes":`); images != 4 || bytes.Contains(got.body, []byte(`"code"`)) {
+		t.Errorf("%d images: %.600s", images, got.body)
+	}
+}
+
 // aliases is so many fields with aliases.
 func aliases(n int) string {
 	var b strings.Builder

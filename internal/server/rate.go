@@ -19,7 +19,7 @@ import (
 
 // rates refuses queries and mutations of who asks for more than a node gives one token, or one account, a second (rule X2): RATE_LIMITED with
 // retryAt, and over HTTP the header Retry-After. An operation is charged 1, and 1 more for each limits.RowsPerCharge rows that it may
-// read, and limits.UploadCharge for each file that came with it. What was saved up for limits.RateBurst may be spent at once. Opening a subscription is free: when a thousand apps come back together
+// read, and limits.UploadCharge for each file in its arguments. What was saved up for limits.RateBurst may be spent at once. Opening a subscription is free: when a thousand apps come back together
 // nobody did anything wrong, and how many open at once is bounded elsewhere.
 //
 // It keeps to the node: two nodes give twice as much. It comes behind rows, which reckons the cost.
@@ -57,7 +57,7 @@ func (r *rates) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 		return nil // refused elsewhere
 	}
 	rows, _ := op.Stats.GetExtension(costName).(int)
-	return r.charge(ctx, v, 1+rows/limits.RowsPerCharge+limits.UploadCharge*uploadsIn(op.Variables))
+	return r.charge(ctx, v, 1+rows/limits.RowsPerCharge+limits.UploadCharge*uploadsOf(op))
 }
 
 // charge charges a viewer, or says why not, which costs them nothing.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"clientele/internal/config"
 	"clientele/internal/transport"
@@ -103,7 +104,16 @@ func (s *Server) admitted(next http.Handler) http.Handler {
 	})
 }
 
-// uploadsIn is how many files stand in the variables of an operation.
+// uploadsOf is how many files stand in the arguments of an operation's root fields: one that stands in several is as much work in each.
+func uploadsOf(op *graphql.OperationContext) (n int) {
+	walk(op.Operation.SelectionSet, func(f *ast.Field) bool {
+		n += uploadsIn(f.ArgumentMap(op.Variables))
+		return false
+	})
+	return n
+}
+
+// uploadsIn is how many files stand in a value.
 func uploadsIn(value any) (n int) {
 	switch v := value.(type) {
 	case graphql.Upload, *graphql.Upload:

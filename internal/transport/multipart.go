@@ -26,8 +26,8 @@ const (
 )
 
 // Multipart answers requests of the GraphQL multipart request specification: POST with multipart/form-data, whose parts are `operations`, then
-// `map`, then files. An upload is a [graphql.Upload] in the variables, one for each path of its file, with a reader of its own over bytes in
-// memory. Parts that the map does not name are passed over.
+// `map`, then files. An upload is a [graphql.Upload] in the variables, one for each path of its file, over bytes in memory; [OpenUpload] reads it. Parts
+// that the map does not name are passed over.
 //
 // `operations` may be a batch, an array of requests: they are executed one after the other in one time, and answered by an array with status
 // 200. Files then have the index of their operation before their path.
@@ -95,6 +95,15 @@ func (t Multipart) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		return
 	}
 	answer.batch(ctx, f.operations)
+}
+
+// OpenUpload reads an upload of [Multipart] from its beginning, whoever else reads it: a variable may stand in several places of a document, and all of
+// them have the one File. It is safe for concurrent use.
+func OpenUpload(u graphql.Upload) io.Reader {
+	if at, ok := u.File.(io.ReaderAt); ok {
+		return io.NewSectionReader(at, 0, u.Size)
+	}
+	return u.File // of another transport
 }
 
 // batch executes operations one after the other, and answers them together.
