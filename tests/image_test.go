@@ -760,7 +760,7 @@ func TestMultipartRequests(t *testing.T) {
 		"no boundary":             {bearer(), string(body), "multipart/form-data", []string{preflight, "1"}, 400, "INVALID"},
 		"another type":            {bearer(), string(body), "multipart/mixed; boundary=b", []string{preflight, "1"}, 415, "INVALID"},
 		"cut":                     {bearer(), string(body[:len(body)/2]), contentType, []string{preflight, "1"}, 400, "INVALID"},
-		"not for this role":       {w.bearer("analyst", a.account), string(body), contentType, []string{preflight, "1"}, 200, "FORBIDDEN"},
+		"not for this role":       {w.bearer("analyst", a.account), string(body), contentType, []string{preflight, "1"}, 403, "FORBIDDEN"},
 	} {
 		got := w.postForm(tt.token, []byte(tt.body), tt.contentType, tt.headers...)
 		if got.status != tt.status || got.code() != tt.code {
