@@ -90,11 +90,20 @@ const (
 	UploadBytes = 24 << 20
 	// UploadTime is how long a client may take to send such a body, and to take an image.
 	UploadTime = time.Minute
-	// UploadsAtOnce is how many such bodies a node holds at the same time, UploadsPerAccount how many of one account; who comes
-	// then waits, as long as an operation may take.
+	// UploadSecondBytes is how many bytes a second such a body must come with, on average since it is read, and UploadGrace how much later than that it
+	// may be: one that is slower is cut. Source: ADR 0042.
+	UploadSecondBytes = 8 << 10
+	UploadGrace          = 5 * time.Second
+	// UploadsAtOnce is how many such bodies a node holds at the same time, UploadsPerAccount how many of one account, UploadsPerToken how many of one
+	// token. Source: ADR 0042.
 	UploadsAtOnce     = 8
-	UploadsPerAccount = 4
-	// UploadCharge is what each file of a request is charged with, besides the operation itself. Source: rule X2.
+	UploadsPerAccount = 3
+	UploadsPerToken   = 2
+	// UploadsWaiting is how many requests may wait for each of these places, as long as an operation may take; who comes then is refused at once. UploadRetry is
+	// when who found no place is told to come again. Source: ADR 0042.
+	UploadsWaiting = 2
+	UploadRetry    = 5 * time.Second
+	// UploadCharge is what each file in the arguments of an operation is charged with, besides the operation itself. Source: rule X2.
 	UploadCharge = 5
 )
 

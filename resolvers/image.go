@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"clientele/graph"
+	"clientele/internal/transport"
 	"clientele/models"
 	"clientele/services"
 	"context"
@@ -10,7 +11,7 @@ import (
 func (r *mutationResolver) UploadImages(ctx context.Context, input graph.UploadImagesInput) (*graph.UploadImagesPayload, error) {
 	files := make([]services.ImageFile, len(input.Files))
 	for i, f := range input.Files {
-		files[i] = services.ImageFile{Content: f.File, Size: f.Size}
+		files[i] = services.ImageFile{Content: transport.OpenUpload(*f), Size: f.Size}
 	}
 	results, err := r.r.Services.UploadImages(ctx, files)
 	if err != nil {

@@ -101,7 +101,8 @@ func (s *Services) signed(image *models.Image, secret []byte) *models.Image {
 }
 
 // SignedImage is the image of an address, if its signature is right and it is good for a while yet, and until when it is. FORBIDDEN for every
-// other address, whatever is wrong with it; NOT_FOUND for an image that is deleted.
+// other address, whatever is wrong with it; NOT_FOUND for an image that is deleted. An address that is over, or good for longer than any is signed by
+// a clock that is limits.ClockSkew ahead, is refused before the database is asked.
 func (s *Services) SignedImage(ctx context.Context, account, image, expires, signature string) (*models.Image, models.Time, error) {
 	forbidden := models.Errorf(models.CodeForbidden, "the address is not good, or not any more")
 	key, isKey := models.ParseKey(account)
@@ -112,6 +113,9 @@ func (s *Services) SignedImage(ctx context.Context, account, image, expires, sig
 	if !isKey || !isImage || err != nil || decodeErr != nil || strconv.FormatInt(until, 10) != expires || key.String() != account || which.String() != image {
 		return nil, 0, forbidden
 	}
+	if now := s.Now(); until <= now.Go().Unix() || until > now.Add(limits.ImageURLLife+limits.ClockSkew).Go().Unix() {
+		return nil, 0, forbidden
+	}
 	a, err := s.store.View(ctx).Account(key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, 0, forbidden
@@ -120,7 +124,7 @@ func (s *Services) SignedImage(ctx context.Context, account, image, expires, sig
 		return nil, 0, unavailable(err)
 	}
 	secret, err := s.urlSecret(a)
-	if err != nil || !hmac.Equal(models.SignImage(secret, key, which, until), said) || s.Now() >= models.At(time.Unix(until, 0)) {
+	if err != nil || !hmac.Equal(models.SignImage(secret, key, which, until), said) {
 		return nil, 0, forbidden
 	}
 	rows, err := s.store.View(ctx).Images(key, []models.Key{which})

@@ -13,8 +13,10 @@ import (
 	"image/png"
 	"io"
 	"io/fs"
+	"math"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -32,6 +34,7 @@ import (
 	"clientele/internal/testkit"
 	"clientele/limits"
 	"clientele/models"
+	"clientele/store"
 )
 
 const uploadText = `mutation($files: [Upload!]!) { uploadImages(input: {files: $files}) { results { image { id type width height bytes url urlExpiresAt } error { code message field limit } } } }`
@@ -352,6 +355,63 @@ func TestImageAddresses(t *testing.T) {
 		}
 		if resp, _ := w.fetch(http.MethodGet, again); resp.StatusCode != 404 {
 			t.Errorf("a deleted image: %d", resp.StatusCode)
+		}
+	})
+}
+
+// Ensure an address that is over, or good for longer than any that is signed, is refused without a question to the database, and that one of a node
+// whose clock is ahead is not (rule H6).
+func TestImageAddressesOfNoTime(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w, _ := withImages(t, dsn, nil)
+		a := w.found(setup{}, "main")
+		u, err := url.Parse(a.keptImages("admin", imageOf(t, "PNG", 4, 3))[0].text("image.url"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := strings.Split(u.Path, "/")
+		account, isKey := models.ParseKey(path[2])
+		image, isImage := models.ParseKey(path[3])
+		if !isKey || !isImage {
+			t.Fatalf("the address is %s", u)
+		}
+		stored, err := w.Store.View(t.Context()).Account(account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := config.Default()
+		set.MasterKeys = []config.Secret{config.Secret("test=" + strings.Repeat("5a", 32))} // as start has it
+		ring, err := set.NewRing()
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret, err := ring.Open(account, "url.secret", stored.SealedURLSecret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := w.clock.Now()
+		for name, tt := range map[string]struct {
+			until  int64
+			status int
+			asks   bool
+		}{
+			"over":                      {now.Unix(), 403, false},
+			"over for long":             {0, 403, false},
+			"before all time":           {math.MinInt64, 403, false},
+			"for a second":              {now.Unix() + 1, 200, true},
+			"of a clock that is ahead":  {now.Add(limits.ImageURLLife + limits.ClockSkew).Unix(), 200, true},
+			"a second more":             {now.Add(limits.ImageURLLife+limits.ClockSkew).Unix() + 1, 403, false},
+			"for ever":                  {math.MaxInt64, 403, false},
+			"beyond what a row can say": {math.MaxInt64 / 1_000_000, 403, false},
+		} {
+			signature := base64.RawURLEncoding.EncodeToString(models.SignImage(secret, account, image, tt.until))
+			var n atomic.Int64
+			r := httptest.NewRequestWithContext(store.CountStatements(t.Context(), &n), http.MethodGet, fmt.Sprintf("%s?e=%d&s=%s", u.Path, tt.until, signature), nil)
+			recorder := httptest.NewRecorder()
+			w.Server.ServeHTTP(recorder, r)
+			if recorder.Code != tt.status || tt.asks != (n.Load() > 0) {
+				t.Errorf("%s: %d after %d statements", name, recorder.Code, n.Load())
+			}
 		}
 	})
 }
@@ -700,7 +760,7 @@ func TestMultipartRequests(t *testing.T) {
 		"no boundary":             {bearer(), string(body), "multipart/form-data", []string{preflight, "1"}, 400, "INVALID"},
 		"another type":            {bearer(), string(body), "multipart/mixed; boundary=b", []string{preflight, "1"}, 415, "INVALID"},
 		"cut":                     {bearer(), string(body[:len(body)/2]), contentType, []string{preflight, "1"}, 400, "INVALID"},
-		"not for this role":       {w.bearer("analyst", a.account), string(body), contentType, []string{preflight, "1"}, 200, "FORBIDDEN"},
+		"not for this role":       {w.bearer("analyst", a.account), string(body), contentType, []string{preflight, "1"}, 403, "FORBIDDEN"},
 	} {
 		got := w.postForm(tt.token, []byte(tt.body), tt.contentType, tt.headers...)
 		if got.status != tt.status || got.code() != tt.code {
@@ -772,6 +832,18 @@ func TestMultipartRequests(t *testing.T) {
 	defer resp.Body.Close()
 	if allowed := resp.Header.Get("Access-Control-Allow-Headers"); !strings.Contains(allowed, preflight) {
 		t.Errorf("allowed headers %s", allowed)
+	}
+}
+
+// Ensure a file that stands in several places of a document is read whole in each (rule H6).
+func TestFileInSeveralPlaces(t *testing.T) {
+	w, _ := withImages(t, testkit.SQLite(t), nil)
+	a := w.found(setup{}, "main")
+	body, contentType := form(t, `{"query":"mutation($f: Upload!, $l: [Upload!]!) { one: uploadImages(input: {files: [$f, $f]}) { results { image { id bytes } error { code } } } two: uploadImages(input: {files: $l}) { results { image { id bytes } error { code } } } three: uploadImages(input: {files: $l}) { results { image { id bytes } error { code } } } }","variables":{"f":null,"l":[null]}}`,
+		`{"0":["variables.f","variables.l.0"]}`, imageOf(t, "PNG", 4, 3))
+	got := w.postForm(a.bearer("admin", a.account), body, contentType, preflight, "1")
+	if images := strings.Count(string(got.body), `"bytes":`); images != 4 || bytes.Contains(got.body, []byte(`"code"`)) {
+		t.Errorf("%d images: %.600s", images, got.body)
 	}
 }
 

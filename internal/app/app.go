@@ -42,6 +42,8 @@ type Options struct {
 	Store func(*store.Options)
 	// Sockets changes how WebSockets are served; tests shorten its times. nil: as it is.
 	Sockets func(*transport.WebSocketOptions)
+	// Forms changes how multipart requests are served, as Sockets does.
+	Forms func(*transport.Multipart)
 	// Jobs changes how jobs run; tests look more often for what has lapsed. nil: as they are.
 	Jobs func(*jobs.Runner)
 }
@@ -162,7 +164,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	a.Server = server.New(server.Options{
 		Persisted: persisted,
 		Settings:  set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
-		Sockets: o.Sockets, Ballast: a.ballast.held.Load,
+		Sockets: o.Sockets, Forms: o.Forms, Ballast: a.ballast.held.Load,
 	})
 	a.runner.Delivered, a.Platform.Asked, a.runner.WebhookCalled = a.Server.Delivered, a.Server.PlatformAsked, a.Server.WebhookCalled
 	return a, nil

@@ -11,8 +11,10 @@ import (
 	"image/jpeg"
 	"image/png"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/makiuchi-d/gozxing"
@@ -141,6 +143,39 @@ func TestAvatarIsInTheMiddle(t *testing.T) {
 	}
 	if reds < 60*60 {
 		t.Errorf("%d red pixels", reds)
+	}
+}
+
+// Ensure codes that are drawn at the same time may have one avatar: drawing reads it and writes nothing to it, and each code is as if it were drawn alone.
+func TestOneAvatarInManyCodes(t *testing.T) {
+	avatar := qrcode.Reduce(noise(300, 200), 128)
+	kept, ok := avatar.(*image.NRGBA)
+	if !ok {
+		t.Fatalf("an avatar is %T", avatar)
+	}
+	before := bytes.Clone(kept.Pix)
+	pictures := []qrcode.Picture{
+		{Text: "one", Size: 200, Avatar: avatar}, {Text: "another one", Size: 430, Avatar: avatar},
+		{Text: "one", Size: 200, Avatar: avatar, Format: qrcode.SVG}, {Text: "another one", Size: 430, Avatar: avatar, Format: qrcode.SVG},
+	}
+	alone := make([][]byte, len(pictures))
+	for i, p := range pictures {
+		var err error
+		if alone[i], err = qrcode.Draw(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var wg sync.WaitGroup
+	for i, p := range slices.Concat(pictures, pictures) {
+		wg.Go(func() {
+			if got, err := qrcode.Draw(p); err != nil || !bytes.Equal(got, alone[i%len(pictures)]) {
+				t.Errorf("picture %d is another one beside others, %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	if !bytes.Equal(kept.Pix, before) {
+		t.Error("drawing changed the avatar")
 	}
 }
 

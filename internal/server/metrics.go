@@ -28,6 +28,8 @@ type metrics struct {
 	pauses        prometheus.Counter
 	asked         *prometheus.CounterVec
 	images        *prometheus.CounterVec
+	uploads       *prometheus.GaugeVec
+	turnedAway    prometheus.Counter
 	webhooks      *prometheus.CounterVec
 	deadLetters   prometheus.Counter
 }
@@ -86,7 +88,16 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	m.images = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clientele_images_asked_total", Help: "Requests for images by signed address, by status.",
 	}, []string{"status"})
-	r.MustRegister(m.images, m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked, m.webhooks, m.deadLetters,
+	m.uploads = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "clientele_uploads", Help: "Multipart requests, by state: held, whose bodies are in memory or come; waiting, for a place.",
+	}, []string{"state"})
+	for _, state := range []string{uploadsHeld, uploadsWaiting} {
+		m.uploads.WithLabelValues(state) // there from the start, as 0
+	}
+	m.turnedAway = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "clientele_uploads_refused_total", Help: "Multipart requests that found no place.",
+	})
+	r.MustRegister(m.uploads, m.turnedAway, m.images, m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked, m.webhooks, m.deadLetters,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if ballast != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -111,6 +122,12 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 const (
 	overWebSocket   = "websocket"
 	overEventStream = "event_stream"
+)
+
+// The states of multipart requests, as metrics name them.
+const (
+	uploadsHeld    = "held"
+	uploadsWaiting = "waiting"
 )
 
 // hooks counts what a transport does.

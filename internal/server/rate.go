@@ -19,7 +19,7 @@ import (
 
 // rates refuses queries and mutations of who asks for more than a node gives one token, or one account, a second (rule X2): RATE_LIMITED with
 // retryAt, and over HTTP the header Retry-After. An operation is charged 1, and 1 more for each limits.RowsPerCharge rows that it may
-// read, and limits.UploadCharge for each file that came with it. What was saved up for limits.RateBurst may be spent at once. Opening a subscription is free: when a thousand apps come back together
+// read, and limits.UploadCharge for each file in its arguments; a multipart request pays for the first of them when it comes (admitUpload). What was saved up for limits.RateBurst may be spent at once. Opening a subscription is free: when a thousand apps come back together
 // nobody did anything wrong, and how many open at once is bounded elsewhere.
 //
 // It keeps to the node: two nodes give twice as much. It comes behind rows, which reckons the cost.
@@ -57,33 +57,50 @@ func (r *rates) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 		return nil // refused elsewhere
 	}
 	rows, _ := op.Stats.GetExtension(costName).(int)
-	return r.charge(ctx, v, 1+rows/limits.RowsPerCharge+limits.UploadCharge*uploadsIn(op.Variables))
+	req := requestOf(ctx)
+	paid := req.paid
+	if paid > 0 {
+		req.paid = 0 // for one operation
+	}
+	if err := r.charge(ctx, v, 1+rows/limits.RowsPerCharge+limits.UploadCharge*uploadsOf(op), paid); err != nil {
+		return r.present(ctx, err)
+	}
+	return nil
 }
 
-// charge charges a viewer, or says why not, which costs them nothing.
-func (r *rates) charge(ctx context.Context, v *auth.Viewer, charge int) *gqlerror.Error {
+// tokenOf tells a token from others, as well as its claims do.
+func tokenOf(v *auth.Viewer) string {
+	return v.Account + " " + string(v.Role) + " " + v.Subject + " " + v.TokenID
+}
+
+// charge charges a viewer, or says why not, which costs them nothing. paid is what they were charged for it before: it counts, and is kept. Errors: RATE_LIMITED.
+func (r *rates) charge(ctx context.Context, v *auth.Viewer, charge, paid int) error {
 	now := r.now()
-	token, wait := take(ctx, r.tokens, v.Account+" "+string(v.Role)+" "+v.Subject+" "+v.TokenID, r.perToken, charge, now)
+	token, wait := take(ctx, r.tokens, tokenOf(v), r.perToken, charge, paid, now)
 	if wait == 0 && v.Account != "" {
-		if _, wait = take(ctx, r.accounts, v.Account, r.perAccount, charge, now); wait > 0 && token != nil {
+		if _, wait = take(ctx, r.accounts, v.Account, r.perAccount, charge, paid, now); wait > 0 && token != nil {
 			token.CancelAt(now)
 		}
 	}
 	if wait == 0 {
 		return nil
 	}
+	return &models.Error{
+		Code: models.CodeRateLimited, Message: "more is asked for than a token or an account is given a second; try again later", RetryAt: retryAfter(ctx, now, wait),
+	}
+}
+
+// retryAfter tells a client over HTTP when to come again, in whole seconds, and returns the instant.
+func retryAfter(ctx context.Context, now time.Time, wait time.Duration) models.Time {
 	seconds := int(math.Ceil(wait.Seconds()))
 	if header := requestOf(ctx).header; header != nil {
 		header.Set("Retry-After", strconv.Itoa(seconds))
 	}
-	return r.present(ctx, &models.Error{
-		Code: models.CodeRateLimited, Message: "more is asked for than a token or an account is given a second; try again later",
-		RetryAt: models.At(now.Add(time.Duration(seconds) * time.Second)),
-	})
+	return models.At(now.Add(time.Duration(seconds) * time.Second))
 }
 
-// take takes a charge from a key's limiter, or answers how long it would have to wait.
-func take(ctx context.Context, kept *lru.LRU[*rate.Limiter], key string, perSecond, charge int, now time.Time) (*rate.Reservation, time.Duration) {
+// take takes a charge from a key's limiter, but for what was paid of it, or answers how long it would have to wait: to pay all of it, since who comes again pays again.
+func take(ctx context.Context, kept *lru.LRU[*rate.Limiter], key string, perSecond, charge, paid int, now time.Time) (*rate.Reservation, time.Duration) {
 	if perSecond == 0 {
 		return nil, 0
 	}
@@ -92,10 +109,13 @@ func take(ctx context.Context, kept *lru.LRU[*rate.Limiter], key string, perSeco
 		limiter = rate.NewLimiter(rate.Limit(perSecond), perSecond*int(limits.RateBurst/time.Second))
 		kept.Add(ctx, key, limiter)
 	}
-	taken := limiter.ReserveN(now, min(charge, limiter.Burst()))
-	if wait := taken.DelayFrom(now); wait > 0 {
-		taken.CancelAt(now)
-		return nil, wait
+	charge = min(charge, limiter.Burst())
+	taken := limiter.ReserveN(now, max(charge-paid, 0))
+	if taken.DelayFrom(now) == 0 {
+		return taken, 0
 	}
-	return taken, 0
+	taken.CancelAt(now)
+	whole := limiter.ReserveN(now, charge)
+	defer whole.CancelAt(now)
+	return nil, whole.DelayFrom(now)
 }

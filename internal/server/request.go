@@ -26,6 +26,8 @@ type request struct {
 	err     error
 	// header is that of the answer; nil on a WebSocket.
 	header http.Header
+	// paid is what its operation was charged before it was known.
+	paid int
 }
 
 func requestOf(ctx context.Context) *request {

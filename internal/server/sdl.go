@@ -50,14 +50,17 @@ func (s *Server) introspects(ctx context.Context) *gqlerror.Error {
 	ctx, cancel := context.WithTimeout(ctx, s.settings.OperationTime)
 	defer cancel()
 	v, err := s.viewerOf(ctx)
-	if err == nil && v == nil {
+	switch {
+	case err != nil:
+	case v == nil:
 		err = models.Errorf(models.CodeUnauthenticated, "a token is required")
+	case s.trusted.enforced(v):
+		err = errNoIntrospection
+	default:
+		err = s.rates.charge(ctx, v, 1, 0)
 	}
 	if err != nil {
 		return s.present(ctx, err)
 	}
-	if s.trusted.enforced(v) {
-		return s.present(ctx, errNoIntrospection)
-	}
-	return s.rates.charge(ctx, v, 1)
+	return nil
 }

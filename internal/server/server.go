@@ -56,8 +56,9 @@ type Options struct {
 	Ballast func() uint64
 	// Sockets changes how WebSockets are served; tests shorten its times. nil: as it is.
 	Sockets func(*transport.WebSocketOptions)
-	// Streams changes how event streams are served, as Sockets does.
+	// Streams changes how event streams are served, as Sockets does, and Forms how multipart requests are.
 	Streams func(*transport.EventsOptions)
+	Forms   func(*transport.Multipart)
 }
 
 // Server answers HTTP. It is safe for concurrent use.
@@ -87,7 +88,7 @@ func New(o Options) *Server {
 	}
 	set := o.Settings
 	s.rates = newRates(set.RatePerToken, set.RatePerAccount, s.viewerOf, s.present)
-	s.uploads = newUploads()
+	s.uploads = newUploads(set.OperationTime, s.metrics)
 	s.trusted = newTrusted(s, o.Persisted)
 	sockets := transport.WebSocketOptions{
 		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
@@ -112,7 +113,7 @@ func New(o Options) *Server {
 		o.Streams(&streams)
 	}
 	s.events = transport.NewEvents(streams)
-	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.admitted(s.graphql())))))
+	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.graphql(o.Forms)))))
 	s.mux.Handle("/images/{account}/{image}", s.cors(named(http.HandlerFunc(s.image))))
 	s.mux.Handle("/graphql/ticket", s.cors(s.identify(http.HandlerFunc(s.tickets))))
 	s.mux.Handle("/schema.graphql", s.cors(s.identify(http.HandlerFunc(s.sdl))))
@@ -172,7 +173,8 @@ func (s *Server) Close(ctx context.Context) error {
 	return errors.Join(s.ws.Close(ctx), <-ended)
 }
 
-func (s *Server) graphql() http.Handler {
+// graphql is the handler; change may change how multipart requests are served, and may be nil.
+func (s *Server) graphql(change func(*transport.Multipart)) http.Handler {
 	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &resolvers.Resolver{
 		Services: s.services, PageDefault: s.settings.PageDefault, PageMax: s.settings.PageMax,
 		MessagesMax: s.settings.MessagesPageMax, NodesMax: s.settings.NodesPerCall,
@@ -180,7 +182,11 @@ func (s *Server) graphql() http.Handler {
 	h := handler.New(schema)
 	h.AddTransport(s.ws)
 	h.AddTransport(s.events)
-	h.AddTransport(multipartForms(s.settings))
+	forms := s.multipartForms(schema.Schema())
+	if change != nil {
+		change(&forms)
+	}
+	h.AddTransport(forms)
 	h.AddTransport(transport.HTTP{
 		Timeout: s.settings.OperationTime, MaxBody: s.settings.BodyBytes, Draft: s.settings.HTTPStatus == config.HTTPStatusDraft,
 		Also: []string{http.MethodPut, http.MethodDelete}, // of event streams

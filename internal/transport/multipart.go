@@ -9,8 +9,10 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -26,8 +28,8 @@ const (
 )
 
 // Multipart answers requests of the GraphQL multipart request specification: POST with multipart/form-data, whose parts are `operations`, then
-// `map`, then files. An upload is a [graphql.Upload] in the variables, one for each path of its file, with a reader of its own over bytes in
-// memory. Parts that the map does not name are passed over.
+// `map`, then files. An upload is a [graphql.Upload] in the variables, one for each path of its file, over bytes in memory; [OpenUpload] reads it. Parts
+// that the map does not name are passed over.
 //
 // `operations` may be a batch, an array of requests: they are executed one after the other in one time, and answered by an array with status
 // 200. Files then have the index of their operation before their path.
@@ -35,7 +37,8 @@ const (
 // A page of any site can have a form sent, with the browser's cookies: a request must carry a header that forms cannot set and pages of other
 // sites only after a preflight, one of GraphQL-Require-Preflight, Apollo-Require-Preflight and X-Apollo-Operation-Name, not empty; else it is
 // answered 400 with [CodePreflight]. What is over a limit is answered 413, what is malformed 400, before anything is executed; media types and
-// statuses are otherwise those of [HTTP].
+// statuses are otherwise those of [HTTP]. What the headers alone tell is refused before the body is read: all of these, a length over MaxBody, and whom Admit
+// refuses. A body that comes too slowly is answered 408, and the connection closed.
 //
 // It must be added before [HTTP]. It is safe for concurrent use.
 type Multipart struct {
@@ -49,6 +52,15 @@ type Multipart struct {
 	MaxFiles int
 	// MaxOperations is the most operations of a batch. Zero: [DefaultMaxBatch]; negative: batches are refused as malformed.
 	MaxOperations int
+	// Admit is asked about a request whose headers are in order, before its body is read, and may wait. Whom it refuses is answered a status and
+	// an error, which the executor presents. leave is called once: when the body is refused, or when it and what was made of it are needed no more, before the answer
+	// is written. nil: everybody is let in.
+	Admit func(ctx context.Context) (leave func(), status int, err error)
+	// MinRate is how many bytes a second a body must come with, from the moment on in which it is first read. Zero or less: a body has the time that
+	// the server gives it.
+	MinRate int64
+	// Grace is how much later than MinRate says a body may be, MaxTime how long it may take whatever its rate; zero: no such bound.
+	Grace, MaxTime time.Duration
 }
 
 // Supports implements [graphql.Transport].
@@ -75,12 +87,20 @@ func (t Multipart) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		answer.refuse(ctx, http.StatusNotAcceptable, newError(CodeInvalid, "answers are %s or %s, in utf-8", mediaJSON, mediaResponse))
 		return
 	}
-	if !preflighted(r.Header) {
-		answer.refuse(ctx, http.StatusBadRequest, newError(CodePreflight, "a form of any page could have sent this: send the header GraphQL-Require-Preflight: 1"))
+	boundary, status, refusal := t.look(r)
+	if refusal != nil {
+		answer.refuse(ctx, status, refusal)
 		return
 	}
-	f, status, refusal := t.read(w, r)
+	leave, status, err := t.admit(ctx)
+	if err != nil {
+		answer.refuse(ctx, status, gqlerror.WrapIfUnwrapped(err))
+		return
+	}
+	defer leave() // where something panics
+	f, status, refusal := t.read(w, r, boundary)
 	if refusal != nil {
+		leave()
 		answer.refuse(ctx, status, refusal)
 		return
 	}
@@ -90,24 +110,47 @@ func (t Multipart) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	}
 	ctx, cancel := withTimeout(ctx, orDefault(t.Timeout, DefaultTimeout))
 	defer cancel()
-	if !f.batch {
-		answer.execute(ctx, r.Method, f.operations[0])
-		return
-	}
-	answer.batch(ctx, f.operations)
+	status, body := answer.form(ctx, f)
+	leave()
+	answer.writeBody(status, body)
 }
 
-// batch executes operations one after the other, and answers them together.
-func (a answerer) batch(ctx context.Context, operations []*graphql.RawParams) {
-	body := []byte{'['}
-	for i, params := range operations {
+// admit asks Admit; leave may be called again.
+func (t Multipart) admit(ctx context.Context) (leave func(), status int, err error) {
+	if t.Admit == nil {
+		return func() {}, 0, nil
+	}
+	leave, status, err = t.Admit(ctx)
+	if err != nil {
+		return nil, status, err
+	}
+	return sync.OnceFunc(leave), 0, nil
+}
+
+// OpenUpload reads an upload of [Multipart] from its beginning, whoever else reads it: a variable may stand in several places of a document, and all of
+// them have the one File. It is safe for concurrent use.
+func OpenUpload(u graphql.Upload) io.Reader {
+	if at, ok := u.File.(io.ReaderAt); ok {
+		return io.NewSectionReader(at, 0, u.Size)
+	}
+	return u.File // of another transport
+}
+
+// form executes an operation, or several one after the other, and returns the answer to all of them with a status.
+func (a answerer) form(ctx context.Context, f *form) (status int, body []byte) {
+	if !f.batch {
+		status, resp := a.run(ctx, http.MethodPost, f.operations[0])
+		return status, appendResponse(nil, resp)
+	}
+	body = []byte{'['}
+	for i, params := range f.operations {
 		if i > 0 {
 			body = append(body, ',')
 		}
 		_, resp := a.run(ctx, http.MethodPost, params)
 		body = append(body, appendResponse(nil, resp)...)
 	}
-	a.writeBody(http.StatusOK, append(body, ']'))
+	return http.StatusOK, append(body, ']')
 }
 
 func preflighted(header http.Header) bool {
@@ -129,22 +172,45 @@ type form struct {
 	maxText int64
 }
 
-// read takes a body apart. What is wrong with it comes with a status.
-func (t Multipart) read(w http.ResponseWriter, r *http.Request) (*form, int, *gqlerror.Error) {
+// look finds what is wrong with the headers of a request, with a status; else it returns what stands between the parts of its body.
+func (t Multipart) look(r *http.Request) (boundary string, status int, refusal *gqlerror.Error) {
+	if !preflighted(r.Header) {
+		return "", http.StatusBadRequest, newError(CodePreflight, "a form of any page could have sent this: send the header GraphQL-Require-Preflight: 1")
+	}
 	_, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || parameters["boundary"] == "" {
-		return nil, http.StatusBadRequest, newError(CodeInvalid, "the type of the body must be multipart/form-data with a boundary")
+		return "", http.StatusBadRequest, newError(CodeInvalid, "the type of the body must be multipart/form-data with a boundary")
 	}
-	limit := positiveOr(t.MaxBody, DefaultMaxMultipart)
+	if limit := t.maxBody(); r.ContentLength > limit {
+		return "", http.StatusRequestEntityTooLarge, limitError(int(limit), bodyOver, limit)
+	}
+	return parameters["boundary"], 0, nil
+}
+
+const bodyOver = "the body is over %d bytes"
+
+func (t Multipart) maxBody() int64 { return positiveOr(t.MaxBody, DefaultMaxMultipart) }
+
+// read takes a body apart. What is wrong with it comes with a status.
+func (t Multipart) read(w http.ResponseWriter, r *http.Request, boundary string) (*form, int, *gqlerror.Error) {
+	limit := t.maxBody()
 	f := &form{maxText: positiveOr(t.MaxText, limit)}
-	body := http.MaxBytesReader(w, r.Body, limit)
-	err = f.read(multipart.NewReader(body, parameters["boundary"]),
+	var body io.Reader = http.MaxBytesReader(w, r.Body, limit)
+	if t.MinRate > 0 {
+		p := &paced{body: body, from: http.NewResponseController(w), began: time.Now(), rate: t.MinRate, grace: t.Grace, most: t.MaxTime}
+		defer p.end()
+		body = p
+	}
+	err := f.read(multipart.NewReader(body, boundary),
 		max(orDefault(t.MaxFiles, DefaultMaxFiles), 0), orDefault(t.MaxOperations, DefaultMaxBatch))
 	if err == nil {
 		_, err = io.Copy(io.Discard, body) // what stands behind the last part counts, too
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, http.StatusRequestTimeout, newError(CodeUnavailable, "the body came too slowly")
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		err = formLimit{"the body is over %d bytes", int(limit)}
+		err = formLimit{bodyOver, int(limit)}
 	}
 	if err == nil {
 		return f, 0, nil

@@ -22,7 +22,7 @@ import (
 func uploads(value any) (found []string) {
 	switch v := value.(type) {
 	case graphql.Upload:
-		text, err := io.ReadAll(v.File)
+		text, err := io.ReadAll(transport.OpenUpload(v))
 		if err != nil || int64(len(text)) != v.Size {
 			return []string{fmt.Sprint("wrong: ", err, v.Size)}
 		}
@@ -43,6 +43,7 @@ const (
 	formType = "multipart/form-data; boundary=b"
 	one      = `{"query":"mutation($f:Upload){upload(file:$f)}","variables":{"f":null}}`
 	many     = `{"query":"mutation($l:[Upload]){upload(files:$l)}","variables":{"l":[null,null]}}`
+	twice    = `{"query":"mutation($f:Upload){a:upload(files:[$f,$f]) b:upload(file:$f)}","variables":{"f":null}}`
 	bump     = `{"query":"mutation{bump}"}`
 )
 
@@ -77,6 +78,7 @@ func TestMultipart(t *testing.T) {
 		"a single file":              {field("operations", one) + field("map", `{"0":["variables.f"]}`) + part("0", "a.txt", "alpha") + formEnd, 200, uploaded("a.txt=alpha;text/plain"), nil},
 		"a list of files":            {field("operations", many) + field("map", `{"0":["variables.l.0"],"x":["variables.l.1"]}`) + part("x", "b", "2") + part("0", "a", "1") + formEnd, 200, uploaded("a=1;text/plain b=2;text/plain"), nil},
 		"one file at two paths":      {field("operations", many) + field("map", `{"0":["variables.l.0","variables.l.1"]}`) + part("0", "a", "1") + formEnd, 200, uploaded("a=1;text/plain a=1;text/plain"), nil},
+		"one file in two fields":     {field("operations", twice) + field("map", `{"0":["variables.f"]}`) + part("0", "a", "1") + formEnd, 200, `{"data":{"a":"a=1;text/plain a=1;text/plain","b":"a=1;text/plain"}}`, nil},
 		"a file in an input":         {field("operations", `{"query":"mutation($i:Files){upload(input:$i)}","variables":{"i":{"one":null,"list":[null]}}}`) + field("map", `{"0":["variables.i.list.0"],"1":["variables.i.one"]}`) + part("0", "a", "1") + part("1", "b", "2") + formEnd, 200, uploaded("a=1;text/plain b=2;text/plain"), nil},
 		"a name in Chinese":          {field("operations", one) + field("map", `{"0":["variables.f"]}`) + part("0", "客户.csv", "甲") + formEnd, 200, uploaded("客户.csv=甲;text/plain"), nil},
 		"a name that is no utf-8":    {field("operations", one) + field("map", `{"0":["variables.f"]}`) + part("0", "\xff", "x") + formEnd, 400, "", nil},

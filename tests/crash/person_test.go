@@ -54,6 +54,11 @@ func (r *rig) ask(n *node, token, query string, variables map[string]any) (map[s
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+token)
+	return r.answered(request)
+}
+
+// answered sends a request and reads the data of its answer.
+func (r *rig) answered(request *http.Request) (map[string]json.RawMessage, error) {
 	response, err := r.http.Do(request)
 	if err != nil {
 		return nil, err
