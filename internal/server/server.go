@@ -102,7 +102,7 @@ func New(o Options) *Server {
 	s.ws = transport.NewWebSocket(sockets)
 	streams := transport.EventsOptions{
 		Begin: s.begin, Timeout: set.OperationTime, WriteTimeout: limits.WriteDeadline, KeepAlive: limits.AppPing,
-		MaxBody: set.BodyBytes, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(overEventStream),
+		MaxBody: set.BodyBytes, Draft: set.HTTPStatus == config.HTTPStatusDraft, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(overEventStream),
 		Reservations: transport.ReservationOptions{
 			Principal: s.holder, Time: limits.ReservationLife, MaxReservations: set.MaxConnections,
 			MaxPerPrincipal: limits.ReservationsPerBearer, MaxOperations: set.SubscriptionsPerSocket,

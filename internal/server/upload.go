@@ -18,6 +18,7 @@ import (
 func multipartForms(set config.Server) transport.Multipart {
 	return transport.Multipart{
 		Timeout: set.OperationTime, MaxBody: limits.UploadBytes, MaxText: set.BodyBytes, MaxFiles: limits.ImagesPerCall, MaxOperations: -1,
+		Draft: set.HTTPStatus == config.HTTPStatusDraft,
 	}
 }
 

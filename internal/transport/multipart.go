@@ -49,6 +49,8 @@ type Multipart struct {
 	MaxFiles int
 	// MaxOperations is the most operations of a batch. Zero: [DefaultMaxBatch]; negative: batches are refused as malformed.
 	MaxOperations int
+	// Draft answers what is well formed with the statuses of [HTTP.Draft]; a batch always with 200, and what is malformed always with 400.
+	Draft bool
 }
 
 // Supports implements [graphql.Transport].
@@ -70,7 +72,7 @@ func (t Multipart) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	if !acceptable {
 		media = mediaJSON
 	}
-	answer := answerer{w: w, exec: exec, media: media}
+	answer := answerer{w: w, exec: exec, media: media, draft: t.Draft}
 	if !acceptable {
 		answer.refuse(ctx, http.StatusNotAcceptable, newError(CodeInvalid, "answers are %s or %s, in utf-8", mediaJSON, mediaResponse))
 		return
