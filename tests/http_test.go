@@ -282,6 +282,32 @@ func TestBodyLimit(t *testing.T) {
 	body := func(size int) []byte {
 		frame, _ := json.Marshal(map[string]any{"query": "{ viewer { role } }", "variables": map[string]any{"x": ""}})
 		return bytes.Replace(frame, []byte(`"x":""`), []byte(`"x":"`+strings.Repeat("x", size-len(frame))+`"`), 1)
+// Ensure names that are not there are answered with those that are close where GraphiQL is served, and nowhere else: they tell the schema to
+// who may not introspect (rule V8).
+func TestSuggestions(t *testing.T) {
+	for _, graphiql := range []bool{true, false} {
+		w := start(t, testkit.SQLite(t), options{settings: func(s *config.Server) { s.GraphiQL = graphiql }})
+		token := w.bearer("platform", models.Key{})
+		for document, name := range map[string]string{
+			`{ viewr { role } }`: "viewer",
+			`{ viewer }`:         "viewer",
+			`{ customers(firs: 1) { nodes { id } } }`:                           "first",
+			`{ customers(filter: {searc: "x"}) { nodes { id } } }`:              "search",
+			`mutation { simulateSending(input: {sending: ACCEP}) { sending } }`: "ACCEPT",
+			`{ viewer { ... on Viewr { role } } }`:                              "", // nobody is told the names of types
+		} {
+			answer := w.ask(token, document, nil)
+			if answer.code() != "INVALID" {
+				t.Fatalf("%s answers %s", document, answer.body)
+			}
+			message := answer.Errors[0].Message
+			if told := strings.Contains(message, "Did you mean"); told != (graphiql && name != "") || told && !strings.Contains(message, name) {
+				t.Errorf("GraphiQL %t: %s answers %s", graphiql, document, message)
+			}
+		}
+	}
+}
+
 	}
 	if a := w.post(token, body(1<<20)); a.status != http.StatusOK || a.code() != "" {
 		t.Errorf("1 MiB: %d %.200s", a.status, a.body)

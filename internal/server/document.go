@@ -9,6 +9,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"clientele/limits"
 	"clientele/models"
@@ -152,4 +154,24 @@ func (m *measure) fragment(name string) size {
 	s := m.of(f.SelectionSet)
 	m.fragments[name] = &s
 	return s
+}
+
+// untold are the rules of validation whose messages name what is close to a name that is not there, each with its twin that does not. The
+// executor has two more such pairs, and swaps those itself.
+var untold = map[string]core.Rule{
+	rules.KnownArgumentNamesRule.Name:  rules.KnownArgumentNamesRuleWithoutSuggestions,
+	rules.KnownTypeNamesRule.Name:      rules.KnownTypeNamesRuleWithoutSuggestions,
+	rules.ValuesOfCorrectTypeRule.Name: rules.ValuesOfCorrectTypeRuleWithoutSuggestions,
+}
+
+// validation is the rules of validation, with or without suggestions: who may not introspect must not be told the schema by guessing (rule V8).
+func validation(suggests bool) *rules.Rules {
+	all := rules.NewDefaultRules()
+	if !suggests {
+		for name, rule := range untold {
+			all.RemoveRule(name)
+			all.AddRule(rule.Name, rule.RuleFunc)
+		}
+	}
+	return all
 }

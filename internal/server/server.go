@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"clientele/auth"
 	"clientele/channels/wechat"
@@ -189,6 +190,7 @@ func (s *Server) graphql() http.Handler {
 	h.SetParserTokenLimit(s.settings.QueryTokens)
 	h.SetDisableSuggestion(!s.settings.GraphiQL)
 	h.SetErrorPresenter(s.present)
+	h.SetValidationRulesFn(func() *rules.Rules { return validation(s.settings.GraphiQL) })
 	h.SetRecoverFunc(s.recovered)
 	h.Use(access{schema: schema.Schema(), present: s.present, viewer: s.viewerOf}) // first: nobody else is worth the work
 	h.Use(s.trusted)
