@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -160,18 +161,17 @@ func TestDocumentLimits(t *testing.T) {
 		}
 		return "{" + b.String() + " }"
 	}
-	// Eight selections, so that none holds more than limits.QueryFields: three tokens each beside
-	// the names, and two round all of them.
+	// Lists of ids, since fields would have to be repeated: twelve tokens each beside the ids, and two round all of them.
 	tokens := func(n int) string {
-		const parts = 8
-		names := n - 2 - 3*parts
+		const parts = 19
+		ids := n - 2 - 12*parts
 		document := "{"
 		for i := range parts {
-			share := names / parts
-			if i < names%parts {
+			share := ids / parts
+			if i < ids%parts {
 				share++
 			}
-			document += " viewer {" + strings.Repeat(" role", share) + " }"
+			document += fmt.Sprintf(" a%d: nodes(ids: [%s]) { id }", i, strings.Repeat(strconv.Quote(a.names["id wei"]), share))
 		}
 		return document + " }"
 	}
@@ -191,6 +191,13 @@ func TestDocumentLimits(t *testing.T) {
 		{"31 root fields in fragments", "{ __typename ...A ...A ...A } fragment A on Query {" + strings.Repeat(" viewer{role}", 10) + "}", "LIMIT_EXCEEDED", 30.0},
 		{"50 directives", "{" + strings.Repeat(" viewer @skip(if:false) {role @include(if:true)}", 25) + "}", "", nil},
 		{"51 directives", "{ ...@skip(if:true){role}" + strings.Repeat(" viewer @skip(if:false) {role @include(if:true)}", 25) + "}", "LIMIT_EXCEEDED", 50.0},
+		{"290 fields of one name", "{ viewer {" + strings.Repeat(" role", 290) + "} }", "", nil},
+		{"400 fields of one name in two inline fragments", "{ viewer {" + strings.Repeat(" ... {"+strings.Repeat(" role", 200)+"}", 2) + "} }", "LIMIT_EXCEEDED", 50000.0},
+		{"300 selections within introspection", "{ __schema { queryType {" + strings.Repeat(" name", 300) + "} } }", "", nil},
+		{"301 selections within introspection", "{ __schema { queryType {" + strings.Repeat(" name", 301) + "} } }", "LIMIT_EXCEEDED", 300.0},
+		{"30 aliases within introspection", "{ __schema " + strings.ReplaceAll(aliases(30), "viewer { role }", "queryType { name }") + " }", "", nil},
+		{"31 aliases within introspection", "{ __schema " + strings.ReplaceAll(aliases(31), "viewer { role }", "queryType { name }") + " }", "LIMIT_EXCEEDED", 30.0},
+		{"51 directives within introspection", "{ __schema { queryType { name" + strings.Repeat(" @skip(if:false)", 51) + "} } }", "LIMIT_EXCEEDED", 50.0},
 		{"syntax", "{ viewer", "INVALID", nil},
 		{"unknown field", "{ nothing }", "INVALID", nil},
 		{"empty", "", "INVALID", nil},
@@ -275,13 +282,6 @@ func TestDocumentLimits(t *testing.T) {
 	})
 }
 
-// Ensure a body of 1 MiB is read and a larger one refused as 413 (rule X2).
-func TestBodyLimit(t *testing.T) {
-	w := start(t, testkit.SQLite(t), options{})
-	token := w.bearer("platform", models.Key{})
-	body := func(size int) []byte {
-		frame, _ := json.Marshal(map[string]any{"query": "{ viewer { role } }", "variables": map[string]any{"x": ""}})
-		return bytes.Replace(frame, []byte(`"x":""`), []byte(`"x":"`+strings.Repeat("x", size-len(frame))+`"`), 1)
 // Ensure names that are not there are answered with those that are close where GraphiQL is served, and nowhere else: they tell the schema to
 // who may not introspect (rule V8).
 func TestSuggestions(t *testing.T) {
@@ -308,6 +308,13 @@ func TestSuggestions(t *testing.T) {
 	}
 }
 
+// Ensure a body of 1 MiB is read and a larger one refused as 413 (rule X2).
+func TestBodyLimit(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{})
+	token := w.bearer("platform", models.Key{})
+	body := func(size int) []byte {
+		frame, _ := json.Marshal(map[string]any{"query": "{ viewer { role } }", "variables": map[string]any{"x": ""}})
+		return bytes.Replace(frame, []byte(`"x":""`), []byte(`"x":"`+strings.Repeat("x", size-len(frame))+`"`), 1)
 	}
 	if a := w.post(token, body(1<<20)); a.status != http.StatusOK || a.code() != "" {
 		t.Errorf("1 MiB: %d %.200s", a.status, a.body)

@@ -76,6 +76,10 @@ func (d *documents) MutateOperationParameters(ctx context.Context, p *graphql.Ra
 			return d.present(ctx, models.TooMany("query", d.aliases, "has more than %d aliases", d.aliases))
 		}
 	}
+	if !isComparable(doc, limits.QueryComparisons) {
+		return d.present(ctx, models.TooMany("query", limits.QueryComparisons,
+			"repeats fields so often that comparing them takes more than %d steps", limits.QueryComparisons))
+	}
 	if len(p.Query) <= passedBytes {
 		d.passed.Add(ctx, p.Query, struct{}{})
 	}
@@ -115,12 +119,11 @@ func (m *measure) of(set ast.SelectionSet) size {
 		switch sel := sel.(type) {
 		case *ast.Field:
 			m.directives += len(sel.Directives)
-			if strings.HasPrefix(sel.Name, "__") {
-				s.roots = min(s.roots+1, most)
-				continue // introspection is deep by itself and bounded by a validation rule
-			}
 			inner = m.of(sel.SelectionSet)
 			inner.depth++
+			if strings.HasPrefix(sel.Name, "__") {
+				inner.depth = 0 // introspection is deep by itself and bounded by a validation rule
+			}
 			inner.roots = 1
 			if sel.Alias != "" && sel.Alias != sel.Name {
 				inner.aliases++
