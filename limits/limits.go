@@ -346,6 +346,9 @@ const (
 	// ReservationsPerBearer is the most reserved event streams of one bearer on a node, open ones
 	// included. Source: rule N4.
 	ReservationsPerBearer = 16
+	// ConnectionsPerBearer is the most WebSockets and event streams together that one bearer has open
+	// on a node. Source: rule X2.
+	ConnectionsPerBearer = 250
 	// AppLease is how long an advisor's app counts as open after its last renewal. Source: rule N3.
 	AppLease = 30 * time.Second
 	// AppPing is the time between pings to a client; one that does not answer is gone before the

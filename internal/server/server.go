@@ -73,6 +73,7 @@ type Server struct {
 	events   *transport.Events
 	rates    *rates
 	uploads  *uploads
+	bearers  bearers
 	trusted  *trusted
 	mux      *http.ServeMux
 }
@@ -113,7 +114,7 @@ func New(o Options) *Server {
 		o.Streams(&streams)
 	}
 	s.events = transport.NewEvents(streams)
-	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.admitted(s.graphql())))))
+	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.held(s.admitted(s.graphql()))))))
 	s.mux.Handle("/images/{account}/{image}", s.cors(named(http.HandlerFunc(s.image))))
 	s.mux.Handle("/graphql/ticket", s.cors(s.identify(http.HandlerFunc(s.tickets))))
 	s.mux.Handle("/schema.graphql", s.cors(s.identify(http.HandlerFunc(s.sdl))))
@@ -189,8 +190,8 @@ func (s *Server) graphql() http.Handler {
 	h.SetQueryCache(shortTexts{lru.New[*ast.QueryDocument](queriesKept)})
 	h.SetParserTokenLimit(s.settings.QueryTokens)
 	h.SetDisableSuggestion(!s.settings.GraphiQL)
-	h.SetErrorPresenter(s.present)
 	h.SetValidationRulesFn(func() *rules.Rules { return validation(s.settings.GraphiQL) })
+	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
 	h.Use(access{schema: schema.Schema(), present: s.present, viewer: s.viewerOf}) // first: nobody else is worth the work
 	h.Use(s.trusted)
