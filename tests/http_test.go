@@ -249,6 +249,19 @@ func TestDocumentLimits(t *testing.T) {
 			t.Errorf("101 ids: %.200s", answer.body)
 		}
 	})
+	t.Run("values", func(t *testing.T) {
+		// Of ten fields each has a list with so many values: one is the list itself.
+		query := "query($v: [ID!]!) {"
+		for i := range 10 {
+			query += fmt.Sprintf(" a%d: nodes(ids: $v) { id }", i)
+		}
+		for n, limit := range map[int]any{4_999: 100.0, 5_000: 50_000.0} {
+			answer := w.ask(admin, query+" }", map[string]any{"v": slices.Repeat([]string{"x"}, n)})
+			if answer.code() != "LIMIT_EXCEEDED" || answer.Errors[0].Extensions["limit"] != limit {
+				t.Errorf("%d ids for ten fields: %.300s", n, answer.body)
+			}
+		}
+	})
 	t.Run("invitations and members", func(t *testing.T) {
 		for n, code := range map[int]string{200: "", 201: "LIMIT_EXCEEDED"} {
 			var people []map[string]any

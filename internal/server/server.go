@@ -197,6 +197,7 @@ func (s *Server) graphql() http.Handler {
 	h.Use(s.trusted)
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
 	h.Use(oneOf{schema: schema.Schema(), present: s.present})
+	h.Use(argued{present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})
 	h.Use(s.rates)
 	h.Use(extension.Introspection{})
