@@ -307,6 +307,8 @@ const (
 	OperationTime          = 10 * time.Second // OperationTime is how long one query or mutation may take.
 	SubscriptionsPerSocket = 50               // SubscriptionsPerSocket is the most subscriptions of one WebSocket.
 	QueryFields            = 300              // QueryFields is the most selections in one selection set; checking them grows with their square.
+	QueryComparisons       = 50_000           // QueryComparisons is the most steps in which validation compares the fields of a document with those that are answered under the same name.
+	QueryValues            = 50_000           // QueryValues is the most values in the arguments of an operation, variables put in wherever they are used.
 	QueryRootFields        = 30               // QueryRootFields is the most fields of an operation's root, fragments counted where they are spread.
 	QueryDirectives        = 50               // QueryDirectives is the most directives of a document's operations and fragments.
 	ErrorsShown            = 20               // ErrorsShown is the most errors of an answer; one more says how many there are.
@@ -354,6 +356,9 @@ const (
 	// ReservationsPerBearer is the most reserved event streams of one bearer on a node, open ones
 	// included. Source: rule N4.
 	ReservationsPerBearer = 16
+	// ConnectionsPerBearer is the most WebSockets and event streams together that one bearer has open
+	// on a node. Source: rule X2.
+	ConnectionsPerBearer = 250
 	// AppLease is how long an advisor's app counts as open after its last renewal. Source: rule N3.
 	AppLease = 30 * time.Second
 	// AppPing is the time between pings to a client; one that does not answer is gone before the

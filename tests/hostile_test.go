@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"clientele/internal/config"
 	"clientele/internal/testkit"
 )
 
@@ -51,52 +52,91 @@ func doubling(levels int, leaf string) string {
 
 // hostile are documents that cost some server or other more than their sender.
 var hostile = map[string]string{
-	"one field again and again":         repeated("{ viewer {", " role", "} }"),
-	"fields under aliases":              counted("{", " a%d: viewer { role }", "}"),
-	"root fields":                       repeated("{", " viewer{role}", "}"),
-	"fields that are none":              counted("{", " x%d", "}"),
-	"names close to real ones":          counted("{", " viewe%d", "}"),
-	"fragments that double":             doubling(120, "viewer { role }"),
-	"fragments that double, few":        doubling(24, "viewer { role account { name } }"),
-	"fragments in a circle":             "{ ...a } fragment a on Query { ...b ...b } fragment b on Query { ...a ...a }",
-	"one fragment spread often":         repeated("{", " ...f", "} fragment f on Query { viewer { role } }"),
-	"many fragments":                    counted("{ viewer { role } }", " fragment f%d on Query { viewer { role } }", ""),
-	"many fragments, all spread":        counted("{"+numberedSpreads(220)+"}", " fragment f%d on Query{viewer{role account{id}}}", ""),
-	"inline fragments beside another":   repeated("{", " ...{viewer{role}}", "}"),
-	"inline fragments inside another":   repeated("{", "...{", "viewer{role}"),
-	"directives":                        repeated("{ viewer", " @skip(if: false)", "{ role } }"),
-	"directives that are none":          counted("{ viewer", " @x%d", "{ role } }"),
-	"lists in lists":                    repeated(`{ nodes(ids: `, "[", ""),
-	"lists in lists, closed":            "{ nodes(ids: " + strings.Repeat("[", 900) + strings.Repeat("]", 900) + ") { id } }",
-	"objects in objects":                repeated(`{ customers(filter: `, "{a:", ""),
-	"a long list":                       repeated(`{ nodes(ids: [`, `"",`, `]) { id } }`),
-	"arguments":                         counted("{ nodes(", "a%d:1 ", "){ id } }"),
-	"variables":                         counted("query (", "$v%d: Int ", ") { viewer { role } }"),
-	"variables of types that are none":  counted("query (", "$v%d:T%[1]d ", ") { viewer { role } }"),
-	"operations":                        counted("", "query q%d{viewer{role}}", ""),
-	"operations without a name":         repeated("", "{viewer{role}}", ""),
-	"commas":                            repeated("{ viewer { role", ",", "} }"),
-	"a comment":                         repeated("{ viewer { role } } #", "x", ""),
-	"a string":                          repeated(`{ nodes(ids: ["`, "x", `"]) { id } }`),
-	"a string of escapes":               repeated(`{ nodes(ids: ["`, `\u4e00`, `"]) { id } }`),
-	"a block string":                    repeated(`{ nodes(ids: ["""`, "\n \\\"\"\"", `"""]) { id } }`),
-	"a number":                          repeated(`{ customers(first: 1`, "0", `) { nodes { id } } }`),
-	"braces":                            repeated("", "{", ""),
-	"spreads without a name":            repeated("{", "... ", ""),
-	"introspection, deep":               "{ __schema { types { " + strings.Repeat("fields { type { ", 60) + "name" + strings.Repeat(" } }", 60) + " } } }",
-	"introspection, wide":               counted("{", " a%d: __schema { types { fields { args { name } } } }", "}"),
-	"introspection again and again":     repeated("{", " __schema{types{name}}", "}"),
-	"pages in pages":                    "{ groups(first: 200) { nodes { advisors(first: 200) { nodes { groups { advisors(first: 200) { nodes { id } } } } } } } }",
-	"overlapping fields with arguments": counted("{", " customers(first:%d){nodes{id}}", "}"),
-	"overlapping fields, deep":          "{" + strings.Repeat(" viewer { account { advertisementGroupId policy { actions { action } } } advisor { groups { id name } } }", 90) + "}",
+	"one field again and again":           repeated("{ viewer {", " role", "} }"),
+	"fields under aliases":                counted("{", " a%d: viewer { role }", "}"),
+	"root fields":                         repeated("{", " viewer{role}", "}"),
+	"fields that are none":                counted("{", " x%d", "}"),
+	"names close to real ones":            counted("{", " viewe%d", "}"),
+	"fragments that double":               doubling(120, "viewer { role }"),
+	"fragments that double, few":          doubling(24, "viewer { role account { name } }"),
+	"fragments in a circle":               "{ ...a } fragment a on Query { ...b ...b } fragment b on Query { ...a ...a }",
+	"one fragment spread often":           repeated("{", " ...f", "} fragment f on Query { viewer { role } }"),
+	"many fragments":                      counted("{ viewer { role } }", " fragment f%d on Query { viewer { role } }", ""),
+	"many fragments, all spread":          counted("{"+numberedSpreads(220)+"}", " fragment f%d on Query{viewer{role account{id}}}", ""),
+	"inline fragments beside another":     repeated("{", " ...{viewer{role}}", "}"),
+	"inline fragments inside another":     repeated("{", "...{", "viewer{role}"),
+	"directives":                          repeated("{ viewer", " @skip(if: false)", "{ role } }"),
+	"directives that are none":            counted("{ viewer", " @x%d", "{ role } }"),
+	"lists in lists":                      repeated(`{ nodes(ids: `, "[", ""),
+	"lists in lists, closed":              "{ nodes(ids: " + strings.Repeat("[", 900) + strings.Repeat("]", 900) + ") { id } }",
+	"objects in objects":                  repeated(`{ customers(filter: `, "{a:", ""),
+	"a long list":                         repeated(`{ nodes(ids: [`, `"",`, `]) { id } }`),
+	"arguments":                           counted("{ nodes(", "a%d:1 ", "){ id } }"),
+	"variables":                           counted("query (", "$v%d: Int ", ") { viewer { role } }"),
+	"variables of types that are none":    counted("query (", "$v%d:T%[1]d ", ") { viewer { role } }"),
+	"operations":                          counted("", "query q%d{viewer{role}}", ""),
+	"operations without a name":           repeated("", "{viewer{role}}", ""),
+	"commas":                              repeated("{ viewer { role", ",", "} }"),
+	"a comment":                           repeated("{ viewer { role } } #", "x", ""),
+	"a string":                            repeated(`{ nodes(ids: ["`, "x", `"]) { id } }`),
+	"a string of escapes":                 repeated(`{ nodes(ids: ["`, `\u4e00`, `"]) { id } }`),
+	"a block string":                      repeated(`{ nodes(ids: ["""`, "\n \\\"\"\"", `"""]) { id } }`),
+	"a number":                            repeated(`{ customers(first: 1`, "0", `) { nodes { id } } }`),
+	"braces":                              repeated("", "{", ""),
+	"spreads without a name":              repeated("{", "... ", ""),
+	"introspection, deep":                 "{ __schema { types { " + strings.Repeat("fields { type { ", 60) + "name" + strings.Repeat(" } }", 60) + " } } }",
+	"introspection, wide":                 counted("{", " a%d: __schema { types { fields { args { name } } } }", "}"),
+	"introspection again and again":       repeated("{", " __schema{types{name}}", "}"),
+	"pages in pages":                      "{ groups(first: 200) { nodes { advisors(first: 200) { nodes { groups { advisors(first: 200) { nodes { id } } } } } } } }",
+	"overlapping fields with arguments":   counted("{", " customers(first:%d){nodes{id}}", "}"),
+	"a field in fragments beside another": again(6, " ... {", 280, "}"),
+	"a field in fragments inside another": "{ viewer {" + strings.Repeat("...{", 500) + strings.Repeat(" role", 280) + strings.Repeat("}", 500) + "} }",
+	"a field below another, twice":        "{" + strings.Repeat(" viewer{"+strings.Repeat(" role", 66)+"}", 28) + "}",
+	"a field in fragments below another":  again(30, " ...{account{...{", 50, "}}}"),
+	"a field and a fragment with it":      "{ viewer {" + strings.Repeat(" account{name ...F}", 150) + "} } fragment F on Account {" + strings.Repeat(" name", 280) + "}",
+	"operations that spread one fragment": counted("", " query q%d{...F}", " fragment F on Query{viewer{"+strings.Repeat(" role", 280)+"}}"),
+	"a hundred operations, one fragment":  numberedOperations(100) + " fragment F on Query { viewer {" + strings.Repeat(" role", 280) + "} }",
+	"a hundred operations, many fields":   numberedOperations(100) + " fragment F on Query { viewer { role account {" + fieldsOfAnAccount(140) + "} } }",
+	"two hundred operations, few fields":  numberedOperations(200) + " fragment F on Query { viewer { role account {" + fieldsOfAnAccount(12) + "} } }",
+	"a field within introspection":        "{ __schema { types {" + strings.Repeat(" name", 1_900) + "} } }",
+	"introspection under aliases":         "{ __schema " + counted("{", " a%d: types { fields { args { name } } }", "}") + " }",
+	"introspection under aliases, fewer":  "{ __schema {" + countedTo(100, " a%d: types { fields { args { name } } }") + " } }",
+	"__typename":                          again(4, " ... {", 280, "}", " __typename"),
+	"overlapping fields, deep":            "{" + strings.Repeat(" viewer { account { advertisementGroupId policy { actions { action } } } advisor { groups { id name } } }", 90) + "}",
 }
 
-func numberedSpreads(n int) string {
+func numberedSpreads(n int) string { return countedTo(n, " ...f%d") }
+
+func numberedOperations(n int) string { return countedTo(n, " query q%d{...F}") }
+
+func countedTo(n int, format string) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, " ...f%d", i)
+		fmt.Fprintf(&b, format, i)
 	}
 	return b.String()
+}
+
+// fieldsOfAnAccount is so many fields of an account, few of which are one another's.
+func fieldsOfAnAccount(n int) string {
+	names := []string{"id", "name", "policy{actions{action}}", "advertisementGroupId", "__typename"}
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(" " + names[i%len(names)])
+	}
+	return b.String()
+}
+
+// again is a field of the viewer so often in each of some fragments: `role`, unless another is named.
+func again(fragments int, opens string, fields int, closes string, field ...string) string {
+	name := " role"
+	switch {
+	case len(field) > 0:
+		name = field[0]
+	case strings.Contains(opens, "account"):
+		name = " id"
+	}
+	return "{ viewer {" + strings.Repeat(opens+strings.Repeat(name, fields)+closes, fragments) + "} }"
 }
 
 // processor is how much of a processor this thread took.
@@ -140,6 +180,16 @@ func (t *tenant) costsOf(who string, request map[string]any) (took time.Duration
 func TestHostileDocuments(t *testing.T) {
 	w := start(t, testkit.SQLite(t), options{})
 	a := w.found(setup{Advisors: []string{"anna"}, Groups: []string{"tea of anna"}}, "main")
+	// With GraphiQL names that are not there are compared with all that are.
+	suggesting := start(t, testkit.SQLite(t), options{settings: func(s *config.Server) { s.GraphiQL = true }})
+	b := suggesting.found(setup{Advisors: []string{"anna"}, Groups: []string{"tea of anna"}}, "main")
+	for name, query := range hostile {
+		t.Run("suggesting/"+name, func(t *testing.T) {
+			if took, answer := b.costs("admin", query); took > hostileTime {
+				t.Errorf("%v of a processor, answered %.200s", took, answer.Body)
+			}
+		})
+	}
 	check := func(t *testing.T, query string) {
 		t.Helper()
 		if len(query) > hostileBytes {
@@ -162,6 +212,11 @@ func TestHostileDocuments(t *testing.T) {
 			check(t, randomDocument(rand.New(rand.NewPCG(seed, 1))))
 		}
 	})
+	t.Run("random, of few names", func(t *testing.T) {
+		for seed := range uint64(300) {
+			check(t, repetitiveDocument(rand.New(rand.NewPCG(seed, 2))))
+		}
+	})
 }
 
 // hostileVariables are variables that cost more than their sender, each for a document.
@@ -178,6 +233,11 @@ var hostileVariables = map[string]struct{ query, variables string }{
 	"a long Chinese text":        {`query($v: String!) { customers(filter: {search: $v}) { nodes { id } } }`, `"` + strings.Repeat("茶", (hostileBytes-400)/3) + `"`},
 	"a long id":                  {`query($v: ID!) { node(id: $v) { id } }`, `"` + strings.Repeat("A", hostileBytes-400) + `"`},
 	"a long cursor":              {`query($v: String!) { customers(after: $v) { nodes { id } } }`, `"` + strings.Repeat("A", hostileBytes-400) + `"`},
+	"many ids for many fields":   {"query($v: [ID!]!) {" + countedTo(30, " a%d: nodes(ids: $v) { id }") + " }", listed(`""`)},
+	"many ids, numbers":          {"query($v: [ID!]!) {" + countedTo(30, " a%d: nodes(ids: $v) { id }") + " }", listed(`1`)},
+	"many customers, many times": {"mutation($v: [CustomerRef!]!) {" + countedTo(30, ` a%d: assignCustomers(input: {customers: {these: $v}, to: {advisor: {openid: "a"}}}) { results { customer { id } } }`) + " }", listed(`{"id":"x"}`)},
+	"many members, many times":   {"mutation($v: [AdvisorRef!]!) {" + countedTo(30, ` a%d: addGroupAdvisors(input: {groupId: "x", advisors: $v}) { results { error { code } } }`) + " }", listed(`{"openid":""}`)},
+	"many openids, many times":   {"query($v: CustomerFilter!) {" + countedTo(30, ` a%d: customers(first: 1, filter: $v) { nodes { id } }`) + " }", `{"openids":` + listed(`""`) + `}`},
 	"variables that are not any": {`{ viewer { role } }`, membered(`"a%d":1`)},
 }
 
@@ -260,6 +320,63 @@ func randomDocument(r *rand.Rand) string {
 		if b.Len() > hostileBytes-600 {
 			break
 		}
+	}
+	return b.String()
+}
+
+// repetitiveDocument is a valid document that selects a few fields again and again, below one another, in inline fragments and in
+// fragments that others spread.
+func repetitiveDocument(r *rand.Rand) string {
+	types := map[string]struct {
+		leaf   string
+		object []string // a field and its type
+	}{
+		"Query": {"__typename", []string{"viewer", "Viewer"}}, "Viewer": {"role", []string{"account", "Account"}}, "Account": {"name", nil},
+	}
+	var b strings.Builder
+	tokens, fragments := 300+r.IntN(1_600), r.IntN(12)
+	names := []string{"Query", "Viewer", "Account"}
+	var set func(of string, depth, width, fragment int)
+	set = func(of string, depth, width, fragment int) {
+		b.WriteString("{" + types[of].leaf)
+		tokens -= 3
+		for range 1 + r.IntN(width) {
+			switch object := types[of].object; {
+			case tokens < 20:
+			case depth > 0 && object != nil && r.IntN(3) == 0:
+				tokens--
+				b.WriteString(" " + object[0])
+				set(object[1], depth-1, width, fragment)
+			case depth > 0 && r.IntN(4) == 0:
+				tokens--
+				b.WriteString(" ...")
+				set(of, depth-1, width, fragment)
+			case r.IntN(4) == 0:
+				// Those that come later alone, or they would be circles.
+				for f := fragment + 1 + r.IntN(3); f < fragments; f++ {
+					if names[f%3] == of {
+						tokens -= 2
+						fmt.Fprintf(&b, " ...f%d", f)
+						break
+					}
+				}
+			default:
+				tokens--
+				b.WriteString(" " + types[of].leaf)
+			}
+		}
+		b.WriteString("}")
+	}
+	width := 2 + r.IntN(100)
+	for i := range 1 + r.IntN(20) {
+		tokens -= 2
+		fmt.Fprintf(&b, "query q%d", i)
+		set("Query", 1+r.IntN(9), width, -1)
+	}
+	for f := range fragments {
+		tokens = max(tokens, r.IntN(200))
+		fmt.Fprintf(&b, " fragment f%d on %s", f, names[f%3])
+		set(names[f%3], 1+r.IntN(9), width, f)
 	}
 	return b.String()
 }

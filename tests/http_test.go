@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -160,18 +161,17 @@ func TestDocumentLimits(t *testing.T) {
 		}
 		return "{" + b.String() + " }"
 	}
-	// Eight selections, so that none holds more than limits.QueryFields: three tokens each beside
-	// the names, and two round all of them.
+	// Lists of ids, since fields would have to be repeated: twelve tokens each beside the ids, and two round all of them.
 	tokens := func(n int) string {
-		const parts = 8
-		names := n - 2 - 3*parts
+		const parts = 19
+		ids := n - 2 - 12*parts
 		document := "{"
 		for i := range parts {
-			share := names / parts
-			if i < names%parts {
+			share := ids / parts
+			if i < ids%parts {
 				share++
 			}
-			document += " viewer {" + strings.Repeat(" role", share) + " }"
+			document += fmt.Sprintf(" a%d: nodes(ids: [%s]) { id }", i, strings.Repeat(strconv.Quote(a.names["id wei"]), share))
 		}
 		return document + " }"
 	}
@@ -191,6 +191,13 @@ func TestDocumentLimits(t *testing.T) {
 		{"31 root fields in fragments", "{ __typename ...A ...A ...A } fragment A on Query {" + strings.Repeat(" viewer{role}", 10) + "}", "LIMIT_EXCEEDED", 30.0},
 		{"50 directives", "{" + strings.Repeat(" viewer @skip(if:false) {role @include(if:true)}", 25) + "}", "", nil},
 		{"51 directives", "{ ...@skip(if:true){role}" + strings.Repeat(" viewer @skip(if:false) {role @include(if:true)}", 25) + "}", "LIMIT_EXCEEDED", 50.0},
+		{"290 fields of one name", "{ viewer {" + strings.Repeat(" role", 290) + "} }", "", nil},
+		{"400 fields of one name in two inline fragments", "{ viewer {" + strings.Repeat(" ... {"+strings.Repeat(" role", 200)+"}", 2) + "} }", "LIMIT_EXCEEDED", 50000.0},
+		{"300 selections within introspection", "{ __schema { queryType {" + strings.Repeat(" name", 300) + "} } }", "", nil},
+		{"301 selections within introspection", "{ __schema { queryType {" + strings.Repeat(" name", 301) + "} } }", "LIMIT_EXCEEDED", 300.0},
+		{"30 aliases within introspection", "{ __schema " + strings.ReplaceAll(aliases(30), "viewer { role }", "queryType { name }") + " }", "", nil},
+		{"31 aliases within introspection", "{ __schema " + strings.ReplaceAll(aliases(31), "viewer { role }", "queryType { name }") + " }", "LIMIT_EXCEEDED", 30.0},
+		{"51 directives within introspection", "{ __schema { queryType { name" + strings.Repeat(" @skip(if:false)", 51) + "} } }", "LIMIT_EXCEEDED", 50.0},
 		{"syntax", "{ viewer", "INVALID", nil},
 		{"unknown field", "{ nothing }", "INVALID", nil},
 		{"empty", "", "INVALID", nil},
@@ -242,6 +249,19 @@ func TestDocumentLimits(t *testing.T) {
 			t.Errorf("101 ids: %.200s", answer.body)
 		}
 	})
+	t.Run("values", func(t *testing.T) {
+		// Of ten fields each has a list with so many values: one is the list itself.
+		query := "query($v: [ID!]!) {"
+		for i := range 10 {
+			query += fmt.Sprintf(" a%d: nodes(ids: $v) { id }", i)
+		}
+		for n, limit := range map[int]any{4_999: 100.0, 5_000: 50_000.0} {
+			answer := w.ask(admin, query+" }", map[string]any{"v": slices.Repeat([]string{"x"}, n)})
+			if answer.code() != "LIMIT_EXCEEDED" || answer.Errors[0].Extensions["limit"] != limit {
+				t.Errorf("%d ids for ten fields: %.300s", n, answer.body)
+			}
+		}
+	})
 	t.Run("invitations and members", func(t *testing.T) {
 		for n, code := range map[int]string{200: "", 201: "LIMIT_EXCEEDED"} {
 			var people []map[string]any
@@ -273,6 +293,32 @@ func TestDocumentLimits(t *testing.T) {
 			t.Errorf("the 201st member: %v", full)
 		}
 	})
+}
+
+// Ensure names that are not there are answered with those that are close where GraphiQL is served, and nowhere else: they tell the schema to
+// who may not introspect (rule V8).
+func TestSuggestions(t *testing.T) {
+	for _, graphiql := range []bool{true, false} {
+		w := start(t, testkit.SQLite(t), options{settings: func(s *config.Server) { s.GraphiQL = graphiql }})
+		token := w.bearer("platform", models.Key{})
+		for document, name := range map[string]string{
+			`{ viewr { role } }`: "viewer",
+			`{ viewer }`:         "viewer",
+			`{ customers(firs: 1) { nodes { id } } }`:                           "first",
+			`{ customers(filter: {searc: "x"}) { nodes { id } } }`:              "search",
+			`mutation { simulateSending(input: {sending: ACCEP}) { sending } }`: "ACCEPT",
+			`{ viewer { ... on Viewr { role } } }`:                              "", // nobody is told the names of types
+		} {
+			answer := w.ask(token, document, nil)
+			if answer.code() != "INVALID" {
+				t.Fatalf("%s answers %s", document, answer.body)
+			}
+			message := answer.Errors[0].Message
+			if told := strings.Contains(message, "Did you mean"); told != (graphiql && name != "") || told && !strings.Contains(message, name) {
+				t.Errorf("GraphiQL %t: %s answers %s", graphiql, document, message)
+			}
+		}
+	}
 }
 
 // Ensure a body of 1 MiB is read and a larger one refused as 413 (rule X2).

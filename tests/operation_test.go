@@ -130,6 +130,10 @@ func TestOrigins(t *testing.T) {
 		if answer.Header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: credentials are allowed", origin)
 		}
+		// A page that is told to come back later may read when.
+		if shown := answer.Header.Get("Access-Control-Expose-Headers"); allowed != strings.Contains(shown, "Retry-After") {
+			t.Errorf("%s: shown are %q", origin, shown)
+		}
 	}
 }
 

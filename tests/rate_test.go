@@ -55,6 +55,46 @@ func TestRates(t *testing.T) {
 	if err != nil || seconds < 1 || seconds > 2 || !strings.Contains(body, `"retryAt":"`) || strings.Contains(body, `"data"`) {
 		t.Errorf("Retry-After: %q, %s", header.Get("Retry-After"), body)
 	}
+	// Over the other transports it is told the same; an answer of one operation has the header.
+	socket := w.dial(reader)
+	if f := socket.frame(); f.Type != "connection_ack" {
+		t.Fatalf("answered by %s", f.Type)
+	}
+	for name, once := range map[string]func() (string, bool){
+		"by GET": func() (string, bool) {
+			resp, body := w.request(http.MethodGet, "?query=%7Bviewer%7Brole%7D%7D", "", "Authorization", "Bearer "+reader)
+			return body, resp.Header.Get("Retry-After") != ""
+		},
+		"a multipart request": func() (string, bool) {
+			form := "--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{\"query\":\"{viewer{role}}\"}\r\n" +
+				"--b\r\nContent-Disposition: form-data; name=\"map\"\r\n\r\n{}\r\n--b--\r\n"
+			resp, body := w.request(http.MethodPost, "", form, "Authorization", "Bearer "+reader, "Content-Type", "multipart/form-data; boundary=b", "GraphQL-Require-Preflight", "1")
+			return body, resp.Header.Get("Retry-After") != ""
+		},
+		"an event stream": func() (string, bool) {
+			_, body := w.request(http.MethodGet, "?query=%7Bviewer%7Brole%7D%7D", "", "Authorization", "Bearer "+reader, "Accept", "text/event-stream")
+			return body, true
+		},
+		"a socket": func() (string, bool) {
+			socket.write(map[string]any{"id": "1", "type": "subscribe", "payload": map[string]any{"query": "{ viewer { role } }"}})
+			f := socket.frame()
+			if f.Type != "error" {
+				socket.frame() // complete
+			}
+			return string(f.Payload), f.Type == "error"
+		},
+	} {
+		for n := 0; ; n++ {
+			body, told := once()
+			if !strings.Contains(body, "RATE_LIMITED") && n < 100 {
+				continue
+			}
+			if !told || !strings.Contains(body, `"retryAt":"`) || strings.Contains(body, `"data":{`) {
+				t.Errorf("%s: %s, told %t", name, body, told)
+			}
+			break
+		}
+	}
 	// Another token of the account has what is left of its 30; a page of 200 with 200 below each counts as many.
 	if n, _, _ := spend(token(b, auth.RoleAnalyst, "another"), `{ viewer { role } }`); n < 5 || n > 15 {
 		t.Errorf("of the account's 30 another token got %d", n)

@@ -130,7 +130,7 @@ func sane(id string) bool {
 }
 
 // initialise decides about a connection_init (rules V1, V6): the token is in its payload, or
-// in the header of the upgrade. The connection ends when the token does.
+// in the header of the upgrade. The connection ends when the token does. Where its bearer has too many, it is told to come back (1013).
 func (s *Server) initialise(ctx context.Context, conn *transport.Conn, payload map[string]any, header http.Header) (context.Context, time.Time, error) {
 	req := &request{id: header.Get(requestIDHeader), address: s.addressOf(conn.RemoteAddr().String(), header)}
 	if !sane(req.id) {
@@ -149,6 +149,11 @@ func (s *Server) initialise(ctx context.Context, conn *transport.Conn, payload m
 	if err != nil {
 		return nil, time.Time{}, err
 	}
+	leave, err := s.bearers.enter(req.viewer)
+	if err != nil {
+		return nil, time.Time{}, &transport.CloseError{Code: transport.CloseTryAgain, Reason: s.present(ctx, err).Message}
+	}
+	context.AfterFunc(ctx, leave) // with the connection
 	return context.WithValue(ctx, requestKey{}, req), req.viewer.Expires, nil
 }
 
@@ -172,7 +177,7 @@ func (s *Server) holder(ctx context.Context) (string, error) {
 	if v == nil {
 		return "", models.Errorf(models.CodeUnauthenticated, "a token or a ticket is required")
 	}
-	return string(v.Role) + " " + v.Account + " " + v.Subject, nil
+	return bearerOf(v), nil
 }
 
 // viewerOf is the viewer of a request's context, or why there is none: a token that was revoked

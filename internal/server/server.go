@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"clientele/auth"
 	"clientele/channels/wechat"
@@ -73,6 +74,7 @@ type Server struct {
 	events   *transport.Events
 	rates    *rates
 	uploads  *uploads
+	bearers  bearers
 	trusted  *trusted
 	mux      *http.ServeMux
 }
@@ -103,7 +105,7 @@ func New(o Options) *Server {
 	s.ws = transport.NewWebSocket(sockets)
 	streams := transport.EventsOptions{
 		Begin: s.begin, Timeout: set.OperationTime, WriteTimeout: limits.WriteDeadline, KeepAlive: limits.AppPing,
-		MaxBody: set.BodyBytes, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(overEventStream),
+		MaxBody: set.BodyBytes, Draft: set.HTTPStatus == config.HTTPStatusDraft, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(overEventStream),
 		Reservations: transport.ReservationOptions{
 			Principal: s.holder, Time: limits.ReservationLife, MaxReservations: set.MaxConnections,
 			MaxPerPrincipal: limits.ReservationsPerBearer, MaxOperations: set.SubscriptionsPerSocket,
@@ -113,7 +115,7 @@ func New(o Options) *Server {
 		o.Streams(&streams)
 	}
 	s.events = transport.NewEvents(streams)
-	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.graphql(o.Forms)))))
+	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.held(s.graphql(o.Forms))))))
 	s.mux.Handle("/images/{account}/{image}", s.cors(named(http.HandlerFunc(s.image))))
 	s.mux.Handle("/graphql/ticket", s.cors(s.identify(http.HandlerFunc(s.tickets))))
 	s.mux.Handle("/schema.graphql", s.cors(s.identify(http.HandlerFunc(s.sdl))))
@@ -194,12 +196,14 @@ func (s *Server) graphql(change func(*transport.Multipart)) http.Handler {
 	h.SetQueryCache(shortTexts{lru.New[*ast.QueryDocument](queriesKept)})
 	h.SetParserTokenLimit(s.settings.QueryTokens)
 	h.SetDisableSuggestion(!s.settings.GraphiQL)
+	h.SetValidationRulesFn(func() *rules.Rules { return validation(s.settings.GraphiQL) })
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
 	h.Use(access{schema: schema.Schema(), present: s.present, viewer: s.viewerOf}) // first: nobody else is worth the work
 	h.Use(s.trusted)
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
 	h.Use(oneOf{schema: schema.Schema(), present: s.present})
+	h.Use(argued{present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})
 	h.Use(s.rates)
 	h.Use(extension.Introspection{})

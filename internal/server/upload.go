@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"clientele/auth"
+	"clientele/internal/config"
 	"clientele/internal/transport"
 	"clientele/limits"
 	"clientele/models"
@@ -20,6 +21,7 @@ func (s *Server) multipartForms(schema *ast.Schema) transport.Multipart {
 	roles := uploaders(schema)
 	return transport.Multipart{
 		Timeout: s.settings.OperationTime, MaxBody: limits.UploadBytes, MaxText: s.settings.BodyBytes, MaxFiles: limits.ImagesPerCall, MaxOperations: -1,
+		Draft:   s.settings.HTTPStatus == config.HTTPStatusDraft,
 		MinRate: limits.UploadSecondBytes, Grace: limits.UploadGrace, MaxTime: limits.UploadTime,
 		Admit: func(ctx context.Context) (leave func(), status int, err error) {
 			if leave, err = s.admitUpload(ctx, roles); err != nil {

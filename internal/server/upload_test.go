@@ -41,7 +41,7 @@ func newVisits(t *testing.T) *visits {
 	return &visits{T: t, u: newUploads(uploadWait, newMetrics(nil, &events.Hub{}, nil)), leave: map[string][]func(){}}
 }
 
-func bearerOf(account, subject string) *auth.Viewer {
+func advisorOf(account, subject string) *auth.Viewer {
 	return &auth.Viewer{Role: auth.RoleAdvisor, Account: account, Subject: subject}
 }
 
@@ -49,7 +49,7 @@ func bearerOf(account, subject string) *auth.Viewer {
 func (v *visits) come(n int, account, subject string) {
 	for range n {
 		go func() {
-			leave, err := v.u.enter(context.Background(), bearerOf(account, subject))
+			leave, err := v.u.enter(context.Background(), advisorOf(account, subject))
 			v.mu.Lock()
 			defer v.mu.Unlock()
 			if err != nil {
@@ -216,7 +216,7 @@ func TestUploadGivenUp(t *testing.T) {
 		given := make(chan error)
 		header := http.Header{}
 		go func() {
-			_, err := v.u.enter(context.WithValue(ctx, requestKey{}, &request{header: header}), bearerOf("a", "anna"))
+			_, err := v.u.enter(context.WithValue(ctx, requestKey{}, &request{header: header}), advisorOf("a", "anna"))
 			v.mu.Lock()
 			v.refused = append(v.refused, err)
 			v.mu.Unlock()
@@ -242,7 +242,7 @@ func TestUploadGivenUp(t *testing.T) {
 			for range 200 {
 				ctx, cancel := context.WithCancel(context.Background())
 				go cancel()
-				leave, err := u.enter(ctx, bearerOf(fmt.Sprint(rand.IntN(4)), fmt.Sprint(rand.IntN(3)))) //nolint:gosec // chance, not secrecy.
+				leave, err := u.enter(ctx, advisorOf(fmt.Sprint(rand.IntN(4)), fmt.Sprint(rand.IntN(3)))) //nolint:gosec // chance, not secrecy.
 				if err == nil {
 					if n := in.Add(1); n > most.Load() {
 						most.Store(n)
@@ -263,7 +263,7 @@ func TestUploadGivenUp(t *testing.T) {
 // (rule X2).
 func TestUploadIsChargedOnce(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	viewer := bearerOf("a", "anna")
+	viewer := advisorOf("a", "anna")
 	present := func(_ context.Context, err error) *gqlerror.Error {
 		return graphql.DefaultErrorPresenter(context.Background(), err)
 	}

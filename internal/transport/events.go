@@ -27,8 +27,9 @@ type EventsOptions struct {
 	WriteTimeout time.Duration
 	// KeepAlive is the time between two comments while nothing else is written. Zero: [DefaultKeepAlive]; negative: none.
 	KeepAlive time.Duration
-	// MaxBody is as in [HTTP].
+	// MaxBody and Draft are as in [HTTP]; Draft is for requests that begin no stream.
 	MaxBody int64
+	Draft   bool
 	// MaxStreams is the most streams at once; above it requests are answered 503. Zero or less: no limit.
 	MaxStreams int
 	// Reservations are for streams of many operations; the zero value is for none.
@@ -139,7 +140,7 @@ func LastEventID(ctx context.Context) (id string, ok bool) {
 // Do implements [graphql.Transport]. It returns when the stream has ended.
 func (t *Events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	w.Header().Add("Vary", "Accept")
-	answer := answerer{w: w, exec: exec, media: mediaJSON}
+	answer := answerer{w: w, exec: exec, media: mediaJSON, draft: t.options.Draft}
 	if t.isReserving(r) {
 		t.serveReserved(w, r, answer)
 		return

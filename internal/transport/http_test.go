@@ -213,6 +213,34 @@ func TestDraftStatuses(t *testing.T) {
 	}
 }
 
+// Ensure the other transports answer requests with one response, and those that begin no stream, with the statuses of the draft as well.
+func TestDraftStatusesElsewhere(t *testing.T) {
+	events := transport.NewEvents(transport.EventsOptions{Draft: true})
+	s := serveFirst(t, transport.WebSocketOptions{}, transport.HTTP{Draft: true}, events, transport.Multipart{Draft: true})
+	form := func(operations string) call {
+		return call{method: "POST", contentType: formType, body: field("operations", operations) + field("map", `{}`) + formEnd, header: simple(accept(typeResponse))}
+	}
+	for name, tt := range map[string]struct {
+		call
+		status int
+	}{
+		"a form, answered":                {form(`{"query":"{viewer}"}`), 200},
+		"a form, data and errors":         {form(`{"query":"{fail viewer}"}`), 294},
+		"a form, no such field":           {form(`{"query":"{nothing}"}`), 422},
+		"a form, no GraphQL":              {form(`{"query":"{"}`), 400},
+		"a form, a subscription":          {form(`{"query":"subscription{ticks}"}`), 422},
+		"a form, a batch":                 {form(`[{"query":"{nothing}"}]`), 200},
+		"a form, malformed":               {form(`{}`), 400},
+		"a stream without a query":        {call{method: "POST", contentType: typeJSON, body: `{}`, header: accept("text/event-stream")}, 422},
+		"a stream of what is not JSON":    {call{method: "POST", contentType: typeJSON, body: `{`, header: accept("text/event-stream")}, 400},
+		"a stream without one in address": {call{method: "GET", header: accept("text/event-stream")}, 422},
+	} {
+		if resp, body := s.do(t, tt.call); resp.StatusCode != tt.status || resp.StatusCode >= 400 == strings.Contains(body, `"data"`) && tt.status != 200 {
+			t.Errorf("%s: %d, want %d: %s", name, resp.StatusCode, tt.status, body)
+		}
+	}
+}
+
 func TestHTTPLimits(t *testing.T) {
 	s := serveHTTP(t, transport.WebSocketOptions{}, transport.HTTP{Timeout: 30 * time.Millisecond, MaxBody: 100})
 	for name, body := range map[string]io.Reader{

@@ -61,6 +61,8 @@ type Multipart struct {
 	MinRate int64
 	// Grace is how much later than MinRate says a body may be, MaxTime how long it may take whatever its rate; zero: no such bound.
 	Grace, MaxTime time.Duration
+	// Draft answers what is well formed with the statuses of [HTTP.Draft]; a batch always with 200, and what is malformed always with 400.
+	Draft bool
 }
 
 // Supports implements [graphql.Transport].
@@ -82,7 +84,7 @@ func (t Multipart) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	if !acceptable {
 		media = mediaJSON
 	}
-	answer := answerer{w: w, exec: exec, media: media}
+	answer := answerer{w: w, exec: exec, media: media, draft: t.Draft}
 	if !acceptable {
 		answer.refuse(ctx, http.StatusNotAcceptable, newError(CodeInvalid, "answers are %s or %s, in utf-8", mediaJSON, mediaResponse))
 		return
