@@ -1109,3 +1109,36 @@ func TestDeadLettersKept(t *testing.T) {
 		}
 	})
 }
+
+// Ensure a receiver that is slow to refuse a test, or a replay, has its turns among those that are tried, as one that is slow to take an event (rule N6).
+func TestWebhookSlowTests(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		h, r := newHooks(t, dsn), newReceiver(t)
+		w, _ := h.hook(r.URL)
+		for of, ask := range map[string]func(){
+			"test": func() {
+				h.clock.Advance(limits.WebhookTestPause)
+				if _, err := h.n.TestWebhook(h.asAdmin(), w.Key); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"replay": func() { h.dead(w, 1) },
+		} {
+			r.answers(nil)
+			h.change(0, 1)
+			h.turns()
+			if now := h.stored(w); now.Trying || !now.IsIdle() {
+				t.Fatalf("before the %s: %+v", of, now)
+			}
+			r.answers(func(w http.ResponseWriter, _ taken) {
+				h.clock.Advance(limits.WebhookSlow)
+				w.WriteHeader(http.StatusInternalServerError)
+			})
+			ask()
+			h.turns()
+			if now := h.stored(w); !now.Trying {
+				t.Errorf("after a slow %s: %+v", of, now)
+			}
+		}
+	})
+}

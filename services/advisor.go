@@ -117,9 +117,16 @@ func (s *Services) Invite(ctx context.Context, in []Invitation, idempotencyKey s
 	for i := range in {
 		people[i] = in[i].person()
 	}
-	agents, err := s.serviceAgents(ctx, c.Account, people)
+	// A call that is repeated asks nobody: its answer does not depend on whether the channel is away by now.
+	_, known, err := firstResults(s.store.View(ctx), once)
 	if err != nil {
 		return nil, false, err
+	}
+	var agents serviceAgents
+	if !known {
+		if agents, err = s.serviceAgents(ctx, c.Account, people); err != nil {
+			return nil, false, err
+		}
 	}
 	invited := map[models.Key]*models.Advisor{}
 	items, repeated, err := s.bulk(ctx, c, once, func(tx *store.Tx, again func() (bool, error)) ([]models.ItemResult, error) {
@@ -129,6 +136,9 @@ func (s *Services) Invite(ctx context.Context, in []Invitation, idempotencyKey s
 		}
 		if repeated, err := again(); repeated || err != nil {
 			return nil, err
+		}
+		if known {
+			return nil, models.Errorf(models.CodeUnavailable, "the first results were deleted meanwhile; try again")
 		}
 		err := b.write()
 		clear(invited)

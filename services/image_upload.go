@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"clientele/internal/imagefile"
 	"clientele/limits"
@@ -326,12 +327,8 @@ func (u *upload) write(tx *store.Tx) (again bool, err error) {
 		return false, err
 	}
 	had := make(map[models.Ident]bool, len(rows))
-	var unused []models.Key
 	for _, row := range rows {
 		had[row.Hash], u.known[row.Hash] = true, row
-		if row.Uses == 0 {
-			unused = append(unused, row.Key)
-		}
 	}
 	today, err := u.uploaded(&tx.Reader)
 	if err != nil {
@@ -372,14 +369,16 @@ func (u *upload) write(tx *store.Tx) (again bool, err error) {
 		if items[i].Err = why; why != nil {
 			continue
 		}
-		if !had[item.hash] {
+		if had[item.hash] {
+			b.again = append(b.again, known.Key)
+		} else {
 			b.add(known)
 			u.known[item.hash], had[item.hash], items[i].Changed = known, true, true
 		}
 		today[known.Key] = true
 		items[i].Target = known.Key
 	}
-	if err := b.save(u.s, unused, u.c.Advisor, items); err != nil {
+	if err := b.save(u.c.Advisor, items); err != nil {
 		return false, err
 	}
 	u.decided = items
@@ -401,6 +400,7 @@ type imageBatch struct {
 	tx      *store.Tx
 	account *models.Account
 	fresh   []*models.Image
+	again   []models.Key // of images that somebody came with once more
 	over    []models.Key // of files that no image will have
 	back    []models.Key // of images that have their file again
 }
@@ -412,18 +412,20 @@ func (b *imageBatch) add(row *models.Image) {
 	b.account.ImageBytes += row.Bytes
 }
 
-// save writes new images, keeps the unused ones that somebody came with for another while, and says who uploaded them.
-func (b *imageBatch) save(s *Services, unused []models.Key, by *models.Advisor, items []models.ItemResult) error {
+// save writes new images, keeps those that somebody came with again for another while, where nothing uses them, and says who uploaded them.
+func (b *imageBatch) save(by *models.Advisor, items []models.ItemResult) error {
 	tx := b.tx
 	if len(b.fresh) > 0 {
 		if err := tx.UpdateAccount(b.account, "image_count", "image_bytes"); err != nil {
 			return err
 		}
 	}
-	rows, err := tx.LockImages(unused)
+	// All are locked, also those that were used when they were read: they may not be by now.
+	rows, err := tx.LockImages(b.again)
 	if err != nil {
 		return err
 	}
+	rows = slices.DeleteFunc(rows, func(row *models.Image) bool { return row.Uses > 0 })
 	for _, row := range rows {
 		row.Use(0, tx.Now)
 	}

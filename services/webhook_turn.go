@@ -562,6 +562,7 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 		w.Dealt()
 	}
 	slowly := slices.ContainsFunc(done.calls, func(c WebhookCall) bool { return c.isSlow() })
+	w.Trying = w.Trying || slowly // whatever was slow: a test and a replay in vain too
 	var gone []*models.DeadLetter
 	replayed := false
 	for i, p := range done.parcels {

@@ -154,6 +154,20 @@ func TestImagesOfADay(t *testing.T) {
 				t.Errorf("%s: %s, want %s", step.of, got, step.want)
 			}
 		}
+		// As an erasure leaves them: who is refused keeps none of them, who is not does.
+		if _, err := w.db.ExecContext(t.Context(), fmt.Sprintf("UPDATE image SET unused_since = %d", models.ImageForgotten)); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			who  string
+			want int64
+		}{{"anna", 2}, {"ben", 1}} {
+			codes(step.who, more)
+			if n := w.count("SELECT COUNT(*) FROM image WHERE unused_since = ?", models.ImageForgotten); n != step.want {
+				t.Errorf("%s came with one: %d are forgotten, want %d", step.who, n, step.want)
+			}
+		}
+		codes("admin", last)
 		w.sweptImages()
 		if n := len(filesIn(t, folder)); n != 2 || w.count("SELECT COUNT(*) FROM image_file") != 0 {
 			t.Errorf("%d files", n)

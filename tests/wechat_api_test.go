@@ -341,6 +341,20 @@ func TestAgentsOfThePlatform(t *testing.T) {
 		if got := a.try("admin", `mutation { inviteAdvisors(input: {advisors: [{openid: "ben", nickname: "x"}]}) { results { error { code } } } }`, nil); code(got) != "" {
 			t.Errorf("who has no WeChat id, of whom the platform can say nothing: %s", got.body)
 		}
+		// A call that is repeated does not need the platform (rule E15).
+		app.Heal(wechattest.PathAgents)
+		w.clock.Advance(limits.ServiceAgentsAge)
+		once := func() *answer {
+			return a.try("admin", `mutation { inviteAdvisors(input: {advisors: [{wechatId: "dai1", nickname: "x"}], idempotencyKey: "k1"}) { isRepeated results { error { code } } } }`, nil)
+		}
+		if got := once(); code(got) != "" {
+			t.Errorf("with a key: %s", got.body)
+		}
+		w.clock.Advance(limits.ServiceAgentsAge)
+		app.Fail(wechattest.PathAgents, 1, -1)
+		if got := once(); code(got) != "" || got.field("inviteAdvisors.isRepeated") != true {
+			t.Errorf("repeated while the platform is busy: %s", got.body)
+		}
 		app.Heal(wechattest.PathAgents)
 		app.Agent("late1")
 		if got := code(invite("late1")); got != "ALREADY_SERVICE_AGENT" {
