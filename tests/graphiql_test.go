@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"clientele/auth"
 	"clientele/internal/config"
@@ -78,6 +79,32 @@ func TestGraphiQLInABrowser(t *testing.T) {
 		picture, err := os.ReadFile(filepath.Join(pictures, "graphiql-"+name+".png"))
 		if err != nil || len(picture) < 10_000 {
 			t.Errorf("the picture %s has %d bytes: %v", name, len(picture), err)
+		}
+	}
+}
+
+// Ensure that in a demo that has just begun each role can open and run every example that GraphiQL offers it, in a browser, as the page puts it: an advisor
+// before the merchant did anything.
+func TestGraphiQLExamplesInTheDemo(t *testing.T) {
+	chromium := testkit.Program(t, testkit.NeedChromium)
+	npm := testkit.NewNPM(t, filepath.Join("..", "internal", "graphiql", "smoke"), "package.json", "package-lock.json", "browser.mjs", "examples.mjs")
+	npm.Install()
+	output, data := testkit.NewOutput(), t.TempDir()
+	process := testkit.StartProcess(t, output, nil, program(t), "demo", "--quiet", "--customers=1", "--addr=127.0.0.1:0", "--data="+data)
+	url := output.Await(t, process, time.Minute)
+	var ran map[auth.Role][]string
+	if err := json.Unmarshal(npm.Run(testkit.NeedNode.Program(), "examples.mjs", url+"/graphiql", filepath.Join(data, "tokens"), artifacts(t), chromium), &ran); err != nil {
+		t.Fatal(err)
+	}
+	want := map[auth.Role][]string{}
+	for _, e := range examples(t) {
+		for _, role := range e.roles {
+			want[role] = append(want[role], e.title)
+		}
+	}
+	for role, titles := range want {
+		if !slices.Equal(ran[role], titles) {
+			t.Errorf("%s ran %q, want %q", role, ran[role], titles)
 		}
 	}
 }

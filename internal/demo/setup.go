@@ -86,6 +86,9 @@ func (s *shop) setUp(ctx context.Context, p *progress) error {
 	if err := s.setUpTags(ctx); err != nil {
 		return fmt.Errorf("tags: %w", err)
 	}
+	if err := s.setUpExample(ctx); err != nil {
+		return fmt.Errorf("the customer of the examples: %w", err)
+	}
 	return nil
 }
 
@@ -246,6 +249,19 @@ func (s *shop) invite(ctx context.Context, n int) error {
 		}
 	}
 	return nil
+}
+
+// exampleOpenID is the customer whom the examples of GraphiQL are about. They are the first advisor's, and no one of the story.
+const exampleOpenID = "oExampleCustomer"
+
+// setUpExample has them follow by the first advisor's code, once: from then on whoever runs the examples says what becomes of them.
+func (s *shop) setUpExample(ctx context.Context) error {
+	err := s.bearers[integrationName].ask(ctx, `query($by: CustomerRef!) { customer(by: $by) { id } }`, vars{"by": vars{"openid": exampleOpenID}}, nil)
+	if !isCode(err, "NOT_FOUND") {
+		return err
+	}
+	return s.bearers[adminName].ask(ctx, `mutation($input: SimulateFollowInput!) { simulateFollow(input: $input) { customer { id } } }`,
+		vars{"input": vars{"openid": exampleOpenID, "scene": s.scenes[advisorName(1)]}}, nil)
 }
 
 type group struct {
