@@ -24,13 +24,19 @@ const (
 	acceptedNotice = "# What breaks clients of the last release on purpose, a line each: Type.field(argument) ADR-NNNN. Empty after a release; the rules are in CONTRIBUTING.md.\n"
 )
 
+// Which release released.graphql is of stands in its first line, and what the last one is in the headings of the changelog.
+const (
+	changelog     = "../CHANGELOG.md"
+	releaseNotice = "# Release: "
+)
+
 var acceptedLine = regexp.MustCompile(`^(@?[A-Za-z0-9_]+(\.[A-Za-z0-9_]+(\([A-Za-z0-9_]+\))?)?) ADR-([0-9]{4})$`)
 
 // Ensure no client of the last release breaks: what they may ask for is still there, answers
 // hold no null where there was none, and nothing more is demanded of them.
 func TestCompatible(t *testing.T) {
 	if *update {
-		if err := os.WriteFile(released, []byte(schema.Printed()), 0o644); err != nil { //nolint:gosec // it is no secret.
+		if err := os.WriteFile(released, []byte(releaseNotice+lastRelease(mustRead(t, changelog))+"\n\n"+schema.Printed()), 0o644); err != nil { //nolint:gosec // it is no secret.
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(accepted, []byte(acceptedNotice), 0o644); err != nil { //nolint:gosec // it is no secret.
@@ -48,6 +54,43 @@ func TestCompatible(t *testing.T) {
 	for _, fault := range unaccepted(breaking(mustLoad(t, string(old)), mustLoad(t, schema.SDL())), string(text)) {
 		t.Error(fault)
 	}
+}
+
+// Ensure what clients are held to is the contract of the last release of the changelog: who writes a release's heading and forgets the contract is
+// told. Before the first release it is that of the day on which breaks began to be written down, and says `none`.
+func TestReleasedIsOfTheLastRelease(t *testing.T) {
+	want := releaseNotice + lastRelease(mustRead(t, changelog))
+	if got, _, _ := strings.Cut(mustRead(t, released), "\n"); got != want {
+		t.Errorf("%s begins with %q, not %q: go test ./schema -run TestCompatible -update, at the release", released, got, want)
+	}
+	for text, want := range map[string]string{
+		"# Changelog\n\n## Next\n\n### New\n":                                  "none",
+		"## Next\n\n## 0.2.0, 2027-01-05\n\n### New\n\n## 0.1.0, 2026-12-01\n": "0.2.0, 2027-01-05",
+		"## 0.1.0\n": "0.1.0",
+	} {
+		if got := lastRelease(text); got != want {
+			t.Errorf("of %q the last release is %q, not %q", text, got, want)
+		}
+	}
+}
+
+// lastRelease is the first heading of a changelog that is none of what comes next; none where there is no release.
+func lastRelease(text string) string {
+	for line := range strings.Lines(text) {
+		if heading, ok := strings.CutPrefix(strings.TrimSpace(line), "## "); ok && heading != "Next" {
+			return heading
+		}
+	}
+	return "none"
+}
+
+func mustRead(tb testing.TB, file string) string {
+	tb.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(text)
 }
 
 // Ensure a break is let pass by its own line alone, and that a line goes when its break does.

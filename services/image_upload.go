@@ -131,6 +131,9 @@ func (u *upload) examine(ctx context.Context, i int, f ImageFile) error {
 	default:
 		sum := sha256.Sum256(data)
 		item.hash, item.data = models.Ident(sum[:]), data
+		if known := u.dataOf(item.hash, i); known != nil {
+			item.data = known // one copy, in however many places the file stands
+		}
 	}
 	return nil
 }
@@ -203,9 +206,9 @@ func (u *upload) unkept(ctx context.Context, err error) *models.Error {
 	return models.Errorf(models.CodeUnavailable, "the image could not be kept; try again")
 }
 
-// dataOf is the bytes of the call with a hash.
-func (u *upload) dataOf(hash models.Ident) []byte {
-	for _, item := range u.items {
+// dataOf is the bytes with a hash, if one of the first so many items has them.
+func (u *upload) dataOf(hash models.Ident, among int) []byte {
+	for _, item := range u.items[:among] {
 		if item.err == nil && item.hash == hash {
 			return item.data
 		}
@@ -271,7 +274,7 @@ func (u *upload) lookAgain(ctx context.Context) error {
 	var over []*models.ImageFile
 	for hash, f := range u.files {
 		if f.isBack {
-			over = append(over, &models.ImageFile{AccountID: u.c.Account.Key, Key: f.row.Key, DueAt: u.s.Now()})
+			over = append(over, &models.ImageFile{AccountID: u.c.Account.Key, Key: f.row.Key, DueAt: u.s.Now() + 1}) // see store.DueImageFiles
 			delete(u.files, hash)
 		}
 	}

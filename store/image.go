@@ -86,13 +86,14 @@ func (tx *Tx) TakeImageFiles(keys []models.Key) (int, error) {
 	return tx.affect("DELETE FROM image_file WHERE account_id = ? AND id IN ("+marks(len(keys))+") AND due_at > ?", append(keyArgs(tx.Account, keys), int64(tx.Now)))
 }
 
-// DueImageFiles has files be deleted from now on.
+// DueImageFiles has files be deleted from the next microsecond on: a sweep that read the row earlier, when it was due at this instant, and has deleted the file since,
+// does not take this row for that one (DeleteImageFiles).
 func (tx *Tx) DueImageFiles(keys []models.Key) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	tx.enter(phaseRows)
-	return tx.exec("UPDATE image_file SET due_at = ? WHERE account_id = ? AND id IN ("+marks(len(keys))+")", append([]any{int64(tx.Now)}, keyArgs(tx.Account, keys)...))
+	return tx.exec("UPDATE image_file SET due_at = ? WHERE account_id = ? AND id IN ("+marks(len(keys))+")", append([]any{int64(tx.Now)+1}, keyArgs(tx.Account, keys)...))
 }
 
 // PostponeImageFiles has files that could not be deleted be tried again at an instant.

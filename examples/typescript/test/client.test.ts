@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { Client, Refused, type MessageEvent } from '../src/client.js';
 import { ANSWER, INBOX } from '../src/operations.js';
 import { ADVISORS_CODE, FOLLOW, ISSUE, REVOKE, WRITE } from './operations.js';
-import { Proxy, Server } from './server.js';
+import { App, Proxy, Server } from './server.js';
 
 /** How often the follower writes while the connection is cut so many times. */
 const WRITES = 60;
@@ -144,4 +144,20 @@ test('a cursor that cannot be read ends the events, and an abort does without an
   const coming = events.next();
   stop.abort();
   assert.deepEqual(await coming, { value: undefined, done: true });
+});
+
+test('the app shows what came while it was stopped, once, and goes on without the state', { timeout: TIMEOUT }, async () => {
+  const seen = (line: string): boolean => line.includes(`${OPENID}:`);
+  let running = await App.start(server, 'advisor-1');
+  await running.shows(seen);
+  await write('to the app');
+  await running.shows((line) => line.includes('writes: to the app'));
+  assert.equal(await running.stop(), 0);
+
+  await write('while it was away');
+  running = await App.start(server, 'advisor-1');
+  await running.shows((line) => line.includes('writes: while it was away'));
+  assert.equal(running.lines.filter((line) => line.includes('#')).length, 1, `more than one event: ${running.lines.join('\n')}`);
+  assert.ok(!running.lines.some(seen), 'the state was read anew, though the cursor was good');
+  assert.equal(await running.stop(), 0);
 });

@@ -1,7 +1,7 @@
 // The program as it ships, with the demo's account in which nobody acts, and a proxy before it that breaks connections.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -65,7 +65,54 @@ export class Server {
 
   /** The token of one who acts in the demo. */
   async token(name: string): Promise<string> {
-    return (await readFile(path.join(this.folder, 'data', 'tokens', `${name}.jwt`), 'utf8')).trim();
+    return (await readFile(this.tokenFile(name), 'utf8')).trim();
+  }
+
+  tokenFile(name: string): string {
+    return path.join(this.folder, 'data', 'tokens', `${name}.jwt`);
+  }
+}
+
+/** main.ts as `npm start` runs it, with its cursor in a file beside the token, which the next start finds. */
+export class App {
+  private constructor(private readonly process: ChildProcess) {}
+  /** What it has printed. */
+  readonly lines: string[] = [];
+  private told: () => void = () => undefined;
+
+  /** Starts it; with a cursor, which is then in the file. */
+  static async start(server: Server, name: string, cursor?: string): Promise<App> {
+    const tokenFile = server.tokenFile(name);
+    const cursorFile = `${tokenFile}.cursor`;
+    if (cursor) await writeFile(cursorFile, cursor);
+    const child = spawn(process.execPath, ['build/src/main.js'], {
+      env: { ...process.env, CLIENTELE_URL: new URL(server.url).origin, CLIENTELE_TOKEN_FILE: tokenFile, CLIENTELE_CURSOR: cursorFile },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    process.once('exit', () => child.kill('SIGKILL'));
+    const app = new App(child);
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      app.lines.push(line);
+      app.told();
+    });
+    child.once('exit', () => app.told());
+    return app;
+  }
+
+  /** Waits for a line. */
+  async shows(wanted: (line: string) => boolean): Promise<void> {
+    while (!this.lines.some(wanted)) {
+      if (this.process.exitCode !== null) throw new Error(`the app ended by ${this.process.exitCode}, having shown: ${this.lines.join('\n')}`);
+      await new Promise<void>((resolve) => (this.told = resolve));
+    }
+  }
+
+  /** Ends it as a terminal does; answers its code. */
+  async stop(): Promise<number | null> {
+    const gone = once(this.process, 'exit');
+    this.process.kill('SIGTERM');
+    const [code] = (await gone) as [number | null];
+    return code;
   }
 }
 
