@@ -307,7 +307,7 @@ const (
 	OperationTime          = 10 * time.Second // OperationTime is how long one query or mutation may take.
 	SubscriptionsPerSocket = 50               // SubscriptionsPerSocket is the most subscriptions of one WebSocket.
 	QueryFields            = 300              // QueryFields is the most selections in one selection set; checking them grows with their square.
-	QueryComparisons       = 50_000           // QueryComparisons is the most steps in which validation compares the fields of a document with those that are answered under the same name.
+	QueryComparisons       = 30_000           // QueryComparisons is the most steps in which validation compares the fields of a document with those that are answered under the same name.
 	QueryValues            = 50_000           // QueryValues is the most values in the arguments of an operation, variables put in wherever they are used.
 	QueryRootFields        = 30               // QueryRootFields is the most fields of an operation's root, fragments counted where they are spread.
 	QueryDirectives        = 50               // QueryDirectives is the most directives of a document's operations and fragments.

@@ -234,7 +234,7 @@ var hostileVariables = map[string]struct{ query, variables string }{
 	"a long id":                  {`query($v: ID!) { node(id: $v) { id } }`, `"` + strings.Repeat("A", hostileBytes-400) + `"`},
 	"a long cursor":              {`query($v: String!) { customers(after: $v) { nodes { id } } }`, `"` + strings.Repeat("A", hostileBytes-400) + `"`},
 	"many ids for many fields":   {"query($v: [ID!]!) {" + countedTo(30, " a%d: nodes(ids: $v) { id }") + " }", listed(`""`)},
-	"many ids, numbers":          {"query($v: [ID!]!) {" + countedTo(30, " a%d: nodes(ids: $v) { id }") + " }", listed(`1`)},
+	"many ids, numbers":          {"query($v: [ID!]!) {" + countedTo(30, " a%d: nodes(ids: $v) { id }") + " }", listed(`123456`)},
 	"many customers, many times": {"mutation($v: [CustomerRef!]!) {" + countedTo(30, ` a%d: assignCustomers(input: {customers: {these: $v}, to: {advisor: {openid: "a"}}}) { results { customer { id } } }`) + " }", listed(`{"id":"x"}`)},
 	"many members, many times":   {"mutation($v: [AdvisorRef!]!) {" + countedTo(30, ` a%d: addGroupAdvisors(input: {groupId: "x", advisors: $v}) { results { error { code } } }`) + " }", listed(`{"openid":""}`)},
 	"many openids, many times":   {"query($v: CustomerFilter!) {" + countedTo(30, ` a%d: customers(first: 1, filter: $v) { nodes { id } }`) + " }", `{"openids":` + listed(`""`) + `}`},
