@@ -93,7 +93,7 @@ const (
 	// UploadSecondBytes is how many bytes a second such a body must come with, on average since it is read, and UploadGrace how much later than that it
 	// may be: one that is slower is cut. Source: ADR 0042.
 	UploadSecondBytes = 8 << 10
-	UploadGrace          = 5 * time.Second
+	UploadGrace       = 5 * time.Second
 	// UploadsAtOnce is how many such bodies a node holds at the same time, UploadsPerAccount how many of one account, UploadsPerToken how many of one
 	// token. Source: ADR 0042.
 	UploadsAtOnce     = 8
@@ -103,6 +103,9 @@ const (
 	// when who found no place is told to come again. Source: ADR 0042.
 	UploadsWaiting = 2
 	UploadRetry    = 5 * time.Second
+	// UploadOperations is the most operations of one multipart request, each of which is charged and limited as if it came alone; they have the time of
+	// one together. Source: ADR 0042.
+	UploadOperations = 10
 	// UploadCharge is what each file in the arguments of an operation is charged with, besides the operation itself. Source: rule X2.
 	UploadCharge = 5
 )

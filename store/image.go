@@ -93,7 +93,7 @@ func (tx *Tx) DueImageFiles(keys []models.Key) error {
 		return nil
 	}
 	tx.enter(phaseRows)
-	return tx.exec("UPDATE image_file SET due_at = ? WHERE account_id = ? AND id IN ("+marks(len(keys))+")", append([]any{int64(tx.Now)+1}, keyArgs(tx.Account, keys)...))
+	return tx.exec("UPDATE image_file SET due_at = ? WHERE account_id = ? AND id IN ("+marks(len(keys))+")", append([]any{int64(tx.Now) + 1}, keyArgs(tx.Account, keys)...))
 }
 
 // PostponeImageFiles has files that could not be deleted be tried again at an instant.

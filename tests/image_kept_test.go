@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"clientele/internal/testkit"
 	"clientele/limits"
@@ -108,6 +109,7 @@ func TestImageGivenBackBesideSweep(t *testing.T) {
 				})
 			}
 			wg.Wait()
+			w.clock.Advance(time.Microsecond)
 			w.sweptImages()
 			if rows, files := w.count("SELECT COUNT(*) FROM image"), len(filesIn(t, folder)); rows != int64(files) || w.count("SELECT COUNT(*) FROM image_file") != 0 {
 				t.Fatalf("round %d: %d images, %d files", round, rows, files)
@@ -168,16 +170,17 @@ func TestImagesOfADay(t *testing.T) {
 			}
 		}
 		codes("admin", last)
+		w.clock.Advance(time.Microsecond)
 		w.sweptImages()
 		if n := len(filesIn(t, folder)); n != 2 || w.count("SELECT COUNT(*) FROM image_file") != 0 {
 			t.Errorf("%d files", n)
 		}
 		// Of those before, the half that is 24 hours old counts no more.
-		w.clock.Advance(limits.ImageDay - 1)
+		w.clock.Advance(limits.ImageDay - 2*time.Microsecond)
 		if got := codes("anna", more); got[0] != "LIMIT_EXCEEDED" {
 			t.Errorf("before its time: %v", got)
 		}
-		w.clock.Advance(1)
+		w.clock.Advance(time.Microsecond)
 		if got := codes("anna", more); got[0] != "" {
 			t.Errorf("a day later: %v", got)
 		}

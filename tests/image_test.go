@@ -208,7 +208,6 @@ func (w *world) fetch(method, address string, headers ...string) (*http.Response
 // swept deletes images that nothing uses, and files of none.
 func (w *world) sweptImages() {
 	w.tb.Helper()
-	w.clock.Advance(time.Microsecond) // what is due from the next on
 	for {
 		n, err := w.Services.SweepImages(context.Background())
 		if err != nil {
@@ -559,6 +558,7 @@ func TestSameImageTogether(t *testing.T) {
 				break
 			}
 		}
+		w.clock.Advance(time.Microsecond)
 		w.sweptImages()
 		if rows, files := w.count("SELECT COUNT(*) FROM image"), len(filesIn(t, folder)); rows != 1 || files != 1 || w.count("SELECT COUNT(*) FROM image_file") != 0 {
 			t.Errorf("%d rows, %d files", rows, files)
@@ -777,7 +777,8 @@ func TestMultipartRequests(t *testing.T) {
 		code              string
 	}{
 		"without files":           {`{"query":"{ viewer { role } }"}`, `{}`, 200, ""},
-		"a batch":                 {`[{"query":"{ viewer { role } }"}]`, `{}`, 400, "INVALID"},
+		"a batch of nothing":      {`[]`, `{}`, 400, "INVALID"},
+		"a batch too long":        {`[` + strings.Repeat(`{"query":"{ viewer { role } }"},`, limits.UploadOperations) + `{"query":"{ viewer { role } }"}]`, `{}`, 413, "LIMIT_EXCEEDED"},
 		"too deep":                {`{"query":"{ viewer { account ` + strings.Repeat("{ a ", 20) + strings.Repeat("}", 20) + ` } }"}`, `{}`, 200, "LIMIT_EXCEEDED"},
 		"too many aliases":        {`{"query":"{ ` + aliases(limits.QueryAliases+1) + `}"}`, `{}`, 200, "LIMIT_EXCEEDED"},
 		"operations of a body":    {`{"query":"{ viewer { role } }"` + strings.Repeat(" ", limits.BodyBytes-len(`{"query":"{ viewer { role } }"}`)) + `}`, `{}`, 200, ""},

@@ -46,7 +46,7 @@ func TestRates(t *testing.T) {
 		t.Fatal("a hundred at once are let in")
 		return n, body, header
 	}
-	reader := token(b, auth.RoleAnalyst, "reader")
+	reader := token(b, auth.RoleAdmin, "reader")
 	n, body, header := spend(reader, `{ viewer { role } }`)
 	if n < 20 || n > 25 {
 		t.Errorf("%d of 20 saved up were let in", n)

@@ -274,3 +274,62 @@ func TestSlowUploads(t *testing.T) {
 	w.bodies(0)
 	w.line(0)
 }
+
+// Ensure a batch of operations is answered one by one, in order: what is wrong with one hurts no other, each is charged, and each sees what those before it did
+// (rule X2, ADR 0042).
+func TestUploadBatch(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		const burst = 2 * int(limits.RateBurst/time.Second)
+		w, _ := withImages(t, dsn, func(s *config.Server) { s.RatePerToken = 2 })
+		a := w.found(setup{}, "main")
+		w.clock.Advance(limits.RateBurst)
+		operations := []any{
+			map[string]any{"query": uploadText, "variables": map[string]any{"files": []any{nil}}},
+			map[string]any{"query": "{ viewer {"},
+			map[string]any{"query": "{ __typename } "},
+		}
+		const charged = 1 + limits.UploadCharge + 1 // what cannot be read is charged nothing
+		for len(operations) < limits.UploadOperations {
+			operations = append(operations, map[string]any{"query": uploadText, "variables": map[string]any{"files": []any{nil}}})
+		}
+		text, err := json.Marshal(operations)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths := `{"0":["0.variables.files.0"`
+		for i := 3; i < limits.UploadOperations; i++ {
+			paths += fmt.Sprintf(`,"%d.variables.files.0"`, i)
+		}
+		body, contentType := form(t, string(text), paths+`]}`, imageOf(t, "PNG", 4, 3))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/graphql", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("Authorization", "Bearer "+a.bearer("admin", a.account))
+		r.Header.Set(preflight, "1")
+		resp, err := w.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var all []*answer
+		if err := json.NewDecoder(resp.Body).Decode(&all); err != nil || resp.StatusCode != 200 || len(all) != limits.UploadOperations {
+			t.Fatalf("%d, %d answers, %v", resp.StatusCode, len(all), err)
+		}
+		first := w.results(all[0])[0].text("image.id")
+		if first == "" || all[1].code() != "INVALID" || all[2].text("__typename") != "Query" {
+			t.Errorf("%v, %v, %v", all[0].Data, all[1].Errors, all[2].Data)
+		}
+		took := (burst - charged) / (1 + limits.UploadCharge)
+		for i, got := range all[3:] {
+			if i < took {
+				if r := w.results(got); r[0].text("image.id") != first {
+					t.Errorf("operation %d: %v", 3+i, got.Data)
+				}
+			} else if got.code() != "RATE_LIMITED" {
+				t.Errorf("operation %d: %q, %v", 3+i, got.code(), got.Data)
+			}
+		}
+	})
+}

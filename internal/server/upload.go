@@ -20,7 +20,7 @@ import (
 func (s *Server) multipartForms(schema *ast.Schema) transport.Multipart {
 	roles := uploaders(schema)
 	return transport.Multipart{
-		Timeout: s.settings.OperationTime, MaxBody: limits.UploadBytes, MaxText: s.settings.BodyBytes, MaxFiles: limits.ImagesPerCall, MaxOperations: -1,
+		Timeout: s.settings.OperationTime, MaxBody: limits.UploadBytes, MaxText: s.settings.BodyBytes, MaxFiles: limits.ImagesPerCall, MaxOperations: limits.UploadOperations,
 		Draft:   s.settings.HTTPStatus == config.HTTPStatusDraft,
 		MinRate: limits.UploadSecondBytes, Grace: limits.UploadGrace, MaxTime: limits.UploadTime,
 		Admit: func(ctx context.Context) (leave func(), status int, err error) {
