@@ -3,6 +3,7 @@ package crash
 import (
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"clientele/models"
@@ -50,6 +51,15 @@ func (r *rig) stop() {
 		if err := n.process.Stop(patience); err != nil {
 			r.Errorf("%s: %v\n%s", n.name, err, n.output.Tail())
 		}
+	}
+}
+
+// half ensures that a kill met work that had begun and had not ended, of which met is what each found done of all. One
+// is enough: where the machine is busy elsewhere, what is killed may end before the rig sees how far it is.
+func (r *rig) half(met []int, all int) {
+	r.Helper()
+	if !r.spoiled && !slices.ContainsFunc(met, func(done int) bool { return 0 < done && done < all }) {
+		r.Errorf("kills met %v of %d: none of them work that was half done", met, all)
 	}
 }
 
