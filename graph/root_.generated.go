@@ -4265,7 +4265,7 @@ input UpdateWebhookInput {
   url: String
   "What it is for, 1 to 64 characters; null takes it away."
   name: String
-  "Which kinds of events it is sent; empty: all."
+  "Which kinds of events it is sent; empty: all. Of a kind that is new to it, what gets its number from now on (rule N7)."
   kinds: [AccountEventKind!]
   "True pauses it; false has it go on, also when its receiver answered 410."
   isPaused: Boolean
