@@ -3117,6 +3117,8 @@ enum FailureReason {
   CONTENT_REJECTED
   "The channel cannot send, or not now."
   CHANNEL_UNAVAILABLE
+  "The platform takes nothing more of the account today: its quota of the day is used up, until midnight in China (rule K1). ` + "`" + `resendMessage` + "`" + ` sends it the next day."
+  DAILY_QUOTA_USED_UP
   "The customer was no longer the advisor's when the message was to leave."
   NOT_BOUND
   "The platform refused for another reason."
