@@ -1643,8 +1643,8 @@ type MarkConversationReadPayload {
 	{Name: "../schema/customer.graphql", Input: `extend type Query {
   """
   Customers. An ADVISOR sees those bound to them, latest binding first; others the account's, newest first, or an
-  advisor's. A page of the account looks at up to 20,000 customers for those that the filter selects; it may be short, or
-  empty, and ` + "`" + `hasNextPage` + "`" + ` true: go on from ` + "`" + `endCursor` + "`" + `.
+  advisor's. A page of the account looks at up to 20,000 customers, erased ones too, for those that the filter selects; it may
+  be short, or empty, and ` + "`" + `hasNextPage` + "`" + ` true: go on from ` + "`" + `endCursor` + "`" + `.
   """
   customers(
     "How many, 1 to 200; 50 when absent."
