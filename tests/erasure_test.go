@@ -226,6 +226,17 @@ func TestErasureWaitsForItsImage(t *testing.T) {
 		if err := os.Remove(filepath.Join(file[i], "x")); err != nil {
 			t.Fatal(err)
 		}
+		// Somebody who was giving the file back may have died, or may not.
+		_, err := w.db.ExecContext(t.Context(), fmt.Sprintf("INSERT INTO image_file (account_id, id, image_id, due_at) VALUES (X'%s', X'%s', X'%s', %d)",
+			a.account, models.NewKey(), keyOf(t, shared), w.Services.Now().Add(2*limits.ImageFileRetry)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(limits.ImageFileRetry)
+		w.sweptImages()
+		if lin() != "" {
+			t.Error("the file may be written again, and the receipt says that nothing is")
+		}
 		w.clock.Advance(limits.ImageFileRetry)
 		w.sweptImages()
 		if at, want := lin(), w.Services.Now().Go().UTC().Format("2006-01-02T15:04:05.000000Z"); at != want {
