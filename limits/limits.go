@@ -362,6 +362,12 @@ const (
 	// ConnectionsPerBearer is the most WebSockets and event streams together that one bearer has open
 	// on a node. Source: rule X2.
 	ConnectionsPerBearer = 250
+	// Strangers is the most WebSockets of a node that have no connection_ack yet. Enforced by
+	// internal/transport. Source: rule X2.
+	Strangers = 5_000
+	// StrangersPerAddress is the same of one address, of IPv6 one network of 64 bits. This machine's own
+	// is not counted. Enforced by internal/transport. Source: rule X2.
+	StrangersPerAddress = 500
 	// AppLease is how long an advisor's app counts as open after its last renewal. Source: rule N3.
 	AppLease = 30 * time.Second
 	// AppPing is the time between pings to a client; one that does not answer is gone before the

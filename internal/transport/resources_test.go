@@ -62,6 +62,7 @@ func TestMalformedOpenings(t *testing.T) {
 	}
 	eventually(t, "no files are left", func() bool { return openFiles(t) <= files })
 	eventually(t, "no goroutines are left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	eventually(t, "nobody is counted", func() bool { return s.ws.Strangers() == 0 })
 }
 
 // TestStalledReader has clients that stop reading while events come for them: they are closed in bounded time, and the others notice nothing.

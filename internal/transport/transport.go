@@ -75,6 +75,8 @@ type Hooks struct {
 	Opened func()
 	// Closed: a WebSocket has ended, with the code that was sent or, where the peer closed first, received; [CloseAbnormal] if it was lost.
 	Closed func(code uint16)
+	// Refused: an upgrade found no room.
+	Refused func(why Refusal)
 	// SubscriptionOpened: a subscription was parked, or its resolver's channel is being read. Each call is followed by exactly one of
 	// SubscriptionClosed.
 	SubscriptionOpened func()
@@ -92,6 +94,17 @@ type Hooks struct {
 	Reserved         func()
 	ReservationEnded func()
 }
+
+// Refusal is why an upgrade to WebSocket found no room.
+type Refusal string
+
+// The refusals: the limits of [WebSocketOptions], and that the transport is closed.
+const (
+	RefusedConnections Refusal = "connections" // MaxConnections
+	RefusedStrangers   Refusal = "strangers"   // MaxStrangers
+	RefusedPeer        Refusal = "peer"        // MaxStrangersPerPeer
+	RefusedClosing     Refusal = "closing"
+)
 
 // CloseError asks for the end of the whole connection. [WebSocketOptions.Init] and [Source.Take] may return it.
 type CloseError struct {
