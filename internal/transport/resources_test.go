@@ -167,7 +167,7 @@ func TestStalledReaderAtShutdown(t *testing.T) {
 	if took := time.Since(started); took > 5*time.Second {
 		t.Fatalf("a shutdown waited %v for a client that does not read", took)
 	}
-	wantCode(t, s.closes, 1001)
+	wantCode(t, s.closes, 1012)
 }
 
 // openIdle opens n connections with a parked subscription each.

@@ -50,14 +50,14 @@ const (
 // connect again after 1001, 1006, 1012, 1013, 4403 and 4408, and give up after the others.
 const (
 	CloseNormal           uint16 = 1000
-	CloseGoingAway        uint16 = 1001 // shutdown, or the peer answers no pings
+	CloseGoingAway        uint16 = 1001 // the peer answers no pings
 	CloseProtocolError    uint16 = 1002
 	CloseNoStatus         uint16 = 1005 // never sent: the peer's close frame had no code
 	CloseAbnormal         uint16 = 1006 // never sent: the connection was lost
 	CloseInvalidText      uint16 = 1007
 	CloseTooBig           uint16 = 1009
 	CloseInternal         uint16 = 1011
-	CloseRestart          uint16 = 1012
+	CloseRestart          uint16 = 1012 // shutdown: come back
 	CloseTryAgain         uint16 = 1013 // overload, or a reader that is too slow: resume from the last cursor
 	CloseInvalidMessage   uint16 = 4400
 	CloseUnauthorized     uint16 = 4401 // subscribe before connection_ack

@@ -167,7 +167,7 @@ func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 	go c.read()
 }
 
-// Close refuses further connections, closes all with [CloseGoingAway], and waits until they and the operations on them have ended. When ctx
+// Close refuses further connections, closes all with [CloseRestart], and waits until they and the operations on them have ended. When ctx
 // ends first, the connections that are left are cut, and its error is returned.
 func (t *WebSocket) Close(ctx context.Context) error {
 	t.mu.Lock()
@@ -178,7 +178,7 @@ func (t *WebSocket) Close(ctx context.Context) error {
 	conns := t.snapshot()
 	t.mu.Unlock()
 	for _, c := range conns {
-		c.shut(CloseGoingAway, "the server is shutting down")
+		c.shut(CloseRestart, "the server is shutting down: come back")
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -324,7 +324,7 @@ func (t *WebSocket) add(c *Conn) {
 	t.mu.Unlock()
 	if closed {
 		// Close took its snapshot while this one was being upgraded.
-		c.shut(CloseGoingAway, "the server is shutting down")
+		c.shut(CloseRestart, "the server is shutting down: come back")
 	}
 }
 
