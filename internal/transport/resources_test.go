@@ -62,6 +62,7 @@ func TestMalformedOpenings(t *testing.T) {
 	}
 	eventually(t, "no files are left", func() bool { return openFiles(t) <= files })
 	eventually(t, "no goroutines are left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	eventually(t, "nobody is counted", func() bool { return s.ws.Strangers() == 0 })
 }
 
 // TestStalledReader has clients that stop reading while events come for them: they are closed in bounded time, and the others notice nothing.
@@ -166,7 +167,7 @@ func TestStalledReaderAtShutdown(t *testing.T) {
 	if took := time.Since(started); took > 5*time.Second {
 		t.Fatalf("a shutdown waited %v for a client that does not read", took)
 	}
-	wantCode(t, s.closes, 1001)
+	wantCode(t, s.closes, 1012)
 }
 
 // openIdle opens n connections with a parked subscription each.
