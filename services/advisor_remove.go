@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"encoding/json"
+	"math"
 
 	"clientele/limits"
 	"clientele/models"
@@ -131,9 +132,10 @@ type handOverWork struct {
 	Order  models.BindingOrder `json:"order"`
 }
 
-// selection is whom the job is about: nobody joins them, since nobody is bound to who was removed.
-func (w handOverWork) selection() store.CustomerFilter {
-	return store.CustomerFilter{Advisor: w.Former}
+// selection is whom the job is about: nobody joins them, since nobody is bound to who was removed. They are so whenever they came:
+// the transaction that bound the last of them may have begun after the one that removed the advisor, and still have been the first at their row.
+func (w handOverWork) selection() (_ store.CustomerFilter, until models.Time) {
+	return store.CustomerFilter{Advisor: w.Former}, math.MaxInt64
 }
 
 // Total implements jobKind.
@@ -142,7 +144,8 @@ func (handOverJob) Total(r *store.Reader, job *models.Job) (int64, error) {
 	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
 		return 0, err
 	}
-	n, err := r.CountCustomers(job.AccountID, work.selection(), job.CreatedAt, limits.JobCount+1)
+	of, until := work.selection()
+	n, err := r.CountCustomers(job.AccountID, of, until, limits.JobCount+1)
 	if n > limits.JobCount {
 		n = -1
 	}
@@ -156,7 +159,8 @@ func (handOverJob) Step(tx *store.Tx, job *models.Job) (items []models.ItemResul
 	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
 		return nil, false, err
 	}
-	keys, _, last, err := tx.SelectCustomers(tx.Account, work.selection(), job.CreatedAt, store.Selection{}, limits.BindBatch)
+	of, until := work.selection()
+	keys, _, last, err := tx.SelectCustomers(tx.Account, of, until, store.Selection{}, limits.BindBatch)
 	if err != nil {
 		return nil, false, err
 	}
