@@ -341,3 +341,22 @@ func randomIdent() models.Ident {
 	_, _ = rand.Read(b[:]) // it does not fail
 	return models.Ident(base64.RawURLEncoding.EncodeToString(b[:]))
 }
+
+// eachAccount calls do for each account there is, in the order of their keys, until it errs.
+func (s *Services) eachAccount(ctx context.Context, do func(models.Key) error) error {
+	var after models.Key
+	for {
+		keys, err := s.store.View(ctx).AccountKeys(after, limits.BatchRows)
+		if err != nil {
+			return err
+		}
+		for _, after = range keys {
+			if err := do(after); err != nil {
+				return err
+			}
+		}
+		if len(keys) < limits.BatchRows {
+			return nil
+		}
+	}
+}
