@@ -3,7 +3,6 @@ package services
 import (
 	"context"
 	"encoding/json"
-	"math"
 
 	"clientele/limits"
 	"clientele/models"
@@ -132,10 +131,9 @@ type handOverWork struct {
 	Order  models.BindingOrder `json:"order"`
 }
 
-// selection is whom the job is about: nobody joins them, since nobody is bound to who was removed. They are so whenever they came:
-// the transaction that bound the last of them may have begun after the one that removed the advisor, and still have been the first at their row.
-func (w handOverWork) selection() (_ store.CustomerFilter, until models.Time) {
-	return store.CustomerFilter{Advisor: w.Former}, math.MaxInt64
+// selection is whom the job is about: nobody joins them, since nobody is bound to who was removed.
+func (w handOverWork) selection() store.CustomerFilter {
+	return store.CustomerFilter{Advisor: w.Former}
 }
 
 // Total implements jobKind.
@@ -144,8 +142,7 @@ func (handOverJob) Total(r *store.Reader, job *models.Job) (int64, error) {
 	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
 		return 0, err
 	}
-	of, until := work.selection()
-	n, err := r.CountCustomers(job.AccountID, of, until, limits.JobCount+1)
+	n, err := r.CountCustomers(job.AccountID, work.selection(), job.CreatedAt, limits.JobCount+1)
 	if n > limits.JobCount {
 		n = -1
 	}
@@ -159,8 +156,7 @@ func (handOverJob) Step(tx *store.Tx, job *models.Job) (items []models.ItemResul
 	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
 		return nil, false, err
 	}
-	of, until := work.selection()
-	keys, _, last, err := tx.SelectCustomers(tx.Account, of, until, store.Selection{}, limits.BindBatch)
+	keys, _, last, err := tx.SelectCustomers(tx.Account, work.selection(), job.CreatedAt, store.Selection{}, limits.BindBatch)
 	if err != nil {
 		return nil, false, err
 	}
