@@ -63,11 +63,8 @@ func (s *Services) RemoveAdvisor(ctx context.Context, in Removal) (*models.Advis
 		if err := tx.UpdateAdvisors(rows, "state", "presence", "removed_at"); err != nil {
 			return err
 		}
-		for _, g := range groups {
-			g.MemberCount--
-			if err := tx.DeleteMembers(g, []models.Key{a.Key}); err != nil {
-				return err
-			}
+		if err := tx.LeaveGroups(groups, a.Key); err != nil {
+			return err
 		}
 		until, err := tx.CustomersUntil(a.Key)
 		if err != nil {

@@ -183,24 +183,13 @@ func (s *Services) SweepUnfollowed(ctx context.Context) (erased int, err error) 
 	if err != nil || !mine {
 		return 0, err
 	}
-	var after models.Key
 	var failed []error
-	for {
-		keys, err := s.store.View(ctx).AccountKeys(after, limits.BatchRows)
-		if failed = append(failed, err); err != nil {
-			return erased, errors.Join(failed...)
-		}
-		for _, after = range keys {
-			n, err := s.eraseUnfollowed(ctx, after)
-			erased, failed = erased+n, append(failed, err)
-			if ctx.Err() != nil {
-				return erased, errors.Join(failed...)
-			}
-		}
-		if len(keys) < limits.BatchRows {
-			return erased, errors.Join(failed...)
-		}
-	}
+	err = s.eachAccount(ctx, func(account models.Key) error {
+		n, err := s.eraseUnfollowed(ctx, account)
+		erased, failed = erased+n, append(failed, err)
+		return ctx.Err()
+	})
+	return erased, errors.Join(append(failed, err)...)
 }
 
 func (s *Services) eraseUnfollowed(ctx context.Context, account models.Key) (erased int, err error) {

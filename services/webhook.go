@@ -250,6 +250,9 @@ func (s *Services) RotateWebhookSecret(ctx context.Context, key models.Key) (w *
 	plain := newWebhookSecret()
 	w, err = s.changeWebhook(ctx, mayRotateWebhookSecret, key, func(tx *store.Tx, w *models.Webhook) (store.Change, error) {
 		w.SealedOld, w.RotatedAt = w.SealedSecret, tx.Now
+		if _, err := s.unseal(tx.Account, sealWebhookSecret(w.Key), [][]byte{w.SealedOld}); err != nil {
+			w.SealedOld, w.RotatedAt = nil, 0 // no master key opens it any more: nothing can be signed with it
+		}
 		w.Revision++
 		w.SealedSecret = s.ring.Seal(tx.Account, sealWebhookSecret(w.Key), plain)
 		w.UpdatedAt = tx.Now
