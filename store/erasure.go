@@ -1,6 +1,8 @@
 package store
 
 import (
+	"encoding/json"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -144,7 +146,11 @@ func (tx *Tx) EraseNames(names ...models.Ident) error {
 		if name == "" {
 			continue
 		}
-		quoted := `"` + string(name) + `"`
+		text, err := json.Marshal(string(name)) // as the job has it: an identifier may hold what JSON writes otherwise
+		if err != nil {
+			return err
+		}
+		quoted := string(text)
 		for _, column := range []string{"parameters", "progress"} {
 			err := tx.db.Exec("UPDATE job SET "+column+" = REPLACE("+column+", ?, ?) WHERE account_id = ? AND INSTR("+column+", ?) > 0",
 				quoted, `"`+models.Erased+`"`, tx.Account, quoted).Error
