@@ -1,6 +1,7 @@
 package store
 
 import (
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 

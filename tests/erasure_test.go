@@ -245,6 +245,23 @@ func TestErasureWaitsForItsImage(t *testing.T) {
 	})
 }
 
+// Ensure a name is taken out of what jobs were asked for whatever signs it has (rule E13).
+func TestErasureOfAnyName(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1})
+		a := w.found(setup{Advisors: []string{"anna"}}, "main")
+		for _, name := range []string{`plain`, `"quoted"`, `back\slash`, `<a&b>`, `%_'`} {
+			a.scanned(name, a.names["scene anna"])
+			a.do("admin", `mutation($o: [Identifier!]) { rebindCustomers(input: {customers: {matching: {openids: $o}}, to: {advisor: {openid: "anna"}}}) { job { id } } }`,
+				map[string]any{"o": []string{name, "another"}})
+			a.do("admin", `mutation($o: Identifier!) { eraseCustomer(input: {customer: {openid: $o}}) { erasure { id } } }`, map[string]any{"o": name})
+		}
+		if n := w.count("SELECT COUNT(*) FROM job WHERE parameters LIKE ?", `%"openids":["`+models.Erased+`","another"]%`); n != 5 {
+			t.Errorf("of 5 jobs that listed who was erased %d list nobody else any more", n)
+		}
+	})
+}
+
 // Ensure what waits to be sent to a person who is erased is not sent, and two erasures, a rebind and a message of
 // theirs at the same time leave one erasure and no trace (rules E13, G6).
 func TestErasureAmongOthers(t *testing.T) {
