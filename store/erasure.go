@@ -1,7 +1,6 @@
 package store
 
 import (
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
