@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"clientele/internal/transport"
 )
@@ -142,6 +143,42 @@ func TestDripReader(t *testing.T) {
 		t.Errorf("only %d bytes came: nothing dripped", taken)
 	}
 	wantCode(t, s.closes, 1013)
+}
+
+// TestStoppedBeforeBegun has a client that takes back what it has asked for before anybody has looked at it, again and again: nothing of it is kept.
+func TestStoppedBeforeBegun(t *testing.T) {
+	s := serve(t, transport.WebSocketOptions{})
+	entered, release := make(chan struct{}, 1), make(chan struct{})
+	s.gql.Use(mutator(func() *gqlerror.Error {
+		select {
+		case entered <- struct{}{}:
+		default:
+		}
+		<-release
+		return nil
+	}))
+	c := s.connect(t)
+	c.subscribe("first", "{viewer}")
+	<-entered
+	const n, size = 100, 200_000
+	kept := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, padding := kept(), strings.Repeat(" ", size)
+	for range n {
+		c.send(`{"id":"x","type":"subscribe","payload":{"query":"`+padding+`{viewer}"}}`, `{"id":"x","type":"complete"}`)
+	}
+	c.subscribe("last", "{viewer}")
+	c.send(`{"type":"ping"}`)
+	c.want(`{"type":"pong"}`)
+	if after := kept(); after > before+n*size/4 {
+		t.Errorf("%d bytes are kept of %d operations that nobody wants", after-before, n)
+	}
+	close(release)
+	c.want(`{"id":"first","type":"next","payload":{"data":{"viewer":null}}}`, complete("first"), `{"id":"last","type":"next","payload":{"data":{"viewer":null}}}`, complete("last"))
 }
 
 // TestStalledReaderAtShutdown has a client that does not read while the server closes.
