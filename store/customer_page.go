@@ -52,27 +52,25 @@ type OutreachFilter struct {
 	Left     int `json:"left"`
 	PerMonth int `json:"perMonth"`
 	Month    int `json:"month"`
-	// Sends are the mass sends to all of that month, which ledgers may not have taken in.
-	Sends []OutreachSend `json:"sends,omitempty"`
+	// MassSends: there may be mass sends to all that ledgers have not taken in.
+	MassSends bool `json:"massSends,omitempty"`
 }
 
-// OutreachSend is a mass send to all, by its number, and when it was sent.
-type OutreachSend struct {
-	No int         `json:"no"`
-	At models.Time `json:"at"`
-}
+// unseen is how many mass sends to all of a month reached a customer whose ledger lacks them, as models.Contact.CaughtUp counts them. The database counts: a month may
+// have thousands.
+const unseen = "(SELECT COUNT(*) FROM mass_send s WHERE s.account_id = customer.account_id AND s.no > v.mass_seen AND s.month = ?" +
+	" AND customer.followed_at > 0 AND customer.followed_at <= s.at AND (customer.follow_state = ? OR customer.unfollowed_at > s.at))"
 
-// where is the filter as a condition on the table customer: how many were used, counted as Contact.CaughtUp counts.
+// where is the filter as a condition on the table customer: how many were used.
 func (f *OutreachFilter) where() (condition string, args []any) {
 	if f.Left > f.PerMonth {
 		return "1 = 0", nil
 	}
 	used := "CASE WHEN v.outreach_month >= ? THEN v.outreach_used ELSE 0 END"
 	args = append(args, f.Month)
-	for _, send := range f.Sends {
-		used += " + CASE WHEN v.outreach_month <= ? AND v.mass_seen < ? AND customer.followed_at > 0 AND customer.followed_at <= ?" +
-			" AND (customer.follow_state = ? OR customer.unfollowed_at > ?) THEN 1 ELSE 0 END"
-		args = append(args, f.Month, send.No, int64(send.At), string(models.Following), int64(send.At))
+	if f.MassSends {
+		used += " + CASE WHEN v.outreach_month <= ? THEN " + unseen + " ELSE 0 END"
+		args = append(args, f.Month, f.Month, string(models.Following))
 	}
 	return "EXISTS (" + itsConversation + " AND " + used + " <= ?)", append(args, f.PerMonth-f.Left)
 }
