@@ -12,7 +12,7 @@ import (
 )
 
 // variables holds of values that come in variables what the validator holds of literals only: @oneOf (rule E14), where a field that
-// is given as null is given, and that a value of an enum is written as the schema writes it.
+// is given as null is given; that a value of an enum is written as the schema writes it; and that a number is no text, nor a text a number.
 type variables struct {
 	schema  *ast.Schema
 	present func(context.Context, error) *gqlerror.Error
@@ -62,7 +62,12 @@ func (e variables) check(t *ast.Type, value any, path string) *models.Error {
 		if fields, ok := value.(map[string]any); ok {
 			return e.object(def, fields, path)
 		}
-	case ast.Scalar, ast.Object, ast.Interface, ast.Union:
+	case ast.Scalar:
+		_, isText := value.(string)
+		if isNumber := def.Name == "Int" || def.Name == "Float"; isNumber && isText || def.Name == "String" && !isText {
+			return models.Invalid(path, "is no %s", def.Name)
+		}
+	case ast.Object, ast.Interface, ast.Union:
 	}
 	return nil
 }
