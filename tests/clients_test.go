@@ -11,7 +11,7 @@ import (
 )
 
 // Ensure the audits of graphql-http are passed, every one; that graphql-ws, graphql-sse and a browser's EventSource query, subscribe,
-// and go on behind what they have after a disconnect, on a stream for each operation and on one for all; and that the usual clients do the main job against the program as it ships.
+// and go on behind what they have after a disconnect, on a stream for each operation and on one for all; that graphql-ws comes back to a server that restarts, and that the usual clients do the main job against the program as it ships.
 func TestUsualClients(t *testing.T) {
 	t.Parallel()
 	npm := testkit.NewNPM(t, "clients")
@@ -38,6 +38,26 @@ func TestUsualClients(t *testing.T) {
 		}
 	})
 	t.Run("one stream", func(t *testing.T) { oneStream(t, npm) })
+	// With the variables that it keeps holding the last cursor (ADR 0046).
+	t.Run("graphql-ws over a restart", func(t *testing.T) {
+		var came struct {
+			Codes []int
+			Texts []string
+		}
+		out, err := npm.Try(testkit.NeedNode.Program(), "restart.mjs", program(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(out, &came); err != nil {
+			t.Fatal(err)
+		}
+		if want := []int{1012, 1000}; !slices.Equal(came.Codes, want) {
+			t.Errorf("its connections are closed with %d, want %d", came.Codes, want)
+		}
+		if want := []string{"before", "while it was away", "after"}; !slices.Equal(came.Texts, want) {
+			t.Errorf("what came: %q", came.Texts)
+		}
+	})
 	clients := []string{"Apollo Client", "Apollo Client with persisted queries", "urql", "urql over graphql-ws", "graphql-ws", "graphql-sse"}
 	binary := program(t)
 	documents, err := filepath.Abs(filepath.Join("schema", "persisted", "codegen.json"))

@@ -63,7 +63,7 @@ type Server struct {
 	Config File `name:"config" group:"File" env:"CLIENTELE_CONFIG" default:"" placeholder:"FILE" help:"YAML file of settings, a flat mapping of flag names to values."`
 
 	Addr           string         `name:"addr" group:"Network" env:"CLIENTELE_ADDR" default:"${addr}" placeholder:"HOST:PORT" help:"Address to listen on; without HOST on every interface, port 0 for a free one."`
-	TrustedProxies []netip.Prefix `name:"trusted-proxies" group:"Network" env:"CLIENTELE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8: the audit log then names the address before them."`
+	TrustedProxies []netip.Prefix `name:"trusted-proxies" group:"Network" env:"CLIENTELE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8: the audit log then names the address before them, and WebSockets that have not begun are counted by it."`
 	AllowedOrigins []string       `name:"allowed-origins" group:"Network" env:"CLIENTELE_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of other sites whose pages may call the API, such as https://console.example.com; * for all. Without any, pages of this server alone."`
 	GraphiQL       bool           `name:"graphiql" group:"Network" env:"CLIENTELE_GRAPHIQL" default:"${graphiql}" negatable:"" help:"Serve GraphiQL."`
 	MaxConnections int            `name:"max-connections" group:"Network" env:"CLIENTELE_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"N" help:"Most open WebSockets of this node, and as many open event streams, and reserved ones; further ones are refused."`

@@ -18,6 +18,7 @@ type metrics struct {
 	operations    *prometheus.HistogramVec
 	sockets       prometheus.Gauge
 	closed        *prometheus.CounterVec
+	refused       *prometheus.CounterVec
 	streams       *prometheus.GaugeVec
 	streamsClosed *prometheus.CounterVec
 	reservations  prometheus.Gauge
@@ -48,6 +49,9 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "clientele_websockets_closed_total", Help: "Ended WebSocket connections, by close code.",
 		}, []string{"code"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "clientele_websockets_refused_total", Help: "WebSocket connections that found no room, by why.",
+		}, []string{"why"}),
 		streams: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "clientele_event_streams", Help: "Open event streams: of one operation, or of many.",
 		}, []string{"operations"}),
@@ -63,6 +67,9 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 		pushed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "clientele_events_pushed_total", Help: "Events pushed to clients, by transport.",
 		}, []string{"transport"}),
+	}
+	for _, why := range []transport.Refusal{transport.RefusedConnections, transport.RefusedStrangers, transport.RefusedPeer, transport.RefusedClosing} {
+		m.refused.WithLabelValues(string(why)) // there from the start, as 0
 	}
 	for _, shared := range []bool{false, true} {
 		m.streams.WithLabelValues(operationsOf(shared)) // there from the start, as 0
@@ -97,7 +104,7 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	m.turnedAway = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "clientele_uploads_refused_total", Help: "Multipart requests that found no place.",
 	})
-	r.MustRegister(m.uploads, m.turnedAway, m.images, m.operations, m.sockets, m.closed, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked, m.webhooks, m.deadLetters,
+	r.MustRegister(m.uploads, m.turnedAway, m.images, m.operations, m.sockets, m.closed, m.refused, m.streams, m.streamsClosed, m.reservations, m.subscriptions, m.pushed, m.documents, m.deliveries, m.pauses, m.asked, m.webhooks, m.deadLetters,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if ballast != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -116,6 +123,13 @@ func newMetrics(r *prometheus.Registry, hub *events.Hub, ballast func() uint64) 
 	counter("clientele_hub_log_failures_total", "Failed reads of the event log.", func(s events.Stats) int64 { return s.Failures })
 	counter("clientele_hub_events_from_log_total", "Events handed out that were read again.", func(s events.Stats) int64 { return s.FromLog })
 	return m
+}
+
+// strangersOf shows how many WebSockets have not begun.
+func (m *metrics) strangersOf(count func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "clientele_websockets_strangers", Help: "Open WebSocket connections without connection_ack.",
+	}, func() float64 { return float64(count()) }))
 }
 
 // The transports of subscriptions, as metrics name them.
@@ -139,6 +153,7 @@ func (m *metrics) hooks(over string) transport.Hooks {
 			m.sockets.Dec()
 			m.closed.WithLabelValues(strconv.Itoa(int(code))).Inc()
 		},
+		Refused:            func(why transport.Refusal) { m.refused.WithLabelValues(string(why)).Inc() },
 		SubscriptionOpened: subscriptions.Inc,
 		SubscriptionClosed: subscriptions.Dec,
 		EventPushed:        m.pushed.WithLabelValues(over).Inc,

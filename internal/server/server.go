@@ -95,6 +95,7 @@ func New(o Options) *Server {
 	sockets := transport.WebSocketOptions{
 		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
 		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes),
+		MaxStrangers: limits.Strangers, MaxStrangersPerPeer: limits.StrangersPerAddress, Peer: s.peerOf,
 		WriteTimeout: limits.WriteDeadline, SendBuffer: limits.SendBufferBytes,
 		PingInterval: limits.AppPing, PongTimeout: limits.AppPing - time.Second,
 		Hooks: s.metrics.hooks(overWebSocket),
@@ -103,6 +104,7 @@ func New(o Options) *Server {
 		o.Sockets(&sockets)
 	}
 	s.ws = transport.NewWebSocket(sockets)
+	s.metrics.strangersOf(s.ws.Strangers)
 	streams := transport.EventsOptions{
 		Begin: s.begin, Timeout: set.OperationTime, WriteTimeout: limits.WriteDeadline, KeepAlive: limits.AppPing,
 		MaxBody: set.BodyBytes, Draft: set.HTTPStatus == config.HTTPStatusDraft, MaxStreams: set.MaxConnections, Hooks: s.metrics.hooks(overEventStream),

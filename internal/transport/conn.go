@@ -49,6 +49,7 @@ type Conn struct {
 	heard     atomic.Bool  // something came since the last ping
 	heardAt   atomic.Int64 // when the client was last heard: nanoseconds since the Unix epoch
 	left      atomic.Bool  // the client closed the connection
+	stranger  stranger     // the transport's
 
 	writing sync.Mutex
 	torn    []byte // the rest of a message that could be written in part only
@@ -72,13 +73,14 @@ type Conn struct {
 	operations []*operation // all that are active, in order of their subscribe messages
 }
 
-func newConn(t *WebSocket, exec graphql.GraphExecutor, socket net.Conn, early []byte, header http.Header) *Conn {
+func newConn(t *WebSocket, exec graphql.GraphExecutor, socket net.Conn, early []byte, header http.Header, peer stranger) *Conn {
 	c := &Conn{
 		transport: t,
 		exec:      exec,
 		socket:    socket,
 		in:        input{socket: socket, unread: early},
 		header:    header,
+		stranger:  peer,
 		users:     1, // the reader
 		due:       time.Now().Add(t.options.InitTimeout),
 	}

@@ -160,7 +160,7 @@ func (p *eventPipe) finish() {
 	p.shut = true
 	select {
 	case <-p.transport.closing:
-		p.endBy(CloseGoingAway)
+		p.endBy(CloseRestart)
 	default:
 		p.endBy(CloseNoStatus)
 	}

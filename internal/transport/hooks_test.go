@@ -83,7 +83,7 @@ func TestStreamHooks(t *testing.T) {
 		if err := s.events.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		calls.expect(t, "reservation ended", "closed false 1001")
+		calls.expect(t, "reservation ended", "closed false 1012")
 	})
 	t.Run("it is refused", func(t *testing.T) {
 		s, calls := serve(t, transport.EventsOptions{})

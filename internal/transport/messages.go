@@ -136,6 +136,7 @@ func (c *Conn) decide(payload map[string]any) {
 		c.due = now.Add(c.transport.options.PingInterval)
 	}
 	c.arm(now)
+	c.transport.acquaint(&c.stranger) // before the client knows: who has its acknowledgement has made room
 	// Nothing can come before the acknowledgement: writing is held since before the phase changed.
 	c.write(out.bytes)
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -70,6 +71,8 @@ func (c *Conn) stop(id string) {
 		return
 	}
 	c.forget(o)
+	// What nobody has begun is let go of at once: else a client could have any number of them wait, each with its document.
+	c.waiting = slices.DeleteFunc(c.waiting, func(r request) bool { return r.operation == o })
 	cancel, resting := o.cancel, o.state != stateRunning
 	c.mu.Unlock()
 	if cancel != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"clientele/internal/transport"
 )
@@ -62,6 +63,7 @@ func TestMalformedOpenings(t *testing.T) {
 	}
 	eventually(t, "no files are left", func() bool { return openFiles(t) <= files })
 	eventually(t, "no goroutines are left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	eventually(t, "nobody is counted", func() bool { return s.ws.Strangers() == 0 })
 }
 
 // TestStalledReader has clients that stop reading while events come for them: they are closed in bounded time, and the others notice nothing.
@@ -143,6 +145,42 @@ func TestDripReader(t *testing.T) {
 	wantCode(t, s.closes, 1013)
 }
 
+// TestStoppedBeforeBegun has a client that takes back what it has asked for before anybody has looked at it, again and again: nothing of it is kept.
+func TestStoppedBeforeBegun(t *testing.T) {
+	s := serve(t, transport.WebSocketOptions{})
+	entered, release := make(chan struct{}, 1), make(chan struct{})
+	s.gql.Use(mutator(func() *gqlerror.Error {
+		select {
+		case entered <- struct{}{}:
+		default:
+		}
+		<-release
+		return nil
+	}))
+	c := s.connect(t)
+	c.subscribe("first", "{viewer}")
+	<-entered
+	const n, size = 100, 200_000
+	kept := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, padding := kept(), strings.Repeat(" ", size)
+	for range n {
+		c.send(`{"id":"x","type":"subscribe","payload":{"query":"`+padding+`{viewer}"}}`, `{"id":"x","type":"complete"}`)
+	}
+	c.subscribe("last", "{viewer}")
+	c.send(`{"type":"ping"}`)
+	c.want(`{"type":"pong"}`)
+	if after := kept(); after > before+n*size/4 {
+		t.Errorf("%d bytes are kept of %d operations that nobody wants", after-before, n)
+	}
+	close(release)
+	c.want(`{"id":"first","type":"next","payload":{"data":{"viewer":null}}}`, complete("first"), `{"id":"last","type":"next","payload":{"data":{"viewer":null}}}`, complete("last"))
+}
+
 // TestStalledReaderAtShutdown has a client that does not read while the server closes.
 func TestStalledReaderAtShutdown(t *testing.T) {
 	s := serve(t, transport.WebSocketOptions{})
@@ -166,7 +204,7 @@ func TestStalledReaderAtShutdown(t *testing.T) {
 	if took := time.Since(started); took > 5*time.Second {
 		t.Fatalf("a shutdown waited %v for a client that does not read", took)
 	}
-	wantCode(t, s.closes, 1001)
+	wantCode(t, s.closes, 1012)
 }
 
 // openIdle opens n connections with a parked subscription each.

@@ -588,7 +588,7 @@ func TestShutdown(t *testing.T) {
 		}
 	})
 	for _, c := range []*client{ready, fresh} {
-		if messages := c.wantClose(1001); len(messages) > 0 {
+		if messages := c.wantClose(1012); len(messages) > 0 {
 			t.Fatalf("messages %q", messages)
 		}
 	}
@@ -610,7 +610,7 @@ func TestShutdownRunsOutOfTime(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	_, _ = io.Copy(io.Discard, c.conn)
-	wantCode(t, s.closes, 1001)
+	wantCode(t, s.closes, 1012)
 }
 
 // TestOpenings lets as many subscriptions open at once as are allowed; the next waits without its time running, and may give up.

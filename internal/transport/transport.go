@@ -51,14 +51,14 @@ const (
 // connect again after 1001, 1006, 1012, 1013, 4403 and 4408, and give up after the others.
 const (
 	CloseNormal           uint16 = 1000
-	CloseGoingAway        uint16 = 1001 // shutdown, or the peer answers no pings
+	CloseGoingAway        uint16 = 1001 // the peer answers no pings
 	CloseProtocolError    uint16 = 1002
 	CloseNoStatus         uint16 = 1005 // never sent: the peer's close frame had no code
 	CloseAbnormal         uint16 = 1006 // never sent: the connection was lost
 	CloseInvalidText      uint16 = 1007
 	CloseTooBig           uint16 = 1009
 	CloseInternal         uint16 = 1011
-	CloseRestart          uint16 = 1012
+	CloseRestart          uint16 = 1012 // shutdown: come back
 	CloseTryAgain         uint16 = 1013 // overload, or a reader that is too slow: resume from the last cursor
 	CloseInvalidMessage   uint16 = 4400
 	CloseUnauthorized     uint16 = 4401 // subscribe before connection_ack
@@ -76,6 +76,8 @@ type Hooks struct {
 	Opened func()
 	// Closed: a WebSocket has ended, with the code that was sent or, where the peer closed first, received; [CloseAbnormal] if it was lost.
 	Closed func(code uint16)
+	// Refused: an upgrade found no room.
+	Refused func(why Refusal)
 	// SubscriptionOpened: a subscription was parked, or its resolver's channel is being read. Each call is followed by exactly one of
 	// SubscriptionClosed.
 	SubscriptionOpened func()
@@ -93,6 +95,17 @@ type Hooks struct {
 	Reserved         func()
 	ReservationEnded func()
 }
+
+// Refusal is why an upgrade to WebSocket found no room.
+type Refusal string
+
+// The refusals: the limits of [WebSocketOptions], and that the transport is closed.
+const (
+	RefusedConnections Refusal = "connections" // MaxConnections
+	RefusedStrangers   Refusal = "strangers"   // MaxStrangers
+	RefusedPeer        Refusal = "peer"        // MaxStrangersPerPeer
+	RefusedClosing     Refusal = "closing"
+)
 
 // CloseError asks for the end of the whole connection. [WebSocketOptions.Init] and [Source.Take] may return it.
 type CloseError struct {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -56,6 +57,14 @@ type WebSocketOptions struct {
 	PongTimeout time.Duration
 	// MaxConnections is the most connections at once; above it upgrades are answered 503. Zero or less: no limit.
 	MaxConnections int
+	// MaxStrangers is the most connections at once that have no connection_ack yet; above it upgrades are answered 503. Zero or less: no
+	// limit but MaxConnections.
+	MaxStrangers int
+	// MaxStrangersPerPeer is the same for one peer; above it upgrades are answered 429. Zero or less: no such limit.
+	MaxStrangersPerPeer int
+	// Peer names who asks for an upgrade, for MaxStrangersPerPeer: an address, as far as the caller believes it. Who has no name, the empty
+	// one, is not counted. nil: the address that the connection comes from, without its port.
+	Peer func(r *http.Request) string
 	// MaxSubscriptions is the most subscriptions on one connection; above it they are answered LIMIT_EXCEEDED. Zero or less:
 	// [DefaultMaxSubscriptions].
 	MaxSubscriptions int
@@ -99,6 +108,9 @@ type WebSocket struct {
 	closed bool
 	count  int // connections, those in the middle of their upgrade included
 	conns  map[*Conn]struct{}
+	// strangers is how many of count have no connection_ack yet, and perPeer how many of these each peer has, as far as it has a name.
+	strangers int
+	perPeer   map[string]int
 }
 
 // NewWebSocket returns a transport that serves under options.
@@ -112,7 +124,7 @@ func NewWebSocket(options WebSocketOptions) *WebSocket {
 	options.MaxOperations = positiveOr(options.MaxOperations, DefaultMaxOperations)
 	options.MaxMessage = positiveOr(options.MaxMessage, DefaultMaxBody)
 	options.MaxOpenings = positiveOr(options.MaxOpenings, DefaultMaxOpenings)
-	return &WebSocket{options: options, openings: make(chan struct{}, options.MaxOpenings), pumps: make(chan *Conn), closing: make(chan struct{}), conns: make(map[*Conn]struct{})}
+	return &WebSocket{options: options, openings: make(chan struct{}, options.MaxOpenings), pumps: make(chan *Conn), closing: make(chan struct{}), conns: make(map[*Conn]struct{}), perPeer: make(map[string]int)}
 }
 
 // Supports implements [graphql.Transport]: requests for an upgrade to WebSocket.
@@ -126,9 +138,9 @@ func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 		http.Error(w, "pages of this origin may not connect", http.StatusForbidden)
 		return
 	}
-	if !t.reserve() {
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "no more connections now", http.StatusServiceUnavailable)
+	peer := t.peerOf(r)
+	if why := t.reserve(peer); why != "" {
+		t.turnAway(w, why)
 		return
 	}
 	upgrader := ws.HTTPUpgrader{
@@ -141,13 +153,13 @@ func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 		if socket != nil {
 			_ = socket.Close()
 		}
-		t.unreserve()
+		t.unreserve(&peer)
 		return
 	}
 	limitUnsent(socket, t.options.SendBuffer)
 	// The buffers are left to the collector, 8 KiB a connection; what a hasty client sent behind its handshake is in them.
 	early, _ := buffers.Reader.Peek(buffers.Reader.Buffered())
-	c := newConn(t, exec, socket, append([]byte(nil), early...), initHeader(r.Header))
+	c := newConn(t, exec, socket, append([]byte(nil), early...), initHeader(r.Header), peer)
 	t.add(c)
 	if handshake.Protocol != Subprotocol {
 		c.shut(CloseBadSubprotocol, "subprotocol not acceptable: use "+Subprotocol)
@@ -155,7 +167,7 @@ func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 	go c.read()
 }
 
-// Close refuses further connections, closes all with [CloseGoingAway], and waits until they and the operations on them have ended. When ctx
+// Close refuses further connections, closes all with [CloseRestart], and waits until they and the operations on them have ended. When ctx
 // ends first, the connections that are left are cut, and its error is returned.
 func (t *WebSocket) Close(ctx context.Context) error {
 	t.mu.Lock()
@@ -166,7 +178,7 @@ func (t *WebSocket) Close(ctx context.Context) error {
 	conns := t.snapshot()
 	t.mu.Unlock()
 	for _, c := range conns {
-		c.shut(CloseGoingAway, "the server is shutting down")
+		c.shut(CloseRestart, "the server is shutting down: come back")
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -196,23 +208,99 @@ func (t *WebSocket) snapshot() []*Conn {
 	return conns
 }
 
-// reserve counts a connection before it is upgraded, so that the limit holds whatever comes at once.
-func (t *WebSocket) reserve() bool {
+// reserve counts a connection before it is upgraded, so that the limits hold whatever comes at once. Where one is reached it says which.
+func (t *WebSocket) reserve(peer stranger) Refusal {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || t.options.MaxConnections > 0 && t.count >= t.options.MaxConnections {
-		return false
+	o := &t.options
+	switch {
+	case t.closed:
+		return RefusedClosing
+	case o.MaxConnections > 0 && t.count >= o.MaxConnections:
+		return RefusedConnections
+	case o.MaxStrangersPerPeer > 0 && peer.name != "" && t.perPeer[peer.name] >= o.MaxStrangersPerPeer:
+		return RefusedPeer
+	case o.MaxStrangers > 0 && t.strangers >= o.MaxStrangers:
+		return RefusedStrangers
 	}
 	t.count++
+	t.strangers++
+	if peer.name != "" {
+		t.perPeer[peer.name]++
+	}
 	t.running.Add(1)
-	return true
+	return ""
 }
 
-func (t *WebSocket) unreserve() {
+// turnAway answers an upgrade that a limit does not let in, before it costs a socket: browsers and others see a connection that was not
+// made, and come back. The client's connection is closed, since it is for nothing else.
+func (t *WebSocket) turnAway(w http.ResponseWriter, why Refusal) {
+	status, text := http.StatusServiceUnavailable, "no more connections now"
+	if why == RefusedPeer {
+		status, text = http.StatusTooManyRequests, "too many connections from this address have not begun"
+	}
+	w.Header().Set("Retry-After", "5")
+	w.Header().Set("Connection", "close")
+	http.Error(w, text, status)
+	if hook := t.options.Hooks.Refused; hook != nil {
+		hook(why)
+	}
+}
+
+func (t *WebSocket) unreserve(peer *stranger) {
 	t.mu.Lock()
 	t.count--
+	t.acquainted(peer)
 	t.mu.Unlock()
 	t.running.Done()
+}
+
+// stranger is a connection without connection_ack. Its fields are guarded by the mu of [WebSocket].
+type stranger struct {
+	name  string // of its peer
+	known bool   // not counted any more
+}
+
+// peerOf names who asks for an upgrade.
+func (t *WebSocket) peerOf(r *http.Request) stranger {
+	if t.options.MaxStrangersPerPeer <= 0 {
+		return stranger{}
+	}
+	if t.options.Peer != nil {
+		return stranger{name: t.options.Peer(r)}
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr) // what is no address has no name
+	return stranger{name: host}
+}
+
+// acquaint takes a connection out of the strangers. It may be called again.
+func (t *WebSocket) acquaint(peer *stranger) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.acquainted(peer)
+}
+
+// acquainted is acquaint with mu held.
+func (t *WebSocket) acquainted(peer *stranger) {
+	if peer.known {
+		return
+	}
+	peer.known = true
+	t.strangers--
+	if peer.name == "" {
+		return
+	}
+	if t.perPeer[peer.name]--; t.perPeer[peer.name] == 0 {
+		delete(t.perPeer, peer.name)
+	}
+	peer.name = ""
+}
+
+// Strangers is how many connections have no connection_ack now.
+func (t *WebSocket) Strangers() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.strangers
 }
 
 // enter waits for a subscription's turn to open. It reports false when ctx ended first.
@@ -236,7 +324,7 @@ func (t *WebSocket) add(c *Conn) {
 	t.mu.Unlock()
 	if closed {
 		// Close took its snapshot while this one was being upgraded.
-		c.shut(CloseGoingAway, "the server is shutting down")
+		c.shut(CloseRestart, "the server is shutting down: come back")
 	}
 }
 
@@ -248,7 +336,7 @@ func (t *WebSocket) remove(c *Conn, code uint16) {
 	if hook := t.options.Hooks.Closed; hook != nil {
 		hook(code)
 	}
-	t.unreserve()
+	t.unreserve(&c.stranger)
 }
 
 // allows checks the origin of the page that connects. Browsers let every page open WebSockets to every host, with cookies; the server is

@@ -149,7 +149,7 @@ func (l *listener) initialise(ctx context.Context, conn *websocket.Conn) bool {
 // closed is a fault when the server closed the connection for a reason that is the client's.
 func closed(err error) error {
 	switch code := websocket.CloseStatus(err); code {
-	case -1, websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusTryAgainLater, websocket.StatusInternalError:
+	case -1, websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusServiceRestart, websocket.StatusTryAgainLater, websocket.StatusInternalError:
 		return nil
 	default:
 		return fmt.Errorf("the connection was closed with %d", code)

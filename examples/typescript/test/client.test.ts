@@ -161,3 +161,60 @@ test('the app shows what came while it was stopped, once, and goes on without th
   assert.ok(!running.lines.some(seen), 'the state was read anew, though the cursor was good');
   assert.equal(await running.stop(), 0);
 });
+
+/** How much the app says is unread: in a line of the state, or in that of a message which came. */
+const unread = (line: string | undefined): number => Number(/(\d+) unread/.exec(line ?? '')?.[1] ?? NaN);
+
+/** What the app has shown since the state was read for the last time: that, and the messages behind it. */
+function sinceState(running: App): { state: number; states: number; texts: string[]; unread: number } {
+  const isState = (line: string): boolean => line.startsWith(`${OPENID}:`);
+  const at = running.lines.map(isState).lastIndexOf(true);
+  const messages = running.lines.slice(at + 1).filter((line) => line.includes(' writes: '));
+  return {
+    state: unread(running.lines[at]),
+    states: running.lines.filter(isState).length,
+    texts: messages.map((line) => /writes: (.*) \(\d+ unread\)$/.exec(line)?.[1] ?? line),
+    unread: unread(messages.at(-1)),
+  };
+}
+
+/** Everything that is unread is in the state that the app has read, or has come behind it, once. */
+function withoutGap(running: App): void {
+  const { state, texts, unread } = sinceState(running);
+  assert.equal(unread, state + texts.length, running.lines.join('\n'));
+}
+
+test('the app that starts with a cursor which is no good any more reads the state anew, and goes on from there', { timeout: TIMEOUT }, async () => {
+  const old = await cursor();
+  await write('behind the old cursor');
+  await server.restore();
+  let running = await App.start(server, 'advisor-1', old);
+  await running.shows((line) => line.startsWith(`${OPENID}:`));
+  await write('behind the state');
+  await running.shows((line) => line.includes('writes: behind the state'));
+  const { states, texts } = sinceState(running);
+  assert.deepEqual([states, texts], [1, ['behind the state']]);
+  withoutGap(running);
+  assert.equal(await running.stop(), 0);
+
+  running = await App.start(server, 'advisor-1');
+  await write('with the new cursor');
+  await running.shows((line) => line.includes('writes: with the new cursor'));
+  assert.equal(sinceState(running).states, 0, 'the state was read anew, though the cursor was good');
+  assert.equal(await running.stop(), 0);
+});
+
+test('the app whose cursor becomes no good while it runs reads the state anew, and misses nothing', { timeout: TIMEOUT }, async () => {
+  const running = await App.start(server, 'advisor-1', await cursor(), proxy.url);
+  await write('before');
+  await running.shows((line) => line.includes('writes: before'));
+  assert.equal(sinceState(running).states, 0);
+  await server.restore();
+  // While the app comes back: what is written before it has read the state is there, what is written later comes.
+  for (let n = 0; sinceState(running).states === 0; n++) await write(`meanwhile ${n}`);
+  await write('after');
+  await running.shows((line) => line.includes('writes: after'));
+  assert.equal(sinceState(running).states, 1);
+  withoutGap(running);
+  assert.equal(await running.stop(), 0);
+});

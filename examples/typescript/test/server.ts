@@ -54,6 +54,14 @@ export class Server {
     await gone;
   }
 
+  /** Kills it, does what an operator does to a database that came back from a backup, and starts it: cursors from before are no good any more. */
+  async restore(): Promise<void> {
+    await this.kill();
+    const done = spawnSync(this.program, ['restored', '--data', path.join(this.folder, 'data')], { encoding: 'utf8' });
+    if (done.status !== 0) throw new Error(`restored: ${done.stderr}`);
+    await this.begin();
+  }
+
   async end(): Promise<void> {
     await this.kill();
     await rm(this.folder, { recursive: true, force: true });
@@ -80,13 +88,13 @@ export class App {
   readonly lines: string[] = [];
   private told: () => void = () => undefined;
 
-  /** Starts it; with a cursor, which is then in the file. */
-  static async start(server: Server, name: string, cursor?: string): Promise<App> {
+  /** Starts it; with a cursor, which is then in the file. It asks the server itself, or at the address before it that is given. */
+  static async start(server: Server, name: string, cursor?: string, url = server.url): Promise<App> {
     const tokenFile = server.tokenFile(name);
     const cursorFile = `${tokenFile}.cursor`;
     if (cursor) await writeFile(cursorFile, cursor);
     const child = spawn(process.execPath, ['build/src/main.js'], {
-      env: { ...process.env, CLIENTELE_URL: new URL(server.url).origin, CLIENTELE_TOKEN_FILE: tokenFile, CLIENTELE_CURSOR: cursorFile },
+      env: { ...process.env, CLIENTELE_URL: new URL(url).origin, CLIENTELE_TOKEN_FILE: tokenFile, CLIENTELE_CURSOR: cursorFile },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     process.once('exit', () => child.kill('SIGKILL'));
