@@ -25,7 +25,6 @@ func TestBatchWithoutDatabaseIsNotSplit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // its connections are gone.
 	h := &teahouse{store: s, account: testkit.Account(t, s)}
 	h.Services = New(Deps{Store: s, Hub: events.New(s.Log(), events.Options{}), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	way.close()
@@ -39,6 +38,7 @@ func TestBatchWithoutDatabaseIsNotSplit(t *testing.T) {
 	if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "items=8") {
 		t.Errorf("it was tried %d times:\n%s", lines, log.String())
 	}
+	_ = s.Close() // its connections are gone, and it says so.
 	if !strings.Contains(ofStore.String(), "closing bad idle connection") {
 		t.Errorf("the driver did not log:\n%s", ofStore.String())
 	}
