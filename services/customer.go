@@ -81,9 +81,7 @@ func (s *Services) customerRefs(r *store.Reader, c *Scope, refs []CustomerRef) (
 		return nil, err
 	}
 	for _, row := range rows {
-		if ref := (CustomerRef{UnionID: row.UnionID}); named[ref] == nil {
-			named[ref] = row
-		}
+		named[CustomerRef{UnionID: row.UnionID}] = row
 	}
 	found := make([]*models.Customer, len(refs))
 	for i, ref := range refs {

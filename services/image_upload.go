@@ -449,8 +449,12 @@ func (b *imageBatch) save(by *models.Advisor, items []models.ItemResult) error {
 	for i, row := range b.fresh {
 		keys[i] = row.Key
 	}
-	if n, err := tx.TakeImageFiles(keys); err != nil || n != len(keys) {
-		return errors.Join(err, models.Errorf(models.CodeUnavailable, "the upload took too long; try again"))
+	n, err := tx.TakeImageFiles(keys)
+	if err != nil {
+		return err
+	}
+	if n != len(keys) {
+		return models.Errorf(models.CodeUnavailable, "the upload took too long; try again")
 	}
 	if err := tx.InsertImages(b.fresh); err != nil {
 		return err

@@ -59,7 +59,7 @@ func (u imageUses) save(tx *store.Tx, since models.Time) error {
 }
 
 // SweepImages deletes images that nothing has used for limits.ImageKept, and files that belong to no image. An image that is used meanwhile stays. It
-// answers how many rows it deleted. Two nodes at once would do no harm.
+// answers how many images or how many files it dealt with, the more: limits.BatchRows says that there may be more. Two nodes at once would do no harm.
 func (s *Services) SweepImages(ctx context.Context) (deleted int, err error) {
 	unused, err := s.store.View(ctx).UnusedImages(s.Now().Add(-limits.ImageKept), limits.BatchRows)
 	if err != nil {

@@ -208,9 +208,7 @@ func (b *messageBatch) lock() (map[models.Key]*models.Conversation, error) {
 	first := map[models.Ident]models.Key{} // several may share a unionid: the earliest is meant
 	var keys []models.Key
 	for _, c := range more {
-		if first[c.UnionID].IsZero() {
-			first[c.UnionID] = c.Key
-		}
+		first[c.UnionID] = c.Key
 	}
 	for _, c := range append(known, more...) {
 		keys = append(keys, c.Key)

@@ -55,14 +55,14 @@ func (r *Reader) CustomerByUnionID(account models.Key, unionid models.Ident) (*m
 	return rows[0], nil
 }
 
-// CustomersByUnionID reads the customers with these unionids, the earliest first where several
-// share one; unknown ones are left out.
+// CustomersByUnionID reads the customers with these unionids, the earliest where several share one, however many; unknown ones are left out.
 func (r *Reader) CustomersByUnionID(account models.Key, unionids []models.Ident) ([]*models.Customer, error) {
 	if len(unionids) == 0 {
 		return nil, nil
 	}
 	return customers(r, func(db *gorm.DB) *gorm.DB {
-		return db.Where("account_id = ? AND unionid IN ?", account, unionids).Order("id")
+		return db.Table("(SELECT MIN(id) AS id FROM customer WHERE account_id = ? AND unionid IN ? GROUP BY account_id, unionid) earliest", account, unionids).
+			Joins("JOIN customer ON customer.account_id = ? AND customer.id = earliest.id", account)
 	})
 }
 
