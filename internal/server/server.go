@@ -94,7 +94,7 @@ func New(o Options) *Server {
 	s.trusted = newTrusted(s, o.Persisted)
 	sockets := transport.WebSocketOptions{
 		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
-		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes),
+		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes), MaxInitMessage: limits.InitBytes,
 		MaxStrangers: limits.Strangers, MaxStrangersPerPeer: limits.StrangersPerAddress, Peer: s.peerOf,
 		WriteTimeout: limits.WriteDeadline, SendBuffer: limits.SendBufferBytes,
 		PingInterval: limits.AppPing, PongTimeout: limits.AppPing - time.Second,
