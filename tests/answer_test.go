@@ -3,6 +3,7 @@ package tests
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -75,5 +76,32 @@ func TestHeadersHaveASize(t *testing.T) {
 	}
 	if got := status(limits.HeaderBytes + slop + 1); got != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("one that is too long: %d", got)
+	}
+}
+
+// Ensure who brings no token that is good is refused before their body is read: it would be held in memory for nothing.
+func TestBodiesOfNobodyAreNotRead(t *testing.T) {
+	w := start(t, testkit.SQLite(t), options{})
+	for name, header := range map[string]string{"no token": "", "no good token": "Authorization: Bearer x.y.z\r\n"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if err := conn.SetDeadline(time.Now().Add(slack)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: api\r\nContent-Type: application/json; charset=utf-8\r\n%sContent-Length: 1000000\r\n\r\n", header); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Errorf("%s: no answer before the body: %v", name, err)
+			continue
+		}
+		text, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != http.StatusOK || !strings.Contains(string(text), `"UNAUTHENTICATED"`) || strings.Contains(string(text), `"data"`) {
+			t.Errorf("%s: %d %s", name, resp.StatusCode, text)
+		}
 	}
 }

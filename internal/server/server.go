@@ -117,7 +117,7 @@ func New(o Options) *Server {
 		o.Streams(&streams)
 	}
 	s.events = transport.NewEvents(streams)
-	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.held(s.graphql(o.Forms))))))
+	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.held(unread(s.graphql(o.Forms)))))))
 	s.mux.Handle("/images/{account}/{image}", s.cors(named(http.HandlerFunc(s.image))))
 	s.mux.Handle("/graphql/ticket", s.cors(s.identify(http.HandlerFunc(s.tickets))))
 	s.mux.Handle("/schema.graphql", s.cors(s.identify(http.HandlerFunc(s.sdl))))
