@@ -12,8 +12,9 @@ UNWATCHED = github.com/ncruces/go-sqlite3-wasm/v2 github.com/makiuchi-d/gozxing/
 # Only the race detector needs cgo. All else does without, so that nothing is compiled both ways.
 GO = CGO_ENABLED=0 go
 # A process of the race detector waits a second before it ends, for goroutines that are left; a tenth is
-# enough, since tests wait for theirs. `go test` would vet once more, and less, what `make vet` has vetted.
-GOTEST = env CGO_ENABLED=1 GORACE=atexit_sleep_ms=100 go test -vet=off -timeout 40m -parallel 4 -race $$(printf -- '-gcflags=%s=-race=false ' $(UNWATCHED))
+# enough, since tests wait for theirs. Memory is plenty where tests run: garbage is collected more seldom, which is a
+# tenth of the time. `go test` would vet once more, and less, what `make vet` has vetted.
+GOTEST = env CGO_ENABLED=1 GORACE=atexit_sleep_ms=100 GOGC=400 go test -vet=off -timeout 40m -parallel 4 -race $$(printf -- '-gcflags=%s=-race=false ' $(UNWATCHED))
 # Those that take longest begin first, beside all others; twice as many tests of a package at once as by
 # default, since many wait for a server.
 TESTED = ./tests ./store ./tests/crash ./...

@@ -489,7 +489,7 @@ func TestSnippets(t *testing.T) {
 			}
 			for _, q := range queries {
 				n++
-				if _, errs := gqlparser.LoadQuery(s, q); len(errs) > 0 {
+				if _, errs := gqlparser.LoadQueryWithRules(s, q, nil); len(errs) > 0 {
 					t.Errorf("%s: %v\n%s", name, errs, q)
 				}
 			}

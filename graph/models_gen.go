@@ -1342,7 +1342,7 @@ type UpdateWebhookInput struct {
 	URL *string `json:"url,omitempty"`
 	// What it is for, 1 to 64 characters; null takes it away.
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
-	// Which kinds of events it is sent; empty: all.
+	// Which kinds of events it is sent; empty: all. Of a kind that is new to it, what gets its number from now on (rule N7).
 	Kinds []models.AccountEventKind `json:"kinds,omitempty"`
 	// True pauses it; false has it go on, also when its receiver answered 410.
 	IsPaused *bool `json:"isPaused,omitempty"`

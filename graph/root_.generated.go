@@ -1643,8 +1643,8 @@ type MarkConversationReadPayload {
 	{Name: "../schema/customer.graphql", Input: `extend type Query {
   """
   Customers. An ADVISOR sees those bound to them, latest binding first; others the account's, newest first, or an
-  advisor's. A page of the account looks at up to 20,000 customers for those that the filter selects; it may be short, or
-  empty, and ` + "`" + `hasNextPage` + "`" + ` true: go on from ` + "`" + `endCursor` + "`" + `.
+  advisor's. A page of the account looks at up to 20,000 customers, erased ones too, for those that the filter selects; it may
+  be short, or empty, and ` + "`" + `hasNextPage` + "`" + ` true: go on from ` + "`" + `endCursor` + "`" + `.
   """
   customers(
     "How many, 1 to 200; 50 when absent."
@@ -3117,6 +3117,8 @@ enum FailureReason {
   CONTENT_REJECTED
   "The channel cannot send, or not now."
   CHANNEL_UNAVAILABLE
+  "The platform takes nothing more of the account today: its quota of the day is used up, until midnight in China (rule K1). ` + "`" + `resendMessage` + "`" + ` sends it the next day."
+  DAILY_QUOTA_USED_UP
   "The customer was no longer the advisor's when the message was to leave."
   NOT_BOUND
   "The platform refused for another reason."
@@ -4265,7 +4267,7 @@ input UpdateWebhookInput {
   url: String
   "What it is for, 1 to 64 characters; null takes it away."
   name: String
-  "Which kinds of events it is sent; empty: all."
+  "Which kinds of events it is sent; empty: all. Of a kind that is new to it, what gets its number from now on (rule N7)."
   kinds: [AccountEventKind!]
   "True pauses it; false has it go on, also when its receiver answered 410."
   isPaused: Boolean

@@ -74,7 +74,7 @@ func (n *node) runPolling(tb testing.TB, workers int, poll time.Duration) (stop 
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r := &jobs.Runner{Services: n.Services, Log: slog.New(slog.DiscardHandler), Workers: workers, Poll: poll, Hook: poll}
+		r := &jobs.Runner{Services: n.Services, Log: slog.New(slog.NewTextHandler(tb.Output(), nil)), Workers: workers, Poll: poll, Hook: poll}
 		r.Run(ctx)
 	}()
 	stop = sync.OnceFunc(func() {

@@ -25,7 +25,8 @@ func (r *Runner) retain(ctx context.Context) {
 	done, err := r.Services.Retain(ctx, rest)
 	if !done.IsZero() {
 		r.Log.InfoContext(ctx, "old rows deleted", "events", done.Events, "messages", done.Messages, "idempotency", done.Idempotency,
-			"inbound", done.Inbound, "revocations", done.Revocations, "jobs", done.Jobs, "imports", done.Imports, "dead letters", done.DeadLetters, "secrets", done.Secrets)
+			"inbound", done.Inbound, "revocations", done.Revocations, "jobs", done.Jobs, "imports", done.Imports, "codes", done.QRCodes,
+			"tickets", done.Tickets, "dead_letters", done.DeadLetters, "secrets", done.Secrets)
 	}
 	if err != nil && ctx.Err() == nil {
 		r.Log.WarnContext(ctx, "old rows are left until the next pass", "error", err)

@@ -71,7 +71,8 @@ func TestWebhookRotates(t *testing.T) {
 	})
 }
 
-// pass has the pauses of receivers that failed be over, and no more time pass: leases go on, however slow this machine is.
+// pass has the pauses of receivers that failed be over, and those after a fault of this side, which a machine that is too busy for a
+// transaction brings; and no more time pass: leases go on, however slow this machine is.
 func (h *hooks) pass() {
 	h.tb.Helper()
 	rows, err := h.store.View(h.tb.Context()).Webhooks(h.account.Key)
@@ -79,8 +80,13 @@ func (h *hooks) pass() {
 		h.tb.Fatal(err)
 	}
 	for _, w := range rows {
-		if w.LeasedBy.IsZero() && w.RetryAt > h.clock.Time() && !w.FailingSince.IsZero() {
+		now := h.clock.Time()
+		switch {
+		case !w.LeasedBy.IsZero():
+		case w.RetryAt > now && !w.FailingSince.IsZero():
 			h.clock.Set(w.RetryAt.Go())
+		case w.DueAt > now && w.DueAt <= now.Add(limits.WebhookErrorPause):
+			h.clock.Set(w.DueAt.Go())
 		}
 	}
 }

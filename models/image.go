@@ -95,18 +95,32 @@ type ImageUploader struct {
 func (ImageUploader) TableName() string { return "image_uploader" }
 
 // ImageFile is a file in object storage that belongs to no image: not yet, or not any more. It is deleted from DueAt on. One of an image that is there is being given
-// back, or was by a call that did not end, and stays.
+// back, or was by a call that did not end, and stays. Each call that gives a file back has a row of its own, so that what becomes of one takes nothing from another,
+// which may be about to write the file again.
 type ImageFile struct {
-	AccountID Key  `gorm:"column:account_id;primaryKey"`
-	Key       Key  `gorm:"column:id;primaryKey"` // of the image that it is, or was, of
-	DueAt     Time `gorm:"column:due_at"`
+	AccountID Key `gorm:"column:account_id;primaryKey"`
+	// Key is that of the image whose file it is, or was; of one that is given back, the call's own.
+	Key Key `gorm:"column:id;primaryKey"`
+	// ImageID is the image to which it is given back; zero: that of Key.
+	ImageID Key  `gorm:"column:image_id"`
+	DueAt   Time `gorm:"column:due_at"`
 }
 
 // TableName names the table for the mapper.
 func (ImageFile) TableName() string { return "image_file" }
 
+// Image is the key of the image whose file it is, or was.
+func (f *ImageFile) Image() Key {
+	if f.ImageID.IsZero() {
+		return f.Key
+	}
+	return f.ImageID
+}
+
 // BlobKey is as Image.BlobKey.
-func (f *ImageFile) BlobKey() string { return (&Image{AccountID: f.AccountID, Key: f.Key}).BlobKey() }
+func (f *ImageFile) BlobKey() string {
+	return (&Image{AccountID: f.AccountID, Key: f.Image()}).BlobKey()
+}
 
 // SignImage is the signature of an image's address that is good until an instant, in whole seconds, by an account's secret (rule A4).
 func SignImage(secret []byte, account, image Key, expires int64) []byte {

@@ -155,6 +155,23 @@ type ImportAdvisor struct {
 // IsZero reports whether it names nobody.
 func (a ImportAdvisor) IsZero() bool { return a == ImportAdvisor{} }
 
+// Column is the column by which it names somebody; empty: none.
+func (a ImportAdvisor) Column() string {
+	switch {
+	case !a.Key.IsZero():
+		return columnAdvisorID
+	case a.OpenID != "":
+		return columnAdvisorOpenID
+	case a.UnionID != "":
+		return columnAdvisorUnionID
+	case a.WechatID != "":
+		return columnAdvisorWechatID
+	case a.ExternalID != "":
+		return columnAdvisorExternal
+	}
+	return ""
+}
+
 // ImportRow is one customer of a file. Empty fields say nothing: what is known already stays.
 type ImportRow struct {
 	OpenID, UnionID Ident

@@ -35,6 +35,7 @@ const (
 	FailedRefused      FailureReason = "REFUSED" // the customer refuses messages
 	FailedContent      FailureReason = "CONTENT_REJECTED"
 	FailedNoChannel    FailureReason = "CHANNEL_UNAVAILABLE" // the channel cannot send, or not now
+	FailedQuota        FailureReason = "DAILY_QUOTA_USED_UP" // the platform takes nothing more of the account before its next day (rule K1)
 	FailedNotBound     FailureReason = "NOT_BOUND"           // the customer is no longer this advisor's (rule V3)
 	FailedRejected     FailureReason = "REJECTED"            // any other refusal by the platform
 )

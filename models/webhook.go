@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"net/url"
@@ -49,7 +51,9 @@ type Webhook struct {
 	Name      string       `gorm:"column:name"`
 	URL       string       `gorm:"column:url"`
 	Kinds     WebhookKinds `gorm:"column:kinds"` // which it gets; none: all
-	State     WebhookState `gorm:"column:state"`
+	// KindsAfter is behind which numbers of the stream it asks for them, see Ask.
+	KindsAfter WebhookKindsAfter `gorm:"column:kinds_after"`
+	State      WebhookState      `gorm:"column:state"`
 	// SealedSecret signs; SealedOld does too until limits.WebhookSecretOverlap after RotatedAt (rule A4). Never leave the server.
 	SealedSecret []byte `gorm:"column:sealed_secret"`
 	SealedOld    []byte `gorm:"column:sealed_old"`
@@ -112,9 +116,43 @@ func (w *Webhook) ID() relay.ID { return relay.ID{Kind: KindWebhook, Key: w.Key}
 // IsNode marks the type for GraphQL's Node interface.
 func (*Webhook) IsNode() {}
 
-// Wants reports whether it is sent events of a kind.
-func (w *Webhook) Wants(kind EventKind) bool {
-	return len(w.Kinds) == 0 || slices.Contains(w.Kinds, AccountEventKind(kind))
+// Wants reports whether it is sent an event of a kind with a number of the stream: it asked for the kind before the event had the number (rule N7).
+func (w *Webhook) Wants(kind EventKind, seq int64) bool {
+	return w.asks(AccountEventKind(kind)) && seq > w.KindsAfter.of(AccountEventKind(kind))
+}
+
+func (w *Webhook) asks(kind AccountEventKind) bool {
+	return len(w.Kinds) == 0 || slices.Contains(w.Kinds, kind)
+}
+
+// Ask has it be sent events of these kinds, none: of all, in order of their names: of those that it asks for already what waits too, of the others what follows a number
+// of the stream, which is its head, read under the lock of the webhook's row.
+func (w *Webhook) Ask(kinds WebhookKinds, head int64) {
+	after := WebhookKindsAfter{}
+	keep := func(kind AccountEventKind) {
+		if after[kind] = head; w.asks(kind) {
+			after[kind] = w.KindsAfter.of(kind)
+		}
+	}
+	switch {
+	case len(kinds) > 0:
+		for _, k := range kinds {
+			keep(k)
+		}
+		maps.DeleteFunc(after, func(_ AccountEventKind, n int64) bool { return n <= w.Position })
+	case len(w.Kinds) == 0:
+		return
+	default:
+		for _, k := range w.Kinds {
+			keep(k)
+		}
+		if after[otherKinds] = head; head <= w.Position {
+			clear(after)
+		}
+	}
+	if w.Kinds, w.KindsAfter = kinds, after; len(after) == 0 {
+		w.KindsAfter = nil
+	}
 }
 
 // WebhookNever is the DueAt of a webhook for which there is nothing to do.
@@ -138,8 +176,8 @@ func (w *Webhook) CatchUp(epoch []byte, head int64) {
 func (w *Webhook) Meets(after int64, events []*AccountEvent, now Time) bool {
 	idle, due := w.IsIdle(), max(now, w.RetryAt)
 	replays := w.State == WebhookActive && w.LeasedBy.IsZero() && w.Replaying && w.DueAt == w.ReplaysAt && w.DueAt > due
-	if !(idle || replays) || !slices.ContainsFunc(events, func(e *AccountEvent) bool { return w.Wants(EventKind(e.Kind)) }) {
-		return false
+	if !(idle || replays) || !slices.ContainsFunc(events, func(e *AccountEvent) bool { return w.asks(e.Kind) }) {
+		return false // they follow whatever it asked for
 	}
 	if w.DueAt = due; idle {
 		w.Position = after
@@ -335,6 +373,47 @@ func (k *WebhookKinds) Scan(src any) error {
 		}
 	}
 	return nil
+}
+
+// WebhookKindsAfter is behind which number of the stream each kind is asked for; one that is not in it as otherKinds is, or, where that is not either, from wherever
+// the webhook is. It is kept as JSON, empty as no text.
+type WebhookKindsAfter map[AccountEventKind]int64
+
+// otherKinds stands in WebhookKindsAfter for all that are not in it.
+const otherKinds = ""
+
+func (a WebhookKindsAfter) of(kind AccountEventKind) int64 {
+	if n, ok := a[kind]; ok {
+		return n
+	}
+	return a[otherKinds]
+}
+
+// Value implements driver.Valuer.
+func (a WebhookKindsAfter) Value() (driver.Value, error) {
+	if len(a) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(a)
+	return string(text), err
+}
+
+// Scan implements sql.Scanner.
+func (a *WebhookKindsAfter) Scan(src any) error {
+	var text []byte
+	switch v := src.(type) {
+	case nil:
+	case []byte:
+		text = v
+	case string:
+		text = []byte(v)
+	default:
+		return fmt.Errorf("numbers of kinds cannot be read from %T", src)
+	}
+	if *a = nil; len(text) == 0 {
+		return nil
+	}
+	return json.Unmarshal(text, a)
 }
 
 // DeadLetterCause is why there is a dead letter.

@@ -261,12 +261,12 @@ func (s *Services) SetCredentials(ctx context.Context, in CallbackCredentials) (
 	defer s.callbacks.forget(c.Account.CallbackID)
 	return s.changeAccount(ctx, c, c.Account.Key, "setCallbackCredentials", func(tx *store.Tx, a *models.Account) (change accountChange, err error) {
 		was := swap(&a.CallbackMode, &in.Mode)
-		same, err := s.sameCredentials(a, in)
-		if err != nil {
-			return change, err
-		}
+		same, lost := s.sameCredentials(a, in)
 		if !same { // the same again, say with another mode, must not push out the ones before
 			a.SealedTokenOld, a.SealedAESKeyOld, a.RotatedAt = a.SealedToken, a.SealedAESKey, tx.Now
+			if lost {
+				a.SealedTokenOld, a.SealedAESKeyOld = nil, nil
+			}
 			a.SealedToken = s.ring.Seal(a.Key, sealToken, []byte(in.Token))
 			a.SealedAESKey = nil
 			if in.AESKey != "" {
@@ -280,13 +280,14 @@ func (s *Services) SetCredentials(ctx context.Context, in CallbackCredentials) (
 	})
 }
 
-func (s *Services) sameCredentials(a *models.Account, in CallbackCredentials) (bool, error) {
-	token, err := s.unseal(a.Key, sealToken, [][]byte{a.SealedToken})
-	if err != nil {
-		return false, err
+// sameCredentials reports whether an account has these; lost: what it has no master key opens any more.
+func (s *Services) sameCredentials(a *models.Account, in CallbackCredentials) (same, lost bool) {
+	token, tokenErr := s.unseal(a.Key, sealToken, [][]byte{a.SealedToken})
+	key, keyErr := s.unseal(a.Key, sealAESKey, [][]byte{a.SealedAESKey})
+	if tokenErr != nil || keyErr != nil {
+		return false, true
 	}
-	key, err := s.unseal(a.Key, sealAESKey, [][]byte{a.SealedAESKey})
-	return len(token) == 1 && token[0] == in.Token && strings.Join(key, "") == in.AESKey, err
+	return len(token) == 1 && token[0] == in.Token && strings.Join(key, "") == in.AESKey, false
 }
 
 func (s *Services) unseal(account models.Key, field string, sealed [][]byte) ([]string, error) {
@@ -340,4 +341,23 @@ func randomIdent() models.Ident {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // it does not fail
 	return models.Ident(base64.RawURLEncoding.EncodeToString(b[:]))
+}
+
+// eachAccount calls do for each account there is, in the order of their keys, until it errs.
+func (s *Services) eachAccount(ctx context.Context, do func(models.Key) error) error {
+	var after models.Key
+	for {
+		keys, err := s.store.View(ctx).AccountKeys(after, limits.BatchRows)
+		if err != nil {
+			return err
+		}
+		for _, after = range keys {
+			if err := do(after); err != nil {
+				return err
+			}
+		}
+		if len(keys) < limits.BatchRows {
+			return nil
+		}
+	}
 }

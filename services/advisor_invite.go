@@ -108,12 +108,31 @@ func (b *inviting) find(in *Invitation) (a *models.Advisor, err error) {
 	return a, nil
 }
 
+// contradicts is the column by which an invitation cannot mean an advisor whom it names otherwise; empty: none. An external id is the merchant's
+// name, and may be given to somebody else, who must not become an advisor who was removed, with their stream and tokens. A
+// WeChat id is changed by its owner: whose openid or unionid it stands beside is the same person.
+func (i Invitation) contradicts(a *models.Advisor) (column store.AdvisorIdent) {
+	differ := func(said, is models.Ident) bool { return said != "" && is != "" && said != is }
+	same := i.OpenID != "" && i.OpenID == a.OpenID || i.UnionID != "" && i.UnionID == a.UnionID
+	switch {
+	case differ(i.OpenID, a.OpenID):
+		return store.AdvisorOpenID
+	case differ(i.UnionID, a.UnionID):
+		return store.AdvisorUnionID
+	case differ(i.WechatID, a.WechatID) && !same:
+		return store.AdvisorWechatID
+	}
+	return ""
+}
+
 // invite decides one invitation of who was found: the same person is the same advisor again (rule B3).
 func (b *inviting) invite(in *Invitation, a *models.Advisor) (*models.Advisor, error) {
 	now := b.tx.Now
 	switch {
 	case a != nil && !a.MayBeInvited(now):
 		return nil, models.Errorf(models.CodeAlreadyAdvisor, "is an advisor or has an open invitation")
+	case a != nil && in.contradicts(a) != "":
+		return nil, &models.Error{Code: models.CodeConflict, Field: string(in.contradicts(a)), Message: "is not who another of the identifiers names"}
 	case b.agents.has(in.person()), a != nil && b.agents.has(Person{a.OpenID, a.WechatID}):
 		return nil, errServiceAgent()
 	case b.room <= 0:
@@ -218,6 +237,9 @@ type inviteBatch struct {
 	items []models.ItemResult
 }
 
+// invitationFields are the fields of an invitation by the columns of files.
+var invitationFields = map[store.AdvisorIdent]string{store.AdvisorOpenID: "openid", store.AdvisorUnionID: "unionid", store.AdvisorWechatID: "wechatId"}
+
 // write invites under the account's lock.
 func (b *inviteBatch) write() error {
 	var whom []*Invitation
@@ -249,7 +271,11 @@ func (b *inviteBatch) write() error {
 			a, err = b.invite(&b.in[i], a)
 		}
 		if err != nil {
-			b.items[i].Err = models.AsItemError(err)
+			e := models.AsItemError(err)
+			if e.Field != "" {
+				e.Field = fmt.Sprintf("input.advisors.%d.%s", i, invitationFields[store.AdvisorIdent(e.Field)])
+			}
+			b.items[i].Err = e
 			continue
 		}
 		b.items[i].Target, b.items[i].Changed = a.Key, true

@@ -63,13 +63,14 @@ func (s *Services) RemoveAdvisor(ctx context.Context, in Removal) (*models.Advis
 		if err := tx.UpdateAdvisors(rows, "state", "presence", "removed_at"); err != nil {
 			return err
 		}
-		for _, g := range groups {
-			g.MemberCount--
-			if err := tx.DeleteMembers(g, []models.Key{a.Key}); err != nil {
-				return err
-			}
+		if err := tx.LeaveGroups(groups, a.Key); err != nil {
+			return err
 		}
-		if job, err = startJob(tx, models.JobHandOverCustomers, c.by(), handOverWork{Former: a.Key, Order: order}); err != nil {
+		until, err := tx.CustomersUntil(a.Key)
+		if err != nil {
+			return err
+		}
+		if job, err = startJob(tx, models.JobHandOverCustomers, c.by(), handOverWork{Former: a.Key, Order: order, Until: until}); err != nil {
 			return err
 		}
 		n := &models.Notification{
@@ -132,11 +133,15 @@ type handOverJob struct{}
 type handOverWork struct {
 	Former models.Key          `json:"former"`
 	Order  models.BindingOrder `json:"order"`
+	// Until is the latest that one of the customers came, or was bound. It may be later than the removal itself: a transaction's instant is when it
+	// began, and one that began later, or on a node whose clock is ahead, may have bound them before. Who is bound after it is
+	// bound to who was invited again. Zero in a job of the release before: when the job was made.
+	Until models.Time `json:"until,omitempty"`
 }
 
 // selection is whom the job is about: nobody joins them, since nobody is bound to who was removed.
-func (w handOverWork) selection() store.CustomerFilter {
-	return store.CustomerFilter{Advisor: w.Former}
+func (w handOverWork) selection(job *models.Job) (store.CustomerFilter, models.Time) {
+	return store.CustomerFilter{Advisor: w.Former}, max(w.Until, job.CreatedAt)
 }
 
 // Total implements jobKind.
@@ -145,7 +150,8 @@ func (handOverJob) Total(r *store.Reader, job *models.Job) (int64, error) {
 	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
 		return 0, err
 	}
-	n, err := r.CountCustomers(job.AccountID, work.selection(), job.CreatedAt, limits.JobCount+1)
+	filter, until := work.selection(job)
+	n, err := r.CountCustomers(job.AccountID, filter, until, limits.JobCount+1)
 	if n > limits.JobCount {
 		n = -1
 	}
@@ -159,7 +165,8 @@ func (handOverJob) Step(tx *store.Tx, job *models.Job) (items []models.ItemResul
 	if err := json.Unmarshal([]byte(job.Parameters), &work); err != nil {
 		return nil, false, err
 	}
-	keys, _, last, err := tx.SelectCustomers(tx.Account, work.selection(), job.CreatedAt, store.Selection{}, limits.BindBatch)
+	filter, until := work.selection(job)
+	keys, _, last, err := tx.SelectCustomers(tx.Account, filter, until, store.Selection{}, limits.BindBatch)
 	if err != nil {
 		return nil, false, err
 	}

@@ -24,35 +24,35 @@ func (s *Services) AuditPage(ctx context.Context, f AuditFilter, p relay.Page) (
 	if err != nil {
 		return nil, err
 	}
-	with, nothing, err := f.checked()
+	with, nothing, err := f.checked("filter")
 	if err != nil || nothing {
 		return nil, err
 	}
 	return s.store.View(ctx).AuditPage(c.Account.Key, with, p)
 }
 
-// checked is the filter as the store has it; nothing: it finds none.
-func (f AuditFilter) checked() (with store.AuditFilter, nothing bool, err error) {
+// checked is the filter, which the argument field gives, as the store has it; nothing: it finds none.
+func (f AuditFilter) checked(field string) (with store.AuditFilter, nothing bool, err error) {
 	with = store.AuditFilter{From: f.From, Until: f.Until}
-	for _, field := range []struct {
+	for _, text := range []struct {
 		name string
 		from *string
 		to   *string
 		most int
 	}{
-		{"filter.role", f.Role, &with.Role, limits.AuditActionBytes}, {"filter.subject", f.Subject, &with.Subject, limits.AuditSubjectBytes},
-		{"filter.action", f.Action, &with.Action, limits.AuditActionBytes},
+		{".role", f.Role, &with.Role, limits.AuditActionBytes}, {".subject", f.Subject, &with.Subject, limits.AuditSubjectBytes},
+		{".action", f.Action, &with.Action, limits.AuditActionBytes},
 	} {
-		if field.from == nil {
+		if text.from == nil {
 			continue
 		}
-		if err := models.CheckText(*field.from, field.name, field.most); err != nil {
+		if err := models.CheckText(*text.from, field+text.name, text.most); err != nil {
 			return with, false, err
 		}
-		*field.to = *field.from
+		*text.to = *text.from
 	}
 	if f.Until != 0 && f.Until <= f.From {
-		return with, false, models.Invalid("filter.until", "is not later than from")
+		return with, false, models.Invalid(field+".until", "is not later than from")
 	}
 	if f.Target != nil {
 		with.Target, with.TargetKind = models.Key(f.Target.Key), models.AuditKind(f.Target.Kind)
@@ -73,7 +73,7 @@ func (s *Services) ExportAudit(ctx context.Context, f AuditFilter, p relay.Page)
 	if err != nil {
 		return nil, err
 	}
-	with, nothing, err := f.checked()
+	with, nothing, err := f.checked("input.filter")
 	if err != nil {
 		return nil, err
 	}

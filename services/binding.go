@@ -70,6 +70,35 @@ func (s *Services) Bind(ctx context.Context, in BindCustomers) (BulkResult, erro
 	if err != nil {
 		return BulkResult{}, err
 	}
+	result, err := s.bind(ctx, c, once, in)
+	switch models.CodeOf(err) {
+	case models.CodeNotFound, models.CodeState:
+		// Whom they went to, or what selected them, may be gone since the call counted.
+		return s.bindAgain(ctx, once, in, err)
+	}
+	return result, err
+}
+
+// bindAgain answers a call that cannot be done now with what came of it when it was done (rule E15); why where it never was.
+func (s *Services) bindAgain(ctx context.Context, once *models.Idempotency, in BindCustomers, why error) (BulkResult, error) {
+	items, repeated, err := s.repeat(ctx, once)
+	switch {
+	case err != nil:
+		return BulkResult{}, err
+	case !repeated:
+		return BulkResult{}, why
+	case in.Customers.Matching == nil:
+		return s.customerResults(ctx, items, repeated, nil)
+	}
+	job, err := s.Job(ctx, items[0].Target)
+	if err != nil {
+		return BulkResult{}, err
+	}
+	return BulkResult{Job: job, Repeated: repeated}, nil
+}
+
+// bind does such a call of a viewer who may make it.
+func (s *Services) bind(ctx context.Context, c *Scope, once *models.Idempotency, in BindCustomers) (BulkResult, error) {
 	r := s.store.View(ctx)
 	order, err := s.bindingOrder(r, c, in)
 	if err != nil {

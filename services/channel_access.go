@@ -76,7 +76,7 @@ type accountAccess struct {
 	mu      sync.Mutex
 	token   string
 	renewAt models.Time
-	faults  map[models.ChannelAPI]models.Time
+	faults  map[models.ChannelAPI]*models.ChannelFault
 	// until is how long the faults hold as they were read.
 	until models.Time
 }
@@ -271,9 +271,9 @@ func (r *renewal) write(tx *store.Tx, leased models.Time, failed error) error {
 	return tx.PutAccessToken(r.row)
 }
 
-// ChannelClosed answers until when a part of an account's platform is not to be asked; 0: it may be. It may be limits.PolicyRecheck behind other
-// nodes.
-func (s *Services) ChannelClosed(ctx context.Context, account models.Key, api models.ChannelAPI) (models.Time, error) {
+// ChannelClosed answers until when a part of an account's platform is not to be asked, and the platform's number for why; 0: it may be. It may be
+// limits.PolicyRecheck behind other nodes.
+func (s *Services) ChannelClosed(ctx context.Context, account models.Key, api models.ChannelAPI) (until models.Time, code int, err error) {
 	access := s.access.of(account)
 	now := s.Now()
 	access.mu.Lock()
@@ -281,18 +281,18 @@ func (s *Services) ChannelClosed(ctx context.Context, account models.Key, api mo
 	if now >= access.until {
 		rows, err := s.store.View(ctx).ChannelFaults(account)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		access.faults = make(map[models.ChannelAPI]models.Time, len(rows))
+		access.faults = make(map[models.ChannelAPI]*models.ChannelFault, len(rows))
 		for _, f := range rows {
-			access.faults[f.API] = f.Until
+			access.faults[f.API] = f
 		}
 		access.until = now.Add(limits.PolicyRecheck)
 	}
-	if until := access.faults[api]; until > now {
-		return until, nil
+	if f := access.faults[api]; f != nil && f.Until > now {
+		return f.Until, f.Code, nil
 	}
-	return 0, nil
+	return 0, 0, nil
 }
 
 // CloseChannel keeps all nodes from asking a part of an account's platform until an instant, because it answered with this number.

@@ -168,8 +168,11 @@ func (s *Services) advisorAvatar(ctx context.Context, c *Scope, code *models.QRC
 		return kept, nil
 	}
 	rows, err := r.Images(c.Account.Key, []models.Key{key})
-	if err != nil || len(rows) == 0 {
-		return nil, errors.Join(err, none)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, none
 	}
 	data, err := s.readImage(ctx, rows[0])
 	if models.CodeOf(err) == models.CodeNotFound {

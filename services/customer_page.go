@@ -127,7 +127,7 @@ func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, f
 		q.InteractedSince = s.Now().Add(-limits.InteractedWithin)
 	}
 	if f.OutreachLeft != nil {
-		if q.Outreach, err = s.outreachFilter(r, c, *f.OutreachLeft, field+".outreachLeft"); err != nil {
+		if q.Outreach, err = s.outreachFilter(c, *f.OutreachLeft, field+".outreachLeft"); err != nil {
 			return q, err
 		}
 	}
@@ -157,25 +157,16 @@ func (s *Services) customerFilter(r *store.Reader, c *Scope, f CustomerFilter, f
 
 // outreachFilter is a filter for who has at least so many outreaches left in the present month (rules E9, G3): nobody where the account has
 // none that carries a message (rule G15). INVALID below 1.
-func (s *Services) outreachFilter(r *store.Reader, c *Scope, left int, field string) (*store.OutreachFilter, error) {
+func (s *Services) outreachFilter(c *Scope, left int, field string) (*store.OutreachFilter, error) {
 	if left < 1 {
 		return nil, models.Invalid(field, "is less than 1")
 	}
-	now, policy := s.Now(), c.contactPolicy()
-	f := &store.OutreachFilter{Left: left, Month: policy.MonthOf(now)}
+	policy := c.contactPolicy()
+	f := &store.OutreachFilter{Left: left, Month: policy.MonthOf(s.Now()), MassSends: c.Account.MassHead > 0}
 	if policy.Reaches(1) {
 		f.PerMonth = policy.OutreachPerMonth
 	}
-	if c.Account.MassHead == 0 {
-		return f, nil
-	}
-	all, err := massSends(r, c.Account, now)
-	for _, m := range all.Sends {
-		if m.Month == f.Month {
-			f.Sends = append(f.Sends, store.OutreachSend{No: m.No, At: m.At})
-		}
-	}
-	return f, err
+	return f, nil
 }
 
 // searched is a text to search for as it is compared. Errors: FORBIDDEN for an ANALYST without leave, INVALID, LIMIT_EXCEEDED.

@@ -126,8 +126,8 @@ const (
 )
 
 // SweepErasures goes on with erasures that were begun, a transaction for each limits.EraseRows rows, and answers
-// how many it finished. One that waits for an image's file is looked at again after limits.EraseRetry. One node does it at a time; two would do no
-// harm.
+// how many it finished. One that fails does not keep the others waiting; one that waits for an image's file is looked at again after
+// limits.EraseRetry. One node does it at a time; two would do no harm.
 func (s *Services) SweepErasures(ctx context.Context) (finished int, err error) {
 	open, err := s.store.View(ctx).OpenErasures(s.Now(), limits.BatchRows)
 	if err != nil || len(open) == 0 {
@@ -137,64 +137,59 @@ func (s *Services) SweepErasures(ctx context.Context) (finished int, err error) 
 	if err != nil || !mine {
 		return 0, err
 	}
-	defer func() {
-		// Given back, so that what is begun now need not wait.
-		_, keepErr := s.store.KeepSweep(context.WithoutCancel(ctx), erasures, s.Now())
-		err = errors.Join(err, keepErr)
-	}()
+	var failed []error
 	for _, e := range open {
-		for now := s.Now(); e.FinishedAt.IsZero() && e.RetryAt <= now; {
-			if ctx.Err() != nil {
-				return finished, ctx.Err()
-			}
-			if mine, err := s.store.KeepSweep(ctx, erasures, s.Now().Add(limits.EraseLease)); err != nil || !mine {
-				return finished, err
-			}
-			err := s.store.Write(ctx, store.System(), e.AccountID, func(tx *store.Tx) error {
-				locked, err := tx.LockErasure(e.Key)
-				if err != nil {
-					return err
-				}
-				if e = locked; !e.FinishedAt.IsZero() {
-					return nil
-				}
-				return tx.EraseSome(e)
-			})
-			if err != nil {
-				return finished, err
-			}
-		}
-		if !e.FinishedAt.IsZero() {
+		done, mine, err := s.finishErasure(ctx, e)
+		if failed = append(failed, err); done {
 			finished++
 		}
+		if !mine || ctx.Err() != nil {
+			break
+		}
 	}
-	return finished, nil
+	// Given back, so that what is begun now need not wait.
+	_, err = s.store.KeepSweep(context.WithoutCancel(ctx), erasures, s.Now())
+	return finished, errors.Join(append(failed, err)...)
+}
+
+// finishErasure goes on with one to its end, or until it has to wait. It reports whether the sweep's lease is still this node's.
+func (s *Services) finishErasure(ctx context.Context, e *models.Erasure) (done, mine bool, err error) {
+	for now := s.Now(); e.FinishedAt.IsZero() && e.RetryAt <= now; {
+		if mine, err := s.store.KeepSweep(ctx, erasures, s.Now().Add(limits.EraseLease)); err != nil || !mine {
+			return false, err == nil && mine, err
+		}
+		err := s.store.Write(ctx, store.System(), e.AccountID, func(tx *store.Tx) error {
+			locked, err := tx.LockErasure(e.Key)
+			if err != nil {
+				return err
+			}
+			if e = locked; !e.FinishedAt.IsZero() {
+				return nil
+			}
+			return tx.EraseSome(e)
+		})
+		if err != nil {
+			return false, true, err
+		}
+	}
+	return !e.FinishedAt.IsZero(), true, nil
 }
 
 // SweepUnfollowed erases who stopped following so long ago as their account says (rule E12), once each
-// limits.UnfollowInterval of all nodes together, and answers how many. Who comes back meanwhile stays.
+// limits.UnfollowInterval of all nodes together, and answers how many. Who comes back meanwhile stays. An account of which it
+// fails does not keep the others waiting.
 func (s *Services) SweepUnfollowed(ctx context.Context) (erased int, err error) {
 	mine, err := s.store.LeaseSweep(ctx, unfollowed, s.Now().Add(limits.UnfollowInterval))
 	if err != nil || !mine {
 		return 0, err
 	}
-	var after models.Key
-	for {
-		keys, err := s.store.View(ctx).AccountKeys(after, limits.BatchRows)
-		if err != nil {
-			return erased, err
-		}
-		for _, after = range keys {
-			n, err := s.eraseUnfollowed(ctx, after)
-			erased += n
-			if err != nil {
-				return erased, err
-			}
-		}
-		if len(keys) < limits.BatchRows {
-			return erased, nil
-		}
-	}
+	var failed []error
+	err = s.eachAccount(ctx, func(account models.Key) error {
+		n, err := s.eraseUnfollowed(ctx, account)
+		erased, failed = erased+n, append(failed, err)
+		return ctx.Err()
+	})
+	return erased, errors.Join(append(failed, err)...)
 }
 
 func (s *Services) eraseUnfollowed(ctx context.Context, account models.Key) (erased int, err error) {

@@ -85,6 +85,15 @@ func (s *Services) bulk(ctx context.Context, c *Scope, once *models.Idempotency,
 	return results, repeated, nil
 }
 
+// repeat is what came of a bulk call when it was made first; repeated is false where it never was, or has no key.
+func (s *Services) repeat(ctx context.Context, once *models.Idempotency) (results []models.ItemResult, repeated bool, err error) {
+	barrier := s.store.Durable()
+	if results, repeated, err = firstResults(s.store.View(ctx), once); err == nil && repeated {
+		err = unavailable(barrier(ctx))
+	}
+	return results, repeated, err
+}
+
 // firstResults is what is kept with an idempotency key; found is false for a new one.
 func firstResults(r *store.Reader, once *models.Idempotency) (results []models.ItemResult, found bool, err error) {
 	if once == nil {

@@ -91,7 +91,9 @@ type uploadFile struct {
 	row *models.Image
 	// isBack is of a file that was missing of an image that the account has.
 	isBack bool
-	err    *models.Error // it could not be kept
+	// held is the row that says that the file is none's yet: of one that is given back, this call's own.
+	held models.Key
+	err  *models.Error // it could not be kept
 }
 
 func imageField(i int) string { return fmt.Sprintf("input.files.%d", i) }
@@ -248,7 +250,11 @@ func (u *upload) keep(ctx context.Context) error {
 			}
 		}
 		puts[item.hash] = item.data
-		rows = append(rows, &models.ImageFile{AccountID: a.Key, Key: f.row.Key, DueAt: u.s.Now().Add(limits.ImageKept)})
+		held := &models.ImageFile{AccountID: a.Key, Key: f.row.Key, DueAt: u.s.Now().Add(limits.ImageKept)}
+		if f.isBack {
+			held.Key, held.ImageID = models.NewKey(), f.row.Key
+		}
+		f.held, rows = held.Key, append(rows, held)
 	}
 	if len(rows) == 0 {
 		return nil
@@ -269,19 +275,23 @@ func (u *upload) keep(ctx context.Context) error {
 	return nil
 }
 
-// lookAgain has the sweep delete the files that were given back to images which are gone.
+// lookAgain has the sweep delete the files that were given back to images which are gone, now; those of which storage did not say that they are there, after
+// limits.ImageKept, since they may come yet.
 func (u *upload) lookAgain(ctx context.Context) error {
-	var over []*models.ImageFile
+	var over []models.Key
 	for hash, f := range u.files {
-		if f.isBack {
-			over = append(over, &models.ImageFile{AccountID: u.c.Account.Key, Key: f.row.Key, DueAt: u.s.Now() + 1}) // see store.DueImageFiles
-			delete(u.files, hash)
+		if !f.isBack {
+			continue
 		}
+		if f.err == nil {
+			over = append(over, f.held)
+		}
+		delete(u.files, hash)
 	}
 	if len(over) == 0 {
 		return nil
 	}
-	return u.s.store.Write(ctx, store.System(), u.c.Account.Key, func(tx *store.Tx) error { return tx.PutImageFiles(over) })
+	return u.s.store.Write(ctx, store.System(), u.c.Account.Key, func(tx *store.Tx) error { return tx.DueImageFiles(over) })
 }
 
 // uploaded is upload.today as it is now.
@@ -365,9 +375,9 @@ func (u *upload) write(tx *store.Tx) (again bool, err error) {
 			if why == nil {
 				why = atField(f.err, imageField(i))
 			}
-			b.back = append(b.back, known.Key)
-		} else if f != nil && f.row != nil && (why != nil || f.row.Key != known.Key) {
-			b.over = append(b.over, f.row.Key) // somebody else came with the same bytes meanwhile, or it is one too many
+			b.back = append(b.back, f.held)
+		} else if f != nil && f.row != nil && f.err == nil && (why != nil || f.row.Key != known.Key) {
+			b.over = append(b.over, f.held) // somebody else came with the same bytes meanwhile, or it is one too many
 		}
 		if items[i].Err = why; why != nil {
 			continue
@@ -405,7 +415,7 @@ type imageBatch struct {
 	fresh   []*models.Image
 	again   []models.Key // of images that somebody came with once more
 	over    []models.Key // of files that no image will have
-	back    []models.Key // of images that have their file again
+	back    []models.Key // of files that are their images' again
 }
 
 func (b *imageBatch) add(row *models.Image) {

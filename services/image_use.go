@@ -110,20 +110,20 @@ func (s *Services) SweepImages(ctx context.Context) (deleted int, err error) {
 // withoutImage are those of the files whose image is not there, which will not come again. Of the others, which a call gave back that did not end, it forgets that they
 // were due.
 func (s *Services) withoutImage(ctx context.Context, due []*models.ImageFile) (none []*models.ImageFile, err error) {
-	for account, keys := range byAccount(due, func(f *models.ImageFile) (models.Key, models.Key) { return f.AccountID, f.Key }) {
+	for account, keys := range byAccount(due, func(f *models.ImageFile) (models.Key, models.Key) { return f.AccountID, f.Image() }) {
 		rows, e := s.store.View(ctx).Images(account, keys)
 		if e != nil {
 			err = errors.Join(err, e)
 			continue
 		}
-		there, files := imagesByKey(rows), map[models.Key]*models.ImageFile{}
+		there, files := imagesByKey(rows), map[models.Key][]*models.ImageFile{}
 		for _, f := range due {
 			switch {
 			case f.AccountID != account:
-			case there[f.Key] == nil:
+			case there[f.Image()] == nil:
 				none = append(none, f)
 			default:
-				files[f.Key] = f
+				files[f.Image()] = append(files[f.Image()], f)
 			}
 		}
 		if len(files) == 0 {
@@ -136,7 +136,7 @@ func (s *Services) withoutImage(ctx context.Context, due []*models.ImageFile) (n
 			}
 			var kept []*models.ImageFile
 			for _, row := range rows {
-				kept = append(kept, files[row.Key])
+				kept = append(kept, files[row.Key]...)
 			}
 			return tx.DeleteImageFiles(kept)
 		}))

@@ -249,16 +249,16 @@ func (b *importBatch) target(c *models.Customer, r *importRecord) (*models.Advis
 	}
 	a := b.advisors[r.Advisor]
 	if a == nil {
-		return nil, models.NotFound("advisor", "advisor")
+		return nil, models.NotFound("advisor", r.Advisor.Column())
 	}
 	if st := a.StateAt(b.tx.Now); st != models.AdvisorActive {
-		return nil, &models.Error{Code: models.CodeState, Field: "advisor", Message: fmt.Sprintf("the advisor is %s", st)}
+		return nil, &models.Error{Code: models.CodeState, Field: r.Advisor.Column(), Message: fmt.Sprintf("the advisor is %s", st)}
 	}
 	unionid := c.UnionID
 	c.UnionID = cmp.Or(r.UnionID, unionid) // by which they may be the advisor themself
 	got, bad := models.BindTarget{Advisor: a}.Bind(c, models.OperationAssign)
 	if c.UnionID = unionid; bad != nil {
-		bad.Field = "advisor"
+		bad.Field = r.Advisor.Column()
 	}
 	return got, bad
 }

@@ -252,7 +252,7 @@ func (b *messageBatch) about(r *pastMessage) (*models.Customer, models.Key, *mod
 	}
 	a := b.advisors[r.Advisor]
 	if a == nil {
-		return nil, models.Key{}, models.NotFound("advisor", "advisor")
+		return nil, models.Key{}, models.NotFound("advisor", r.Advisor.Column())
 	}
 	return c, a.Key, nil
 }

@@ -97,7 +97,7 @@ func (s *Services) processInbound(ctx context.Context, account models.Key, items
 	}
 	switch {
 	case err == nil:
-	case len(items) == 1 || ctx.Err() != nil || errors.Is(err, store.ErrUnknownOutcome):
+	case len(items) == 1 || ctx.Err() != nil || errors.Is(err, store.ErrUnknownOutcome) || store.Unreachable(err):
 		if models.CodeOf(err) == models.CodeInternal {
 			s.log.ErrorContext(ctx, "inbound items not stored", "account", account.String(), "items", len(items), "error", store.Describe(err))
 		}

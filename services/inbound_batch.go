@@ -269,7 +269,7 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 		b.tell(c, conv, models.EventConversationChanged)
 		return nil
 	}
-	if b.resume(c, conv); !c.BoundTo().IsZero() {
+	if b.resume(c, conv); !c.AdvisorID.IsZero() { // restored, or waiting for the account to open
 		b.tell(c, conv, models.EventConversationChanged)
 		return nil
 	}
@@ -403,7 +403,9 @@ func (b *inboundBatch) message(c *models.Customer, conv *models.Conversation, in
 	conv.LastMessageID, conv.ActiveAt, conv.LastCustomerAt = m.Key, max(conv.ActiveAt, stored), now
 	listener, bound := b.listeners[c.BoundTo()]
 	if !bound {
-		return // rule E7: recorded for the merchant, answered by nobody
+		// Rule E7: recorded for the merchant, answered by nobody. Whose binding is suspended is still shown to their advisor.
+		b.tell(c, conv, models.EventConversationChanged)
+		return
 	}
 	conv.Unread++
 	b.tx.Emit(models.Event{

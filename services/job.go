@@ -233,9 +233,11 @@ func writeJob(tx *store.Tx, read, next *models.Job) error {
 	return tx.UpdateJob(next)
 }
 
-// jobFault records that a chunk failed: the job rests, is tried again later, or FAILED. It answers
-// the job when it ended by that, and why the turn is over otherwise.
+// jobFault records that a chunk failed, in a time of its own, since the chunk may have used up that of ctx: the job
+// rests, is tried again later, or FAILED. It answers the job when it ended by that, and why the turn is over otherwise.
 func (s *Services) jobFault(ctx context.Context, job *models.Job, why error) (*models.Job, error) {
+	ctx, cancel := recorded(ctx)
+	defer cancel()
 	next := *job
 	err := s.store.Write(ctx, store.System(), job.AccountID, func(tx *store.Tx) error {
 		next = *job

@@ -111,7 +111,7 @@ func TestLanes(t *testing.T) {
 			d.want(t, "the first", 1)
 			time.Sleep(limits.LaneWait - 1) // the clock of this bubble
 			d.want(t, "not yet")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			d.want(t, "beside it", 1)
 			d.end()
 		})

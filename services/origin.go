@@ -125,7 +125,7 @@ func (b *inboundBatch) decide(c *models.Customer, conv *models.Conversation, o *
 			return nil
 		}
 	}
-	if b.resume(c, conv); !c.BoundTo().IsZero() {
+	if b.resume(c, conv); !c.AdvisorID.IsZero() { // restored, or waiting for the account to open
 		b.tell(c, conv, models.EventConversationChanged)
 		return nil
 	}

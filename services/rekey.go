@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
 )
@@ -24,21 +23,7 @@ type Rekeyed struct {
 // nobody else from their turn.
 func (s *Services) Rekey(ctx context.Context) (Rekeyed, error) {
 	var done Rekeyed
-	var account models.Key
-	for {
-		accounts, err := s.store.View(ctx).AccountKeys(account, limits.BatchRows)
-		if err != nil {
-			return done, err
-		}
-		for _, account = range accounts {
-			if err := s.rekeyAccount(ctx, account, &done); err != nil {
-				return done, err
-			}
-		}
-		if len(accounts) < limits.BatchRows {
-			return done, nil
-		}
-	}
+	return done, s.eachAccount(ctx, func(account models.Key) error { return s.rekeyAccount(ctx, account, &done) })
 }
 
 func (s *Services) rekeyAccount(ctx context.Context, account models.Key, done *Rekeyed) error {

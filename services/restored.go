@@ -29,24 +29,12 @@ func (s *Services) Restored(ctx context.Context) (Restoration, error) {
 	if err := s.store.NewEpoch(ctx); err != nil {
 		return done, err
 	}
-	var account models.Key
-	for {
-		accounts, err := s.store.View(ctx).AccountKeys(account, limits.BatchRows)
-		if err != nil {
-			return done, err
+	return done, s.eachAccount(ctx, func(account models.Key) error {
+		if err := s.restoreQueues(ctx, account, &done); err != nil {
+			return err
 		}
-		for _, account = range accounts {
-			if err := s.restoreQueues(ctx, account, &done); err != nil {
-				return done, err
-			}
-			if err := s.restoreWebhooks(ctx, account); err != nil {
-				return done, err
-			}
-		}
-		if len(accounts) < limits.BatchRows {
-			return done, nil
-		}
-	}
+		return s.restoreWebhooks(ctx, account)
+	})
 }
 
 // restoreWebhooks has idle webhooks of an account be due: their receivers are told that the log is another.

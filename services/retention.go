@@ -25,8 +25,8 @@ const retention = "retention"
 // E15), records that recognise a repeated callback (rule K1), revocations no token can meet any
 // more, tickets that nobody used (rule V1), jobs that ended long ago, replaced secrets of webhooks that sign no more (rule A4), rows of nodes that are gone. It does nothing unless a pass is due, which is
 // each limits.RetentionInterval for all nodes together; a pass of two nodes at once would be
-// right as well. rest is called between any two transactions that delete and ends the pass with
-// its error.
+// right as well. rest is called between any two transactions that delete; its error ends what is under way, and the pass when ctx
+// has ended.
 //
 // Writers never wait for it, but at the counter row of a stream for the time that raising its
 // floor takes.
@@ -40,7 +40,7 @@ func (s *Services) Retain(ctx context.Context, rest func(context.Context) error)
 	for _, step := range []func(context.Context) error{p.events, p.idempotency, p.inbound, p.messages, p.revocations, p.jobs, p.imports, p.codes, p.tickets, p.deadLetters, p.secrets, p.nodes} {
 		// One that fails does not keep the others from their turn.
 		err = errors.Join(err, step(ctx))
-		if errors.Is(err, errLeaseLost) || ctx.Err() != nil {
+		if isOver(ctx, err) {
 			return p.done, err
 		}
 	}
@@ -52,6 +52,11 @@ func (s *Services) Retain(ctx context.Context, rest func(context.Context) error)
 
 // errLeaseLost ends a pass that another node has taken over.
 var errLeaseLost = errors.New("another node deletes now")
+
+// isOver reports whether what a step met ends the whole pass.
+func isOver(ctx context.Context, err error) bool {
+	return errors.Is(err, errLeaseLost) || ctx.Err() != nil
+}
 
 // pass is one run of Retain.
 type pass struct {
@@ -82,22 +87,24 @@ func (p *pass) events(ctx context.Context) error {
 	return p.accounts(ctx, func(a *models.Account) error { return p.eventsOf(ctx, a) })
 }
 
-// accounts calls do for each account, in the order of their keys.
+// accounts calls do for each account, in the order of their keys. One for which it fails does not keep the others from their turn.
 func (p *pass) accounts(ctx context.Context, do func(*models.Account) error) error {
 	var after models.Key
+	var failed []error
 	for {
 		accounts, err := p.s.store.View(ctx).Accounts(after, limits.BatchRows)
-		if err != nil {
-			return err
+		if failed = append(failed, err); err != nil {
+			return errors.Join(failed...)
 		}
 		for _, a := range accounts {
-			if err := do(a); err != nil {
-				return err
+			err := do(a)
+			if failed = append(failed, err); isOver(ctx, err) {
+				return errors.Join(failed...)
 			}
 			after = a.Key
 		}
 		if len(accounts) < limits.BatchRows {
-			return nil
+			return errors.Join(failed...)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"errors"
 
 	"clientele/internal/relay"
 	"clientele/limits"
@@ -250,16 +251,17 @@ func (s *Services) SweepTags(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	n := len(removed)
+	var failed []error
 	for _, o := range removed {
 		more, err := s.takeOff(ctx, o)
-		if err != nil {
-			return 0, err
+		if failed = append(failed, err); ctx.Err() != nil {
+			break
 		}
 		if more {
 			n = limits.BatchRows
 		}
 	}
-	return n, nil
+	return n, errors.Join(failed...)
 }
 
 // takeOff takes a removed option off some customers, and forgets it with the last; more says that

@@ -45,8 +45,8 @@ func (in *WebhookChange) check(private bool) error {
 	return nil
 }
 
-// write writes it to a webhook.
-func (in *WebhookChange) write(w *models.Webhook, now models.Time) {
+// write writes it to a webhook, of an account whose stream has this head.
+func (in *WebhookChange) write(w *models.Webhook, head int64, now models.Time) {
 	switch {
 	case in.NoName:
 		w.Name = ""
@@ -56,7 +56,7 @@ func (in *WebhookChange) write(w *models.Webhook, now models.Time) {
 	if in.Kinds != nil {
 		kinds := slices.Clone(*in.Kinds)
 		slices.Sort(kinds)
-		w.Kinds = slices.Compact(kinds)
+		w.Ask(slices.Compact(kinds), head)
 	}
 	if in.URL != nil && *in.URL != w.URL {
 		w.URL, w.Trying = *in.URL, true
@@ -196,7 +196,7 @@ func (s *Services) CreateWebhook(ctx context.Context, in WebhookChange) (w *mode
 		w = &models.Webhook{
 			AccountID: tx.Account, Key: models.NewKey(), State: models.WebhookActive, Position: stream.Head, Epoch: epoch[:], DueAt: tx.Now, CreatedAt: tx.Now,
 		}
-		in.write(w, tx.Now)
+		in.write(w, stream.Head, tx.Now)
 		w.SealedSecret = s.ring.Seal(tx.Account, sealWebhookSecret(w.Key), plain)
 		if err := tx.InsertWebhook(w); err != nil {
 			return err
@@ -227,7 +227,11 @@ func (s *Services) UpdateWebhook(ctx context.Context, key models.Key, in Webhook
 	}
 	return s.changeWebhook(ctx, mayUpdateWebhook, key, func(tx *store.Tx, w *models.Webhook) (store.Change, error) {
 		before := toldWebhook(w)
-		in.write(w, tx.Now)
+		_, head, err := accountHead(&tx.Reader, tx.Account)
+		if err != nil {
+			return store.Change{}, err
+		}
+		in.write(w, head.Head, tx.Now)
 		return store.Change{Before: before, After: toldWebhook(w)}, tx.PutWebhook(w)
 	})
 }
@@ -246,6 +250,9 @@ func (s *Services) RotateWebhookSecret(ctx context.Context, key models.Key) (w *
 	plain := newWebhookSecret()
 	w, err = s.changeWebhook(ctx, mayRotateWebhookSecret, key, func(tx *store.Tx, w *models.Webhook) (store.Change, error) {
 		w.SealedOld, w.RotatedAt = w.SealedSecret, tx.Now
+		if _, err := s.unseal(tx.Account, sealWebhookSecret(w.Key), [][]byte{w.SealedOld}); err != nil {
+			w.SealedOld, w.RotatedAt = nil, 0 // no master key opens it any more: nothing can be signed with it
+		}
 		w.Revision++
 		w.SealedSecret = s.ring.Seal(tx.Account, sealWebhookSecret(w.Key), plain)
 		w.UpdatedAt = tx.Now

@@ -189,18 +189,8 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 	if w.Revision != t.w.Revision {
 		return false, t.release(tx, w)
 	}
-	upTo, otherKinds := done.upTo, !slices.Equal(w.Kinds, t.w.Kinds)
-	if otherKinds && upTo > 0 {
-		// What was not sent may be wanted by now.
-		upTo = 0
-		for i, p := range done.parcels {
-			if p.event != nil && p.letter == nil && done.calls[i].Failure == "" {
-				upTo = p.event.Seq
-			}
-		}
-	}
-	if upTo > w.Position {
-		w.Position = upTo
+	if done.upTo > w.Position { // whatever kinds were asked for meanwhile: of events that follow
+		w.Position = done.upTo
 		w.Dealt()
 	}
 	slowly := slices.ContainsFunc(done.calls, func(c WebhookCall) bool { return c.isSlow() })
@@ -217,7 +207,7 @@ func (t *webhookTurn) outcome(tx *store.Tx, w *models.Webhook, done *batch) (dea
 			}
 			continue
 		case call.Failure != "":
-			return t.failed(tx, w, p, call, otherKinds)
+			return t.failed(tx, w, p, call)
 		}
 		w.Succeeded(tx.Now, slowly)
 		switch {
@@ -253,8 +243,8 @@ func (t *webhookTurn) rest(tx *store.Tx, w *models.Webhook, letter *models.DeadL
 	return tx.RestDeadLetter(&d)
 }
 
-// failed writes that the receiver did not take a parcel that is no replay. more: even the last attempt is not the last, since the kinds changed.
-func (t *webhookTurn) failed(tx *store.Tx, w *models.Webhook, p *parcel, call *WebhookCall, more bool) (dead bool, err error) {
+// failed writes that the receiver did not take a parcel that is no replay.
+func (t *webhookTurn) failed(tx *store.Tx, w *models.Webhook, p *parcel, call *WebhookCall) (dead bool, err error) {
 	if p.test {
 		// It says nothing of what waits, unless the receiver wants no more.
 		w.Went(call.Failure, call.Status)
@@ -266,7 +256,7 @@ func (t *webhookTurn) failed(tx *store.Tx, w *models.Webhook, p *parcel, call *W
 	w.Failed(tx.Now, call.Failure, call.Status, tx.Now.Add(pause))
 	switch {
 	case w.State == models.WebhookGone:
-	case w.Tried(call.began, tx.Now) && !more:
+	case w.Tried(call.began, tx.Now):
 		if dead = p.event != nil; dead {
 			id, err := tx.NextDeadLetter(w.Key)
 			if err != nil {

@@ -258,6 +258,12 @@ func (t *webhookTurn) read(ctx context.Context) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Read behind the head: whoever asks for another kind later asks for what follows it.
+	if rows, err := r.WebhooksByKeys(w.AccountID, []models.Key{w.Key}); err != nil {
+		return nil, err
+	} else if len(rows) > 0 {
+		w.Kinds, w.KindsAfter = rows[0].Kinds, rows[0].KindsAfter
+	}
 	if epochOf(w.Epoch) != epoch || w.Position < head.Floor || w.Position > head.Head {
 		if err := barrier(ctx); err != nil {
 			return nil, err
@@ -284,7 +290,7 @@ func (t *webhookTurn) read(ctx context.Context) (*batch, error) {
 			if len(b.parcels) == limits.WebhookBatch {
 				break
 			}
-			if b.upTo = e.Seq; w.Wants(e.Kind) {
+			if b.upTo = e.Seq; w.Wants(e.Kind, e.Seq) {
 				b.parcels = append(b.parcels, eventParcel(e, epoch))
 			}
 		}
@@ -336,6 +342,7 @@ func (t *webhookTurn) missed(ctx context.Context, epoch events.Epoch, head model
 		if epochOf(w.Epoch) != epoch || w.Position > head.Head {
 			to = max(head.Floor, min(w.Position, head.Head))
 			cause, from = models.DeadLetterRestored, to
+			w.KindsAfter = nil // numbers of the other log
 		}
 		w.Epoch, w.Position = epoch[:], to
 		w.Dealt()

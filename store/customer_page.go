@@ -52,27 +52,25 @@ type OutreachFilter struct {
 	Left     int `json:"left"`
 	PerMonth int `json:"perMonth"`
 	Month    int `json:"month"`
-	// Sends are the mass sends to all of that month, which ledgers may not have taken in.
-	Sends []OutreachSend `json:"sends,omitempty"`
+	// MassSends: there may be mass sends to all that ledgers have not taken in.
+	MassSends bool `json:"massSends,omitempty"`
 }
 
-// OutreachSend is a mass send to all, by its number, and when it was sent.
-type OutreachSend struct {
-	No int         `json:"no"`
-	At models.Time `json:"at"`
-}
+// unseen is how many mass sends to all of a month reached a customer whose ledger lacks them, as models.Contact.CaughtUp counts them. The database counts: a month may
+// have thousands.
+const unseen = "(SELECT COUNT(*) FROM mass_send s WHERE s.account_id = customer.account_id AND s.no > v.mass_seen AND s.month = ?" +
+	" AND customer.followed_at > 0 AND customer.followed_at <= s.at AND (customer.follow_state = ? OR customer.unfollowed_at > s.at))"
 
-// where is the filter as a condition on the table customer: how many were used, counted as Contact.CaughtUp counts.
+// where is the filter as a condition on the table customer: how many were used.
 func (f *OutreachFilter) where() (condition string, args []any) {
 	if f.Left > f.PerMonth {
 		return "1 = 0", nil
 	}
 	used := "CASE WHEN v.outreach_month >= ? THEN v.outreach_used ELSE 0 END"
 	args = append(args, f.Month)
-	for _, send := range f.Sends {
-		used += " + CASE WHEN v.outreach_month <= ? AND v.mass_seen < ? AND customer.followed_at > 0 AND customer.followed_at <= ?" +
-			" AND (customer.follow_state = ? OR customer.unfollowed_at > ?) THEN 1 ELSE 0 END"
-		args = append(args, f.Month, send.No, int64(send.At), string(models.Following), int64(send.At))
+	if f.MassSends {
+		used += " + CASE WHEN v.outreach_month <= ? THEN " + unseen + " ELSE 0 END"
+		args = append(args, f.Month, f.Month, string(models.Following))
 	}
 	return "EXISTS (" + itsConversation + " AND " + used + " <= ?)", append(args, f.PerMonth-f.Left)
 }
@@ -185,6 +183,9 @@ func (f CustomerFilter) IsNarrow() bool {
 	where, _ := f.narrowing()
 	return where != ""
 }
+
+// isAll reports whether the filter selects all customers of an account.
+func (f CustomerFilter) isAll() bool { return f.Assigned == nil && !f.IsNarrow() && f.Advisor.IsZero() }
 
 // along is an index along which the customers of an account whom a filter selects are found, since every
 // one of them is in it; the zero along is the primary key.
@@ -308,7 +309,7 @@ func (r *Reader) listing(f CustomerFilter) string {
 }
 
 // CustomerPage reads a page in an order of the filter's advisor, or of the account. Of an account it looks at no
-// more than limits.PageScan customers, or such as are in an index that the filter asks for, to find those that it
+// more than limits.PageScan customers, erased ones too, or such as are in an index that the filter asks for, to find those that it
 // selects: end, not nil, is where it stopped looking with fewer found than were asked for, and whence the next page goes on.
 func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, order models.CustomerOrder, p relay.Page) (rows []*models.Customer, end *relay.Keyset, err error) {
 	if !f.Advisor.IsZero() {
@@ -322,6 +323,9 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, order models
 	if len(index.options) > 0 {
 		return r.anyTagPage(account, index.options, rest, order, p)
 	}
+	if index.isZero() && rest.isAll() {
+		return r.allCustomers(account, order, p)
+	}
 	from, where, args := r.selecting(account, index, rest)
 	and := func(condition string, values ...any) { where, args = where+" AND "+condition, append(args, values...) }
 	key, behind, before, direction := index.key(), " < ?", " >= ?", " DESC"
@@ -332,7 +336,7 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, order models
 		and(key+behind, p.After.Key[:])
 	}
 	if !rest.isListed() && index.members == nil && (rest.Assigned != nil || rest.IsNarrow()) {
-		if end, err = r.pageEnd(account, index, order, p); err != nil {
+		if end, err = r.pageEnd(account, index, order, p, limits.PageScan); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -344,6 +348,49 @@ func (r *Reader) CustomerPage(account models.Key, f CustomerFilter, order models
 		end = nil // the page is full
 	}
 	return rows, end, err
+}
+
+// allCustomers reads a page of all customers of an account. Those who were erased stand among them: where the page meets one it looks on, at four times as many each
+// time, at limits.PageScan in all.
+func (r *Reader) allCustomers(account models.Key, order models.CustomerOrder, p relay.Page) (rows []*models.Customer, end *relay.Keyset, err error) {
+	behind, before, direction := " < ?", " >= ?", " DESC"
+	if order == models.OrderOldest {
+		behind, before, direction = " > ?", " <= ?", ""
+	}
+	most := p.First + 1
+	read := func(condition string, args ...any) ([]*models.Customer, error) {
+		if args = append([]any{account[:]}, args...); p.After != nil {
+			condition, args = condition+" AND customer.id"+behind, append(args, p.After.Key[:])
+		}
+		return ask[models.Customer](r, "SELECT "+customerColumns+" FROM customer WHERE customer.account_id = ?"+condition+" ORDER BY customer.id"+direction+" LIMIT ?", append(args, most-len(rows))...)
+	}
+	if rows, err = read(""); err != nil || len(rows) == 0 {
+		return nil, nil, err
+	}
+	looked, last := len(rows), rows[len(rows)-1].Key
+	rows = slices.DeleteFunc(rows, func(c *models.Customer) bool { return !c.ErasedAt.IsZero() })
+	for step := 4 * looked; looked >= most && len(rows) < most; step *= 4 {
+		if p.After = (&relay.Keyset{Key: last}); looked >= limits.PageScan {
+			return rows, p.After, nil
+		}
+		step = min(step, limits.PageScan-looked)
+		if end, err = r.pageEnd(account, along{}, order, p, step); err != nil {
+			return nil, nil, err
+		}
+		condition, args := " AND customer.erased_at = 0", []any(nil)
+		if end != nil {
+			condition, args = condition+" AND customer.id"+before, []any{end.Key[:]}
+		}
+		more, err := read(condition, args...)
+		if err != nil {
+			return nil, nil, err
+		}
+		if rows = append(rows, more...); end == nil {
+			break
+		}
+		looked, last = looked+step, end.Key
+	}
+	return rows, nil, nil
 }
 
 // advisorCustomers reads a page of an advisor's customers.
@@ -406,8 +453,12 @@ func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n i
 	if len(index.options) > 0 {
 		return r.countAnyTag(account, index.options, rest, most)
 	}
-	if rest.Advisor.IsZero() && !rest.isListed() && index.members == nil && rest.IsNarrow() {
-		if end, err := r.pageEnd(account, index, models.OrderNewest, relay.Page{}); err != nil || end != nil {
+	switch {
+	case !rest.Advisor.IsZero() || rest.isListed() || index.members != nil:
+	case index.isZero() && rest.isAll(), index.unassigned && !rest.IsNarrow():
+		return r.countUnerased(account, index, most)
+	case rest.IsNarrow():
+		if end, err := r.pageEnd(account, index, models.OrderNewest, relay.Page{}, limits.PageScan); err != nil || end != nil {
 			return 0, false, err
 		}
 	}
@@ -417,9 +468,34 @@ func (r *Reader) CountPages(account models.Key, f CustomerFilter, most int) (n i
 	return n, err == nil, err
 }
 
-// pageEnd is the last customer that a page of an account may look at, of those who are in an index; nil: it
+// countUnerased counts the customers in an index, or of the account, who were not erased, no further than most; false: among limits.PageScan of them, or most where that
+// is more, there are not so many, and more follow.
+func (r *Reader) countUnerased(account models.Key, index along, most int) (n int, known bool, err error) {
+	where, args := "account_id = ?", []any{account[:]}
+	if !index.isZero() {
+		condition, values := index.where("")
+		where, args = where+" AND "+condition, append(args, values...)
+	}
+	// Most accounts have so many, erased ones or none, that the first look tells.
+	for _, look := range []int{most, max(most, limits.PageScan) + 1} {
+		var looked int
+		err := r.query(func(rows *sql.Rows) error { return rows.Scan(&looked, &n) },
+			"SELECT COUNT(*), COUNT(CASE WHEN erased_at = 0 THEN 1 END) FROM (SELECT erased_at FROM customer"+r.by(index.index())+" WHERE "+where+" LIMIT ?) AS looked", append(slices.Clip(args), look)...)
+		switch {
+		case err != nil:
+			return 0, false, err
+		case n >= most:
+			return most, true, nil
+		case looked < look:
+			return n, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// pageEnd is the last customer that a page of an account may look at, of those who are in an index, where it may look at so many; nil: it
 // may look at all.
-func (r *Reader) pageEnd(account models.Key, index along, order models.CustomerOrder, p relay.Page) (end *relay.Keyset, err error) {
+func (r *Reader) pageEnd(account models.Key, index along, order models.CustomerOrder, p relay.Page, most int) (end *relay.Keyset, err error) {
 	from, key, args := "customer WHERE account_id = ?", "id", []any{account[:]}
 	if !index.isZero() {
 		table := index.table + r.by(index.index())
@@ -441,6 +517,6 @@ func (r *Reader) pageEnd(account models.Key, index along, order models.CustomerO
 		err := rows.Scan(&last)
 		end = &relay.Keyset{Key: last}
 		return err
-	}, "SELECT "+key+" FROM "+from+" ORDER BY "+key+direction+" LIMIT 1 OFFSET ?", append(args, limits.PageScan-1)...)
+	}, "SELECT "+key+" FROM "+from+" ORDER BY "+key+direction+" LIMIT 1 OFFSET ?", append(args, most-1)...)
 	return end, err
 }

@@ -97,6 +97,17 @@ func (r *Reader) MatchingCustomers(account models.Key, f CustomerFilter, until m
 	}, "SELECT id FROM customer WHERE account_id = ? AND id IN ("+marks(len(keys))+")"+where, append(keyArgs(account, keys), args...)...)
 }
 
+// CustomersUntil is the latest instant at which a customer of an advisor came or was bound; 0: they have none. Asked under the advisor's lock it
+// takes in everyone who was bound before.
+func (tx *Tx) CustomersUntil(advisor models.Key) (until models.Time, err error) {
+	return until, tx.query(func(rows *sql.Rows) error {
+		var bound, created models.Time
+		err := rows.Scan(&bound, &created)
+		until = max(bound, created)
+		return err
+	}, "SELECT COALESCE(MAX(bound_at), 0), COALESCE(MAX(created_at), 0) FROM customer WHERE account_id = ? AND advisor_id = ?", tx.Account[:], advisor[:])
+}
+
 // CountCustomers counts the customers that a filter selects, no further than most.
 func (r *Reader) CountCustomers(account models.Key, f CustomerFilter, until models.Time, most int) (n int64, err error) {
 	where, args := f.conditions(until)

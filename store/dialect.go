@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -100,6 +101,7 @@ func (s *Store) openMySQL(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("the database setting is neither `sqlite:PATH` nor a MySQL DSN: %w", err)
 	}
+	c.Logger = driverLog{s.log}
 	server, err := serverOf(ctx, c)
 	if err != nil {
 		return err
@@ -133,6 +135,14 @@ func (s *Store) openMySQL(ctx context.Context, o Options) error {
 		return err
 	}
 	return errors.Join(tune(s.write, o), tune(s.read, o), tune(s.access, o))
+}
+
+// driverLog takes what the driver says of connections that broke, which it would write to standard error by itself.
+type driverLog struct{ log *slog.Logger }
+
+// Print implements driver.Logger.
+func (l driverLog) Print(v ...any) {
+	l.log.Info("a connection to the database", "said", fmt.Sprint(v...))
 }
 
 // server is how a server calls what a session is told. MariaDB and MySQL differ.

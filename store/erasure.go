@@ -144,7 +144,10 @@ func (tx *Tx) EraseNames(names ...models.Ident) error {
 		if name == "" {
 			continue
 		}
-		quoted := `"` + string(name) + `"`
+		quoted, err := compact(name) // as it stands in them
+		if err != nil {
+			return err
+		}
 		for _, column := range []string{"parameters", "progress"} {
 			err := tx.db.Exec("UPDATE job SET "+column+" = REPLACE("+column+", ?, ?) WHERE account_id = ? AND INSTR("+column+", ?) > 0",
 				quoted, `"`+models.Erased+`"`, tx.Account, quoted).Error

@@ -1,10 +1,12 @@
 package store_test
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 
 	"clientele/internal/testkit"
+	"clientele/models"
 	"clientele/store"
 )
 
@@ -60,4 +62,31 @@ func TestErasureMapIsComplete(t *testing.T) {
 var ofNobody = map[string]bool{
 	"advisor_group": true, "group_member": true, "qr_code": true, "violation": true, "log_epoch": true, "schema_info": true, "revocation": true,
 	"sweep": true, "tag": true, "tag_option": true, "sandbox": true, "outbound_gate": true, "mass_send": true, "node": true, "app_lease": true, "stream": true,
+}
+
+// Ensure a name goes out of what a job was asked for however JSON writes it, and no other name does.
+func TestErasedNamesGoOutOfJobs(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		s := testkit.Store(t, dsn, nil)
+		account := testkit.Account(t, s)
+		names := []models.Ident{"plain", "plainer", `<a&b>`, `quo"te`, `back\slash`}
+		listed, err := json.Marshal(map[string]any{"openids": names})
+		if err != nil {
+			t.Fatal(err)
+		}
+		job := &models.Job{AccountID: account.Key, Key: models.NewKey(), Kind: models.JobAssignCustomers, State: models.JobFinished, Parameters: string(listed)}
+		testkit.Write(t, s, account.Key, func(tx *store.Tx) error {
+			if err := tx.InsertJob(job); err != nil {
+				return err
+			}
+			return tx.EraseNames("plain", `<a&b>`, `quo"te`, `back\slash`)
+		})
+		rows, err := s.View(t.Context()).Jobs(account.Key, []models.Key{job.Key})
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("%d jobs, %v", len(rows), err)
+		}
+		if want := `{"openids":["ERASED","plainer","ERASED","ERASED","ERASED"]}`; rows[0].Parameters != want {
+			t.Errorf("the job says %s, want %s", rows[0].Parameters, want)
+		}
+	})
 }

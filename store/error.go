@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	driver "github.com/go-sql-driver/mysql"
 	"github.com/ncruces/go-sqlite3"
@@ -99,18 +100,34 @@ func passing(err error) bool {
 	return errors.Is(err, sqlite3.BUSY)
 }
 
-// Describe is an error as a log may hold it: a database's by number, since their texts quote
-// values.
+// Describe is an error as a log may hold it: what a database says in it stands there by its number, since
+// such a text quotes values.
 func Describe(err error) string {
-	var my *driver.MySQLError
-	if errors.As(err, &my) {
-		return fmt.Sprintf("mysql error %d", my.Number)
+	text := err.Error()
+	for _, part := range tree(err, nil) {
+		switch part := part.(type) { //nolint:errorlint // each error of the tree is looked at by itself.
+		case *driver.MySQLError:
+			text = strings.ReplaceAll(text, part.Error(), fmt.Sprintf("mysql error %d", part.Number))
+		case *sqlite3.Error:
+			text = strings.ReplaceAll(text, part.Error(), fmt.Sprintf("sqlite error %d", part.ExtendedCode()))
+		}
 	}
-	var lite *sqlite3.Error
-	if errors.As(err, &lite) {
-		return fmt.Sprintf("sqlite error %d", lite.ExtendedCode())
+	return text
+}
+
+// tree is an error behind those that it wraps, each in turn behind its own.
+func tree(err error, all []error) []error {
+	switch of := err.(type) { //nolint:errorlint // it walks the tree itself.
+	case nil:
+		return all
+	case interface{ Unwrap() error }:
+		all = tree(of.Unwrap(), all)
+	case interface{ Unwrap() []error }:
+		for _, part := range of.Unwrap() {
+			all = tree(part, all)
+		}
 	}
-	return err.Error()
+	return append(all, err)
 }
 
 // Unreachable reports whether the database could not be asked: the same may succeed later.

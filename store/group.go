@@ -136,6 +136,26 @@ func (tx *Tx) DeleteMembers(g *models.Group, advisors []models.Key) error {
 	return upsert(tx, []*models.Group{g}, "member_count", "updated_at")
 }
 
+// LeaveGroups takes an advisor out of locked groups and writes the groups' counts, in two statements.
+func (tx *Tx) LeaveGroups(groups []*models.Group, advisor models.Key) error {
+	tx.enter(phaseRows)
+	keys := make([]models.Key, len(groups))
+	for i, g := range groups {
+		keys[i] = g.Key
+		g.MemberCount--
+		g.UpdatedAt = tx.Now
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	err := tx.exec("DELETE FROM group_member WHERE account_id = ? AND group_id IN ("+marks(len(keys))+") AND advisor_id = ?",
+		append(keyArgs(tx.Account, keys), advisor[:]))
+	if err != nil {
+		return err
+	}
+	return upsert(tx, groups, "member_count", "updated_at")
+}
+
 // UpdateGroup writes the name of a locked group; ErrDuplicate when it is taken.
 func (tx *Tx) UpdateGroup(g *models.Group) error {
 	tx.enter(phaseGroups)

@@ -51,8 +51,7 @@ func (tx *Tx) PutImageUploaders(rows []*models.ImageUploader) error {
 	return upsert(tx, rows, "at")
 }
 
-// DeleteImages deletes locked images, whose files are due from now on; but one that is just given back, which is due when whoever gives it back says so, or
-// later.
+// DeleteImages deletes locked images, whose files are due from now on. Who is just giving one of them back has a row of their own for that.
 func (tx *Tx) DeleteImages(rows []*models.Image) error {
 	if len(rows) == 0 {
 		return nil
@@ -68,7 +67,7 @@ func (tx *Tx) DeleteImages(rows []*models.Image) error {
 			return err
 		}
 	}
-	return upsert(tx, files, "account_id") // one that is there stays: somebody is giving the file back
+	return upsert(tx, files, "due_at")
 }
 
 // PutImageFiles says that files belong to no image, and from when on they are deleted.
@@ -86,14 +85,13 @@ func (tx *Tx) TakeImageFiles(keys []models.Key) (int, error) {
 	return tx.affect("DELETE FROM image_file WHERE account_id = ? AND id IN ("+marks(len(keys))+") AND due_at > ?", append(keyArgs(tx.Account, keys), int64(tx.Now)))
 }
 
-// DueImageFiles has files be deleted from the next microsecond on: a sweep that read the row earlier, when it was due at this instant, and has deleted the file since,
-// does not take this row for that one (DeleteImageFiles).
+// DueImageFiles has files be deleted from now on.
 func (tx *Tx) DueImageFiles(keys []models.Key) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	tx.enter(phaseRows)
-	return tx.exec("UPDATE image_file SET due_at = ? WHERE account_id = ? AND id IN ("+marks(len(keys))+")", append([]any{int64(tx.Now) + 1}, keyArgs(tx.Account, keys)...))
+	return tx.exec("UPDATE image_file SET due_at = ? WHERE account_id = ? AND id IN ("+marks(len(keys))+")", append([]any{int64(tx.Now)}, keyArgs(tx.Account, keys)...))
 }
 
 // PostponeImageFiles has files that could not be deleted be tried again at an instant.
@@ -132,15 +130,16 @@ func (r *Reader) UnusedImages(since models.Time, most int) ([]*models.Image, err
 	return ask[models.Image](r, "SELECT * FROM image WHERE unused_since > 0 AND unused_since <= ? ORDER BY unused_since LIMIT ?", int64(since), most)
 }
 
-// isForgotten reports whether an image that an erased person had is still to be deleted, or its file is; false for none, and for one that somebody else uses
-// or has uploaded since.
+// isForgotten reports whether an image that an erased person had is still to be deleted, or its file is, or somebody may be writing that once more; false for none, and
+// for one that somebody else uses or has uploaded since.
 func (tx *Tx) isForgotten(key models.Key) (bool, error) {
 	if key.IsZero() {
 		return false, nil
 	}
 	there, err := scan[int](&tx.Reader, func(db *gorm.DB) *gorm.DB {
-		return db.Raw("SELECT 1 FROM image WHERE account_id = ? AND id = ? AND unused_since = ? UNION ALL SELECT 1 FROM image_file WHERE account_id = ? AND id = ?",
-			tx.Account, key, models.ImageForgotten, tx.Account, key)
+		return db.Raw("SELECT 1 FROM image WHERE account_id = ? AND id = ? AND unused_since = ? UNION ALL SELECT 1 FROM image_file WHERE account_id = ? AND id = ?"+
+			" UNION ALL SELECT 1 FROM image_file WHERE account_id = ? AND image_id = ?",
+			tx.Account, key, models.ImageForgotten, tx.Account, key, tx.Account, key)
 	})
 	return len(there) > 0, err
 }

@@ -78,7 +78,7 @@ func (tx *Tx) PutWebhooks(rows []*models.Webhook) error {
 
 // webhookColumns is what of a webhook may change.
 var webhookColumns = []string{
-	"name", "url", "revision", "replays_at", "kinds", "state", "sealed_secret", "sealed_old", "rotated_at", "position", "epoch", "due_at", "leased_by", "retry_at", "failures",
+	"name", "url", "revision", "replays_at", "kinds", "kinds_after", "state", "sealed_secret", "sealed_old", "rotated_at", "position", "epoch", "due_at", "leased_by", "retry_at", "failures",
 	"tried_at", "attempts", "notice", "notice_id", "notice_from", "notice_to", "notice_at", "replaying", "test_id", "test_at", "tested_at", "test_failure", "test_status",
 	"succeeded_at", "trying", "failing_since", "failed_at", "failure", "failed_status", "updated_at",
 }

@@ -226,10 +226,38 @@ func TestErasureWaitsForItsImage(t *testing.T) {
 		if err := os.Remove(filepath.Join(file[i], "x")); err != nil {
 			t.Fatal(err)
 		}
+		// Somebody who was giving the file back may have died, or may not.
+		_, err := w.db.ExecContext(t.Context(), fmt.Sprintf("INSERT INTO image_file (account_id, id, image_id, due_at) VALUES (X'%s', X'%s', X'%s', %d)",
+			a.account, models.NewKey(), keyOf(t, shared), w.Services.Now().Add(2*limits.ImageFileRetry)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(limits.ImageFileRetry)
+		w.sweptImages()
+		if lin() != "" {
+			t.Error("the file may be written again, and the receipt says that nothing is")
+		}
 		w.clock.Advance(limits.ImageFileRetry)
 		w.sweptImages()
 		if at, want := lin(), w.Services.Now().Go().UTC().Format("2006-01-02T15:04:05.000000Z"); at != want {
 			t.Errorf("with the file gone the receipt says %q, want %s", at, want)
+		}
+	})
+}
+
+// Ensure a name is taken out of what jobs were asked for whatever signs it has (rule E13).
+func TestErasureOfAnyName(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1})
+		a := w.found(setup{Advisors: []string{"anna"}}, "main")
+		for _, name := range []string{`plain`, `"quoted"`, `back\slash`, `<a&b>`, `%_'`} {
+			a.scanned(name, a.names["scene anna"])
+			a.do("admin", `mutation($o: [Identifier!]) { rebindCustomers(input: {customers: {matching: {openids: $o}}, to: {advisor: {openid: "anna"}}}) { job { id } } }`,
+				map[string]any{"o": []string{name, "another"}})
+			a.do("admin", `mutation($o: Identifier!) { eraseCustomer(input: {customer: {openid: $o}}) { erasure { id } } }`, map[string]any{"o": name})
+		}
+		if n := w.count("SELECT COUNT(*) FROM job WHERE parameters LIKE ?", `%"openids":["`+models.Erased+`","another"]%`); n != 5 {
+			t.Errorf("of 5 jobs that listed who was erased %d list nobody else any more", n)
 		}
 	})
 }

@@ -57,22 +57,26 @@ func TestImageGivenBack(t *testing.T) {
 		}
 		// A call died that was giving the file back: while the image is there its file stays.
 		row := func(due models.Time) {
-			if _, err := w.db.ExecContext(t.Context(), fmt.Sprintf("INSERT INTO image_file (account_id, id, due_at) VALUES (X'%s', X'%s', %d)", a.account, id, due)); err != nil {
+			if _, err := w.db.ExecContext(t.Context(), fmt.Sprintf("INSERT INTO image_file (account_id, id, image_id, due_at) VALUES (X'%s', X'%s', X'%s', %d)", a.account, models.NewKey(), id, due)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		w.sweptImages()
 		row(w.Services.Now())
+		row(w.Services.Now())
 		w.sweptImages()
-		if n := w.count("SELECT COUNT(*) FROM image_file WHERE id = ?", id); n != 0 || len(filesIn(t, folder)) != 1 {
+		if n := w.count("SELECT COUNT(*) FROM image_file WHERE image_id = ?", id); n != 0 || len(filesIn(t, folder)) != 1 {
 			t.Errorf("of an image that is there: %d rows, %d files", n, len(filesIn(t, folder)))
 		}
-		// One is giving it back while the image is deleted: the file stays until that call says, or dies.
+		// One is giving it back while the image is deleted: its file goes at once, and once more when that call says, or dies.
 		w.clock.Advance(limits.ImageKept)
-		row(w.Services.Now() + 1)
+		row(w.Services.Now().Add(limits.ImageKept))
 		w.sweptImages()
-		if n := w.count("SELECT COUNT(*) FROM image"); n != 0 || len(filesIn(t, folder)) != 1 {
+		if n := w.count("SELECT COUNT(*) FROM image"); n != 0 || len(filesIn(t, folder)) != 0 || w.count("SELECT COUNT(*) FROM image_file") != 1 {
 			t.Errorf("%d images, %d files", n, len(filesIn(t, folder)))
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
 		}
 		w.clock.Advance(limits.ImageKept)
 		w.sweptImages()

@@ -185,6 +185,26 @@ func TestImportMovesExternalIDs(t *testing.T) {
 	})
 }
 
+// Ensure a file makes nobody an advisor who was removed by what names both: their external id, given to somebody else (rules B3, B7).
+func TestImportMakesNobodySomebodyElse(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Followers: []string{"old", "new"}}, "main")
+		a.staffed("openid,wechat_id,external_id,nickname\nold,w1,E7,old\n")
+		a.dismissed("old")
+		job := a.staffed("openid,wechat_id,external_id,nickname\nnew,,E7,new\nnew,w1,,new\n")
+		if got, want := a.failed(job), []string{"1 openid CONFLICT", "2 openid CONFLICT"}; !slices.Equal(got, want) {
+			t.Errorf("failed: %v", got)
+		}
+		if got := a.advisor("openid", "new"); got != "NOT_FOUND" {
+			t.Errorf("the new one is %s", got)
+		}
+		if got := a.advisor("openid", "old"); got != "REMOVED old <nil> E7 []" {
+			t.Errorf("the old one is %s", got)
+		}
+	})
+}
+
 // Ensure a file of advisors may begin with a mark, be in GB18030 and in parts that end anywhere, and that one whose columns are wrong is not begun (rule B7).
 func TestImportOfAnyFileOfAdvisors(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {

@@ -81,7 +81,7 @@ func TestImportOfPastMessages(t *testing.T) {
 			past("10", "wei", "FROM_CUSTOMER", "2025-09-03 08:59:59", "older than is kept"), past("11", "free", "FROM_CUSTOMER", "2025-09-03 09:00:00", "as old as is kept"),
 		}
 		job := a.pastImported(lines...)
-		if got, want := a.failed(job), []string{"4 <nil> INVALID", "8 openid NOT_FOUND", "9 openid NOT_FOUND", "10 advisor NOT_FOUND", "11 at INVALID", "12 at INVALID"}; !slices.Equal(got, want) {
+		if got, want := a.failed(job), []string{"4 <nil> INVALID", "8 openid NOT_FOUND", "9 openid NOT_FOUND", "10 advisor_openid NOT_FOUND", "11 at INVALID", "12 at INVALID"}; !slices.Equal(got, want) {
 			t.Errorf("failed: %q, want %q", got, want)
 		}
 		if got := a.job(job); got.field("doneCount") != 13.0 || got.field("changedCount") != 6.0 {

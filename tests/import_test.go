@@ -108,8 +108,8 @@ func TestImport(t *testing.T) {
 			"new4,,,,,,,,,anna,,\r\n" +
 			"anna,,,,,,,,,anna,,\r\n")
 		if got := a.failed(job); !slices.Equal(got, []string{
-			"5 advisor BOUND_TO_ANOTHER_ADVISOR", "6 advisor NOT_FOLLOWING", "7 tags NOT_FOUND", "8 advisor NOT_FOUND", "9 openid INVALID", "10 followed_at INVALID",
-			"11 source INVALID", "12 <nil> INVALID", "13 openid INVALID", "14 <nil> INVALID", "15 nickname LIMIT_EXCEEDED", "16 followed_at INVALID", "18 advisor SELF",
+			"5 advisor_openid BOUND_TO_ANOTHER_ADVISOR", "6 advisor_openid NOT_FOLLOWING", "7 tags NOT_FOUND", "8 advisor_openid NOT_FOUND", "9 openid INVALID", "10 followed_at INVALID",
+			"11 source INVALID", "12 <nil> INVALID", "13 openid INVALID", "14 <nil> INVALID", "15 nickname LIMIT_EXCEEDED", "16 followed_at INVALID", "18 advisor_openid SELF",
 		}) {
 			t.Errorf("what failed: %q", got)
 		}

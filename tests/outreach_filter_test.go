@@ -9,6 +9,7 @@ import (
 
 	"clientele/internal/testkit"
 	"clientele/models"
+	"clientele/store"
 )
 
 // Ensure the filter by outreaches left selects exactly those whose ledger, caught up with the mass sends to all, has so many: random
@@ -127,4 +128,34 @@ func idents(names []string) (out []models.Ident) {
 		out = append(out, models.Ident(n))
 	}
 	return out
+}
+
+// Ensure the filter answers however many mass sends to all a month has: the statement does not grow with them.
+func TestFilterByOutreachLeftAmongManyMassSends(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		const sends = 3_000
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
+		before := w.clock.Time()
+		w.clock.Advance(time.Minute)
+		a.follow("later", a.names["scene anna"])
+		testkit.Write(t, w.Store, a.account, func(tx *store.Tx) error {
+			account, err := tx.LockAccount()
+			if err != nil {
+				return err
+			}
+			for no := 1; no <= sends; no++ {
+				row := &models.MassSend{AccountID: a.account, SendKey: models.Ident(fmt.Sprint(no)), No: no, At: before, Month: account.Policy().MonthOf(before), BodyHash: []byte{1}}
+				if err := tx.InsertMassSend(row); err != nil {
+					return err
+				}
+			}
+			account.MassHead = sends
+			return tx.UpdateAccount(account, "mass_head")
+		})
+		got := a.do("admin", `{ customers(filter: {outreachLeft: 1}) { nodes { openid } } }`, nil).field("customers.nodes")
+		if got := fmt.Sprint(got); got != "[map[openid:later]]" {
+			t.Errorf("outreaches are left for %s", got)
+		}
+	})
 }

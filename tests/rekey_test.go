@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"clientele/channels/wechat/wechattest"
 	"clientele/internal/seal"
 	"clientele/internal/testkit"
 	"clientele/limits"
@@ -160,6 +162,52 @@ func TestRekeyCommand(t *testing.T) {
 		}
 		if strings.Contains(out+faults, token) || strings.Contains(out+faults, hex.EncodeToString(bytes.Repeat([]byte{1}, 4))) {
 			t.Error("a credential or a key was shown")
+		}
+	})
+}
+
+// Ensure who lost a master key has callbacks again as soon as the account has other credentials, and webhooks with another secret:
+// what nobody can open any more stands in nobody's way (rule A4).
+func TestCredentialsAfterALostKey(t *testing.T) {
+	_, lostKey := masterKey(t, "lost", 3)
+	lost := ring(t, lostKey)
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Channel: "WECHAT"}, "main")
+		hook := a.do("admin", createHook, map[string]any{"url": "https://example.com/"}).text("createWebhook.webhook.id")
+		testkit.Write(t, w.Store, a.account, func(tx *store.Tx) error {
+			row, err := tx.LockAccount()
+			if err != nil {
+				return err
+			}
+			row.SealedToken, row.SealedAESKey = lost.Seal(row.Key, "callback.token", []byte("token")), lost.Seal(row.Key, "callback.aes_key", []byte(callbackKey))
+			if err := tx.UpdateAccount(row, "sealed_token", "sealed_aes_key"); err != nil {
+				return err
+			}
+			hooks, err := tx.LockWebhooks()
+			if err != nil {
+				return err
+			}
+			hooks[0].SealedSecret = lost.Seal(row.Key, "webhook/"+hooks[0].Key.String()+"/secret", []byte("secret"))
+			return tx.PutWebhooks(hooks)
+		})
+		path := a.do("admin", `mutation($t: String!, $k: String!) { setCallbackCredentials(input: {token: $t, aesKey: $k, mode: PLAIN}) { account { callbackPath } } }`,
+			map[string]any{"t": callbackToken, "k": callbackKey}).text("setCallbackCredentials.account.callbackPath")
+		platform := wechattest.Platform{
+			URL: w.url + path, Token: callbackToken, AESKey: callbackKey, AppID: "wx-main", OriginalID: "gh_main", Client: w.http, Now: w.clock.Now,
+		}
+		answer, err := platform.Post(t.Context(), platform.Text("wei", 1, "hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Errorf("a callback is answered %d", answer.StatusCode)
+		}
+		a.do("admin", `mutation($w: ID!) { rotateWebhookSecret(input: {webhookId: $w}) { secret } }`, map[string]any{"w": hook})
+		hooks, err := w.Store.View(t.Context()).Webhooks(a.account)
+		if err != nil || len(hooks) != 1 || hooks[0].SignsWithOld(w.clock.Time()) {
+			t.Errorf("the webhook is to be signed with a secret that nobody can open: %+v, %v", hooks, err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package tests
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"clientele/internal/testkit"
 	"clientele/models"
@@ -65,6 +66,38 @@ func TestRemovalAgainstScansAndMessages(t *testing.T) {
 		if n := w.count("SELECT member_count FROM advisor_group"); n != 1 {
 			t.Errorf("%d members are counted", n)
 		}
+	})
+}
+
+// Ensure a removal's job takes on those, too, who were bound by a transaction that began after the removal's and was done before it, or by a node whose
+// clock is ahead (rule B5); and not those who are bound to who was invited again before the job came to them.
+func TestRemovalThatBeganBeforeABinding(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1}) // the test works at them when it likes
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Followers: []string{"li", "mei"}}, "main")
+		w.clock.Advance(time.Second)
+		a.do("admin", assignText, map[string]any{"c": theseOf("li"), "to": toAdvisor("anna")})
+		a.scanned("wei", a.names["scene anna"])
+		w.clock.Advance(-time.Second)
+		a.do("admin", `mutation { removeAdvisor(input: {advisor: {openid: "anna"}, handOver: {advisor: {openid: "ben"}}}) { job { id } } }`, nil)
+		w.clock.Advance(time.Minute)
+		a.do("admin", `mutation { inviteAdvisors(input: {advisors: [{openid: "anna", nickname: "anna"}]}) { results { error { code } } } }`, nil)
+		a.do("anna", `mutation { answerInvitation(input: {accept: true}) { advisor { id } } }`, nil)
+		a.do("admin", assignText, map[string]any{"c": theseOf("mei"), "to": toAdvisor("anna")})
+		jobs, err := w.Services.ClaimJobs(t.Context(), 10)
+		if err != nil || len(jobs) != 1 {
+			t.Fatalf("%d jobs, %v", len(jobs), err)
+		}
+		job, err := w.Services.StepJob(t.Context(), jobs[0])
+		if err != nil || job.State != models.JobFinished || job.Done != 2 || job.Total != 2 {
+			t.Errorf("the job: %+v, %v", job, err)
+		}
+		for who, advisor := range map[string]string{"li": "ben", "wei": "ben", "mei": "anna"} {
+			if n := w.count("SELECT COUNT(*) FROM customer c JOIN advisor a ON a.account_id = c.account_id AND a.id = c.advisor_id WHERE c.openid = ? AND a.openid = ?", []byte(who), []byte(advisor)); n != 1 {
+				t.Errorf("%s is not %s's", who, advisor)
+			}
+		}
+		w.sound()
 	})
 }
 

@@ -31,6 +31,28 @@ func TestStatementsOfMessages(t *testing.T) {
 	})
 }
 
+// Ensure a removal costs the same however many groups the advisor leaves.
+func TestStatementsOfRemoval(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		groups := []string{"one of ben"}
+		for _, name := range named("many", 20) {
+			groups = append(groups, name+" of anna")
+		}
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Groups: groups}, "main")
+		remove := func(advisor string) int64 {
+			return a.statements("admin", `mutation($a: Identifier!) { removeAdvisor(input: {advisor: {openid: $a}}) { advisor { state } } }`,
+				map[string]any{"a": advisor})
+		}
+		if one, many := remove("ben"), remove("anna"); one != many {
+			t.Errorf("%d statements for one group, %d for twenty", one, many)
+		}
+		if n := w.count("SELECT COUNT(*) FROM group_member") + w.count("SELECT SUM(member_count) FROM advisor_group"); n != 0 {
+			t.Errorf("%d memberships are left", n)
+		}
+	})
+}
+
 // Ensure a pass of the retention costs by the batch and not by what it deletes.
 func TestStatementsOfRetention(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {

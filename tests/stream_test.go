@@ -149,7 +149,7 @@ func TestEventStream(t *testing.T) {
 		a.write("li", "third")
 		s = w.stream(anna, streamText, id)
 		for _, want := range []string{"second", "third"} {
-			if text, id = s.text(); text != want {
+			if text, _ = s.text(); text != want {
 				t.Fatalf("got %q, want %q", text, want)
 			}
 		}

@@ -28,8 +28,8 @@ type Access interface {
 	// to be had, one node asks by renew, with the account's app id and app secret. services.ErrNoSecret without one.
 	AccessToken(ctx context.Context, account models.Key, refused string,
 		renew func(ctx context.Context, appID, secret string) (token string, life time.Duration, err error)) (string, error)
-	// ChannelClosed answers until when a part of the platform is not to be asked; 0: it may be.
-	ChannelClosed(ctx context.Context, account models.Key, api models.ChannelAPI) (models.Time, error)
+	// ChannelClosed answers until when a part of the platform is not to be asked, and what it said; 0: it may be.
+	ChannelClosed(ctx context.Context, account models.Key, api models.ChannelAPI) (until models.Time, code int, err error)
 	// CloseChannel keeps all nodes from asking it until an instant, because of an answer with this code.
 	CloseChannel(ctx context.Context, account models.Key, api models.ChannelAPI, until models.Time, code int) error
 }
@@ -122,6 +122,8 @@ func (e *Error) isAccounts() bool { return slices.Contains(accountCodes, e.Code)
 type ClosedError struct {
 	API   models.ChannelAPI
 	Until models.Time
+	// Code is why.
+	Code Code
 }
 
 // Error implements error.
@@ -135,6 +137,13 @@ func (e *ClosedError) ClosedUntil() models.Time { return e.Until }
 // Is makes it services.ErrNotSent.
 func (*ClosedError) Is(target error) bool { return target == services.ErrNotSent }
 
+// isSpent reports whether an error is that a quota of the day is used up, which the platform says, or said before.
+func isSpent(err error) bool {
+	var refused *Error
+	var closed *ClosedError
+	return errors.As(err, &refused) && refused.Code == CodeQuota || errors.As(err, &closed) && closed.Code == CodeQuota
+}
+
 // errNoAnswer is what a call meets when the platform may have done what was asked and did not say so.
 var errNoAnswer = errors.New("the platform did not answer in its protocol")
 
@@ -143,12 +152,12 @@ var errNoAnswer = errors.New("the platform did not answer in its protocol")
 // services.ErrNotSent, and others, of which nobody knows whether the platform did what was asked.
 func (c *Channel) call(ctx context.Context, account *models.Account, api models.ChannelAPI, method, path string, query url.Values, in, out any) error {
 	for _, part := range []models.ChannelAPI{models.APIAccessToken, api} {
-		until, err := c.access.ChannelClosed(ctx, account.Key, part)
+		until, code, err := c.access.ChannelClosed(ctx, account.Key, part)
 		if err != nil {
 			return fmt.Errorf("%w: %w", services.ErrNotSent, err)
 		}
 		if until != 0 {
-			return &ClosedError{part, until}
+			return &ClosedError{part, until, Code(code)}
 		}
 	}
 	var refused string

@@ -34,8 +34,8 @@ func (a *oneNode) AccessToken(ctx context.Context, _ models.Key, refused string,
 	return token, err
 }
 
-func (a *oneNode) ChannelClosed(_ context.Context, _ models.Key, api models.ChannelAPI) (models.Time, error) {
-	return a.closed[api], nil
+func (a *oneNode) ChannelClosed(_ context.Context, _ models.Key, api models.ChannelAPI) (until models.Time, code int, err error) {
+	return a.closed[api], 0, nil
 }
 
 func (a *oneNode) CloseChannel(_ context.Context, _ models.Key, api models.ChannelAPI, until models.Time, _ int) error {

@@ -29,7 +29,7 @@ type messageText struct {
 //	48002           REFUSED
 //	87014           CONTENT_REJECTED
 //	-1, 45011       not now: it is tried again
-//	45009           not today: messages are not handed over before the platform's next day
+//	45009           DAILY_QUOTA_USED_UP, as are all that follow, without asking, before the platform's next day; of the access token too
 //	40001, 40013, 40125, 40164, 48001, 48004, 61007
 //	                the account as a whole: nothing is handed over for limits.ChannelRefused
 //	any other       REJECTED
@@ -45,6 +45,8 @@ func (c *Channel) Send(ctx context.Context, account *models.Account, to models.I
 	switch {
 	case errors.Is(err, services.ErrNoSecret):
 		return &services.Refusal{Reason: models.FailedNoChannel}
+	case isSpent(err):
+		return &services.Refusal{Reason: models.FailedQuota}
 	case err == nil || errors.Is(err, services.ErrNotSent) || !errors.As(err, &refused):
 		return err
 	}

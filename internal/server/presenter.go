@@ -44,6 +44,9 @@ func (s *Server) present(ctx context.Context, err error) *gqlerror.Error {
 		ours = models.Errorf(models.CodeUnavailable, "the time for the operation ran out")
 	default:
 		if protocol(shown) {
+			if field := fieldOfVariable(ctx, shown.Path); field != "" {
+				shown.Message, shown.Extensions["field"] = field+" "+shown.Message, field
+			}
 			return shown
 		}
 		s.log.ErrorContext(ctx, "unexpected failure", "error", store.Describe(err))

@@ -204,7 +204,7 @@ func (s *Server) graphql(change func(*transport.Multipart)) http.Handler {
 	h.Use(access{schema: schema.Schema(), present: s.present, viewer: s.viewerOf}) // first: nobody else is worth the work
 	h.Use(s.trusted)
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
-	h.Use(oneOf{schema: schema.Schema(), present: s.present})
+	h.Use(variables{schema: schema.Schema(), present: s.present})
 	h.Use(argued{present: s.present})
 	h.Use(rows{pageDefault: s.settings.PageDefault, present: s.present})
 	h.Use(s.rates)

@@ -281,6 +281,20 @@ func TestEventStreamsHaveTheirTime(t *testing.T) {
 	c.want(over)
 }
 
+// Ensure an event of which something cannot be had now ends the stream with the cursor before it, and comes when the client is back.
+func TestEventStreamsTellNoHalfEvents(t *testing.T) {
+	s := serveEvents(t, transport.EventsOptions{})
+	s.gql.AroundResponses(unreadable("2"))
+	s.stream.push(3)
+	c := s.open(t, "", "subscription{ticks}", nil)
+	c.want(ticked(1))
+	if e := c.next(); e.name != "error" || !strings.Contains(e.data, `"closeCode":1013`) {
+		t.Errorf("an event that cannot be read now: %+v", e)
+	}
+	c.want(over)
+	s.open(t, "", "subscription{ticks(after:1)}", nil).want(ticked(2), ticked(3))
+}
+
 // Ensure a stream on which nothing happens is kept alive by comments.
 func TestEventStreamsAreKeptAlive(t *testing.T) {
 	s := serveEvents(t, transport.EventsOptions{KeepAlive: 10 * time.Millisecond})

@@ -223,7 +223,7 @@ func (s *eventStream) push(ctx context.Context, app *template, source Source) bo
 			return true
 		})
 		if late && ctx.Err() == nil {
-			// Going on would be a gap that the client cannot see. It has the cursor before this event.
+			// Going on would be a gap: what the client has of this event is an error, or nothing. It has the cursor before it.
 			s.fail(ctx, CloseError{Code: CloseTryAgain, Reason: reasonLate})
 		}
 		if late || s.pipe.isBroken() {

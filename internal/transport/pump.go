@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -267,7 +268,7 @@ func (c *Conn) execute(ctx context.Context, o *operation, events []Event, out *o
 		return ok
 	})
 	if late {
-		// Going on would be a gap that the client cannot see. It has the cursor before this event.
+		// Going on would be a gap: what the client has of this event is an error, or nothing. It has the cursor before it.
 		out.flush()
 		c.shut(CloseTryAgain, reasonLate)
 		return done, false
@@ -276,10 +277,11 @@ func (c *Conn) execute(ctx context.Context, o *operation, events []Event, out *o
 }
 
 // reasonLate is why a client is sent back to its last cursor.
-const reasonLate = "an event took too long: resume from the last cursor"
+const reasonLate = "an event took too long, or could not be read now: resume from the last cursor"
 
 // executeTurn executes a subscription once, for the first event and as many behind it as the resolver takes with it, and answers for how
-// many. send takes each result, with its cursor, and reports whether to go on. late: an event's time was over, and it has no result.
+// many. send takes each result, with its cursor, and reports whether to go on. late: an event's time was over, and it has no result; or the
+// result says that something of the event cannot be had now, which is none either: who stored its cursor would never see the event.
 func executeTurn(
 	ctx context.Context, exec graphql.GraphExecutor, opCtx *graphql.OperationContext, events []Event, send func(Event, *graphql.Response) bool,
 ) (done int, late bool) {
@@ -294,7 +296,7 @@ func executeTurn(
 			}
 			return handler(&turnContext{handlerCtx, t, &events[done]})
 		})
-		if resp == nil && ctx.Err() != nil {
+		if resp == nil && ctx.Err() != nil || isForNow(resp) {
 			return done, true
 		}
 		// A nil response: the resolver has nothing to say about this event.
@@ -307,6 +309,11 @@ func executeTurn(
 			return done, false
 		}
 	}
+}
+
+// isForNow reports whether an error of a result will pass (CodeUnavailable).
+func isForNow(resp *graphql.Response) bool {
+	return resp != nil && slices.ContainsFunc(resp.Errors, func(err *gqlerror.Error) bool { return err.Extensions["code"] == CodeUnavailable })
 }
 
 // withCursor makes of a result what is sent for an event.

@@ -117,6 +117,20 @@ func (m mutator) MutateOperationContext(context.Context, *graphql.OperationConte
 	return m()
 }
 
+// unreadable has the event with a cursor be one of which something cannot be had, once.
+func unreadable(cursor string) graphql.ResponseMiddleware {
+	var once sync.Once
+	return func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+		resp := next(ctx)
+		if event, ok := transport.EventFromContext(ctx); ok && event.Cursor == cursor {
+			once.Do(func() {
+				resp.Errors = gqlerror.List{{Message: "not now", Extensions: map[string]any{"code": transport.CodeUnavailable}}}
+			})
+		}
+		return resp
+	}
+}
+
 func TestParked(t *testing.T) {
 	t.Run("from the position, in order, with cursors", func(t *testing.T) {
 		s := serve(t, transport.WebSocketOptions{})
@@ -211,6 +225,20 @@ func TestParked(t *testing.T) {
 		c.subscribe("a", "subscription{ticks}")
 		c.want(tick("a", 1))
 		c.wantClose(1013)
+	})
+	t.Run("an event that cannot be read now", func(t *testing.T) {
+		s := serve(t, transport.WebSocketOptions{})
+		s.gql.AroundResponses(unreadable("2"))
+		s.stream.push(3)
+		c := s.connect(t)
+		c.subscribe("a", "subscription{ticks}")
+		c.want(tick("a", 1))
+		if messages := c.wantClose(1013); len(messages) > 0 {
+			t.Fatalf("messages %q", messages)
+		}
+		c = s.connect(t)
+		c.subscribe("a", "subscription{ticks(after:1)}")
+		c.want(tick("a", 2), tick("a", 3))
 	})
 	t.Run("events that are pushed together", func(t *testing.T) {
 		const n = 40 // more than a turn has

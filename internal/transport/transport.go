@@ -29,7 +29,8 @@ const (
 	CodePreflight = "PREFLIGHT_REQUIRED"
 	// CodeUnauthenticated: what an event stream was allowed with has ended.
 	CodeUnauthenticated = "UNAUTHENTICATED"
-	// CodeUnavailable: the time for one operation ran out.
+	// CodeUnavailable: the time for one operation ran out. An error of the application with this code says that it will pass: an event whose
+	// result has one is not pushed, and the client sent back to the cursor before it.
 	CodeUnavailable = "UNAVAILABLE"
 )
 

@@ -139,7 +139,7 @@ func (u *uploading) check(db *sql.DB) {
 	u.Helper()
 	rows, owned := map[string]int{}, map[string]int{}
 	u.facts(db, owned, "SELECT LOWER(HEX(account_id)), LOWER(HEX(id)) FROM image")
-	u.facts(db, rows, "SELECT LOWER(HEX(account_id)), LOWER(HEX(id)) FROM image_file")
+	u.facts(db, rows, "SELECT LOWER(HEX(account_id)), LOWER(HEX(COALESCE(image_id, id))) FROM image_file")
 	there := map[string]bool{}
 	for _, file := range u.files() {
 		there[file] = true
