@@ -10,6 +10,7 @@ const (
 	QueryTokens            = 2_000            // QueryTokens is the most lexical tokens of a document.
 	QueryAliases           = 30               // QueryAliases is the most aliases of a document, fragments counted where they are spread.
 	BodyBytes              = 1 << 20          // BodyBytes is the largest request body and WebSocket message, in bytes.
+	HeaderBytes            = 64 << 10         // HeaderBytes is the largest header of a request, its address included, in bytes.
 	OperationTime          = 10 * time.Second // OperationTime is how long one query or mutation may take.
 	SubscriptionsPerSocket = 50               // SubscriptionsPerSocket is the most subscriptions of one WebSocket.
 	QueryFields            = 300              // QueryFields is the most selections in one selection set; checking them grows with their square.

@@ -47,6 +47,9 @@ const (
 	// StrangersPerAddress is the same of one address, of IPv6 one network of 64 bits. This machine's own
 	// is not counted. Enforced by internal/transport. Source: rule X2.
 	StrangersPerAddress = 500
+	// InitBytes is the largest message over a WebSocket before connection_ack, in bytes. Enforced by
+	// internal/transport. Source: rule X2.
+	InitBytes = 16 << 10
 	// AppLease is how long an advisor's app counts as open after its last renewal. Source: rule N3.
 	AppLease = 30 * time.Second
 	// AppPing is the time between pings to a client; one that does not answer is gone before the

@@ -71,6 +71,7 @@ type options struct {
 	settings func(*config.Server)
 	sockets  func(*transport.WebSocketOptions)
 	forms    func(*transport.Multipart)
+	serving  func(*http.Server)
 }
 
 // start opens the product on a migrated database and serves it on a port of its own.
@@ -100,7 +101,7 @@ func start(tb testing.TB, dsn string, o options) *world {
 	log := slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := app.Open(context.Background(), app.Options{
 		Settings: set, Log: log, Now: o.now, Migrate: true, Store: func(so *store.Options) { so.Strict, so.Relaxed = true, true },
-		Sockets: o.sockets, Forms: o.forms, Jobs: func(r *jobs.Runner) { r.Sweep, r.Jobs, r.Ask = o.sweep, o.jobs, o.ask },
+		Sockets: o.sockets, Forms: o.forms, HTTP: o.serving, Jobs: func(r *jobs.Runner) { r.Sweep, r.Jobs, r.Ask = o.sweep, o.jobs, o.ask },
 	})
 	if err != nil {
 		tb.Fatalf("open: %v", err)

@@ -44,12 +44,16 @@ type Options struct {
 	Sockets func(*transport.WebSocketOptions)
 	// Forms changes how multipart requests are served, as Sockets does.
 	Forms func(*transport.Multipart)
+	// HTTP changes how connections are served, as Sockets does.
+	HTTP func(*http.Server)
 	// Jobs changes how jobs run; tests look more often for what has lapsed. nil: as they are.
 	Jobs func(*jobs.Runner)
 }
 
 // App is the product, opened. Run makes it work.
 type App struct {
+	http          func(*http.Server)
+	operationTime time.Duration
 	// keys is the key set of the merchant's sign-in; nil without one.
 	keys     *auth.JWKS
 	Store    *store.Store
@@ -166,6 +170,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		Settings:  set, Services: a.Services, Hub: a.Hub, Verifier: verifier, Ready: a.Store.Ready, Now: o.Now, Log: o.Log,
 		Sockets: o.Sockets, Forms: o.Forms, Ballast: a.ballast.held.Load,
 	})
+	a.http, a.operationTime = o.HTTP, set.OperationTime
 	a.runner.Delivered, a.Platform.Asked, a.runner.WebhookCalled = a.Server.Delivered, a.Server.PlatformAsked, a.Server.WebhookCalled
 	return a, nil
 }
@@ -197,7 +202,11 @@ func (a *App) Run(ctx context.Context) {
 func (a *App) Serve(ctx context.Context, l net.Listener, ready func()) error {
 	hs := &http.Server{
 		Handler: a.Server, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, IdleTimeout: idleTime,
+		ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, IdleTimeout: idleTime, MaxHeaderBytes: limits.HeaderBytes,
+		WriteTimeout: limits.UploadTime + 2*a.operationTime + answerTime,
+	}
+	if a.http != nil {
+		a.http(hs)
 	}
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	workDone := make(chan struct{})
@@ -225,6 +234,9 @@ func (a *App) Serve(ctx context.Context, l net.Listener, ready func()) error {
 const (
 	headerTime = 10 * time.Second
 	bodyTime   = 30 * time.Second
+	// answerTime is how long it may take over the answer, behind the longest that one can take to come about: a body of images, a place for
+	// it, and the operation. Event streams and images have deadlines of their own.
+	answerTime = time.Minute
 	idleTime   = 2 * time.Minute
 )
 

@@ -94,7 +94,7 @@ func New(o Options) *Server {
 	s.trusted = newTrusted(s, o.Persisted)
 	sockets := transport.WebSocketOptions{
 		Init: s.initialise, AllowedOrigins: set.AllowedOrigins, Timeout: set.OperationTime,
-		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes),
+		MaxConnections: set.MaxConnections, MaxSubscriptions: set.SubscriptionsPerSocket, MaxMessage: int(set.BodyBytes), MaxInitMessage: limits.InitBytes,
 		MaxStrangers: limits.Strangers, MaxStrangersPerPeer: limits.StrangersPerAddress, Peer: s.peerOf,
 		WriteTimeout: limits.WriteDeadline, SendBuffer: limits.SendBufferBytes,
 		PingInterval: limits.AppPing, PongTimeout: limits.AppPing - time.Second,
@@ -117,7 +117,7 @@ func New(o Options) *Server {
 		o.Streams(&streams)
 	}
 	s.events = transport.NewEvents(streams)
-	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.held(s.graphql(o.Forms))))))
+	s.mux.Handle("/graphql", s.cors(s.identify(s.ticketed(s.held(unread(s.graphql(o.Forms)))))))
 	s.mux.Handle("/images/{account}/{image}", s.cors(named(http.HandlerFunc(s.image))))
 	s.mux.Handle("/graphql/ticket", s.cors(s.identify(http.HandlerFunc(s.tickets))))
 	s.mux.Handle("/schema.graphql", s.cors(s.identify(http.HandlerFunc(s.sdl))))

@@ -170,7 +170,7 @@ func (c *Conn) readMessage() (*buffer, error) {
 		if message == nil {
 			message = takeBuffer()
 		}
-		if header.Length > int64(c.transport.options.MaxMessage-len(message.bytes)) {
+		if header.Length > int64(c.maxMessage(len(message.bytes)+int(min(header.Length, 1<<30)))-len(message.bytes)) {
 			return nil, &CloseError{Code: CloseTooBig, Reason: "the message is too big"}
 		}
 		if message.bytes, err = c.in.payload(message.bytes, header); err != nil {
@@ -185,6 +185,18 @@ func (c *Conn) readMessage() (*buffer, error) {
 		}
 		state = state.Set(ws.StateFragmented)
 	}
+}
+
+// maxMessage is the most bytes of a message now, of which one of size comes.
+func (c *Conn) maxMessage(size int) int {
+	if size > c.transport.options.MaxInitMessage {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.phase != phaseReady {
+			return c.transport.options.MaxInitMessage
+		}
+	}
+	return c.transport.options.MaxMessage
 }
 
 // control reads the payload of a control frame and answers it.

@@ -3,8 +3,11 @@ package transport_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/gobwas/ws"
 
 	"clientele/internal/transport"
 )
@@ -112,4 +115,32 @@ func TestStrangers(t *testing.T) {
 			wantStatus(t, s, "a", in)
 		}
 	})
+}
+
+// TestStrangersMessages holds what a client sends before connection_ack to a size of its own, whole or in fragments: memory is not for who
+// has not said who they are.
+func TestStrangersMessages(t *testing.T) {
+	const most = 1000
+	opening := func(size int) string {
+		const message = `{"type":"connection_init"}`
+		return message + strings.Repeat(" ", size-len(message))
+	}
+	s := serve(t, transport.WebSocketOptions{MaxInitMessage: most})
+	c := s.dial(t)
+	c.send(opening(most))
+	c.want(`{"type":"connection_ack"}`)
+	c.send(`{"type":"ping"}` + strings.Repeat(" ", 10*most))
+	c.want(`{"type":"pong"}`)
+	s.dial(t).wantCloseAfter(1009, opening(most+1))
+	c = s.dial(t)
+	c.frame(ws.OpText, false, opening(most))
+	c.frame(ws.OpContinuation, true, " ")
+	c.wantClose(1009)
+	serve(t, transport.WebSocketOptions{}).dial(t).wantCloseAfter(1009, opening(transport.DefaultMaxInitMessage+1))
+}
+
+func (c *client) wantCloseAfter(code uint16, message string) {
+	c.tb.Helper()
+	c.send(message)
+	c.wantClose(code)
 }

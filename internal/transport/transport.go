@@ -36,7 +36,8 @@ const (
 
 // Defaults of the options, used where an option is zero.
 const (
-	DefaultMaxBody          = 1 << 20 // bytes of one HTTP body or WebSocket message
+	DefaultMaxBody          = 1 << 20  // bytes of one HTTP body or WebSocket message
+	DefaultMaxInitMessage   = 16 << 10 // bytes of one WebSocket message before connection_ack: a token fits many times
 	DefaultTimeout          = 10 * time.Second
 	DefaultInitTimeout      = 10 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second

@@ -77,6 +77,8 @@ type WebSocketOptions struct {
 	// MaxMessage is the most bytes of a message from the client; a longer one closes the connection with [CloseTooBig]. Zero or less:
 	// [DefaultMaxBody].
 	MaxMessage int
+	// MaxInitMessage is the same before connection_ack, when nobody knows who the client is. Zero or less: [DefaultMaxInitMessage].
+	MaxInitMessage int
 	// Hooks are called as connections and subscriptions come and go.
 	Hooks Hooks
 }
@@ -123,6 +125,7 @@ func NewWebSocket(options WebSocketOptions) *WebSocket {
 	options.MaxSubscriptions = positiveOr(options.MaxSubscriptions, DefaultMaxSubscriptions)
 	options.MaxOperations = positiveOr(options.MaxOperations, DefaultMaxOperations)
 	options.MaxMessage = positiveOr(options.MaxMessage, DefaultMaxBody)
+	options.MaxInitMessage = min(positiveOr(options.MaxInitMessage, DefaultMaxInitMessage), options.MaxMessage)
 	options.MaxOpenings = positiveOr(options.MaxOpenings, DefaultMaxOpenings)
 	return &WebSocket{options: options, openings: make(chan struct{}, options.MaxOpenings), pumps: make(chan *Conn), closing: make(chan struct{}), conns: make(map[*Conn]struct{}), perPeer: make(map[string]int)}
 }

@@ -46,7 +46,7 @@ const PONG_TIME = 5_000;
 const PING_EVERY = 10_000;
 
 /** Codes with which the server closes a connection because the client has to be mended: coming back would not help. */
-const FATAL = new Set([4004, 4400, 4401, 4406, 4408, 4409, 4429]);
+const FATAL = new Set([4004, 4400, 4401, 4406, 4409, 4429]);
 
 /** Codes of errors that pass. */
 const PASSING = new Set<ErrorCode>(['UNAVAILABLE', 'RATE_LIMITED']);

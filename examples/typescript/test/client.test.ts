@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
+import { WebSocketServer } from 'ws';
 import { Client, Refused, type MessageEvent } from '../src/client.js';
 import { ANSWER, INBOX } from '../src/operations.js';
 import { ADVISORS_CODE, FOLLOW, ISSUE, REVOKE, WRITE } from './operations.js';
@@ -217,4 +220,22 @@ test('the app whose cursor becomes no good while it runs reads the state anew, a
   assert.equal(sinceState(running).states, 1);
   withoutGap(running);
   assert.equal(await running.stop(), 0);
+});
+
+test('it comes back when the server could not decide about it in time', { timeout: TIMEOUT }, async () => {
+  // A server that closes the first connection with 4408; what comes after it is the real one.
+  const closing = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'graphql-transport-ws' });
+  await once(closing, 'listening');
+  const codes: unknown[] = [];
+  const busy = await Proxy.before(() => (codes.length > 0 ? server.port : (closing.address() as AddressInfo).port));
+  closing.on('connection', (socket) => socket.close(4408, 'connection initialisation timeout'));
+  const client = new Client({ url: busy.url, token: () => server.token('advisor-1'), pause: () => 5, onBreak: (why) => codes.push((why as { code?: number }).code) });
+  const events = client.messages(await cursor());
+  const coming = next(events);
+  await write('to who came back');
+  assert.equal(textOf(await coming), 'to who came back');
+  await events.return();
+  await busy.end();
+  closing.close();
+  assert.deepEqual(codes, [4408]);
 });
