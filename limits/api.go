@@ -23,6 +23,7 @@ const (
 	RatePerToken           = 1_000            // RatePerToken is what a node gives one token a second, in charges: an operation is one, and one more for each RowsPerCharge rows.
 	RatePerAccount         = 5_000            // RatePerAccount is what it gives all tokens of an account together.
 	RowsPerCharge          = 100              // RowsPerCharge is how many rows cost as much as an operation.
+	RefusalBytes           = 320              // RefusalBytes is how many bytes of a document that is refused before it is executed cost as much as an operation, beside 1: 16 KiB cost 52.
 	RateBurst              = 10 * time.Second // RateBurst is for how long what nobody asked for is saved up.
 	NodesPerCall           = 100              // NodesPerCall is the most ids of one nodes() call.
 )

@@ -10,6 +10,7 @@ import (
 	"clientele/auth"
 	"clientele/internal/config"
 	"clientele/internal/testkit"
+	"clientele/limits"
 )
 
 // Ensure who asks for more than a token, or an account, is given a second is told when to come back, that nobody else is, that large
@@ -116,4 +117,83 @@ func TestRates(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("after %s", took)
 	}
+}
+
+// Ensure what is refused before it is executed costs as its document is long, whatever is wrong with it and over whatever it comes; that who has no more is
+// let do nothing, not even be refused or subscribe, and is told until when; and that nobody else is (rule X2).
+func TestRefusalsAreCharged(t *testing.T) {
+	const perToken = 50
+	w := start(t, testkit.SQLite(t), options{settings: func(s *config.Server) { s.RatePerToken, s.RatePerAccount = perToken, 0 }})
+	a := w.found(setup{Advisors: []string{"anna"}}, "main")
+	saved := perToken * int(limits.RateBurst/time.Second)
+	padded := func(query string) string { return query + strings.Repeat(" ", 16_000-len(query)) }
+	long := saved/(1+16_000/limits.RefusalBytes) + 1
+	const good = `{ viewer { role } }`
+	ask := func(token, query string, variables map[string]any) *answer { return w.ask(token, query, variables) }
+	for name, tt := range map[string]struct {
+		query     string
+		variables map[string]any
+		code      string
+		most      int // that are refused for what they are
+	}{
+		"a document that does not parse": {padded(`{ viewer { role `), nil, "INVALID", long},
+		"a field that there is not":      {padded(`{ nothing }`), nil, "INVALID", long},
+		"one that is not theirs":         {padded(`mutation { createAccount(input: {name: "x", channel: SANDBOX}) { account { id } } }`), nil, "FORBIDDEN", long},
+		"too deep a document":            {padded(`{ ` + strings.Repeat(`customers { nodes { advisor { `, 10) + `id` + strings.Repeat(` } } }`, 10) + ` }`), nil, "LIMIT_EXCEEDED", long},
+		"a bad variable":                 {padded(`query($n: Int) { customers(first: $n) { nodes { id } } }`), map[string]any{"n": "5"}, "INVALID", long},
+		"a bad variable of a subscription": {
+			padded(`subscription($after: String) { accountEvents(after: $after) { __typename } }`), map[string]any{"after": 5}, "INVALID", long,
+		},
+		"a short document": {`{ nothing }`, nil, "INVALID", saved},
+	} {
+		t.Run(name, func(t *testing.T) {
+			token := w.token(auth.RoleAdmin, a.account, name)
+			n, began := 0, time.Now()
+			for ; n < 2*saved; n++ {
+				got := ask(token, tt.query, tt.variables)
+				if got.code() == "RATE_LIMITED" {
+					if got.Errors[0].Extensions["retryAt"] == nil {
+						t.Errorf("it is not told when to come back: %s", got.body)
+					}
+					break
+				}
+				if got.code() != tt.code {
+					t.Fatalf("%.300s", got.body)
+				}
+			}
+			// What came back meanwhile was let in, too.
+			if most := tt.most + int(time.Since(began).Seconds()+1)*perToken*tt.most/saved; n < tt.most-1 || n > most {
+				t.Errorf("%d were refused for what they are, not %d to %d", n, tt.most, most)
+			}
+			if code := ask(token, good, nil).code(); tt.most == long && code != "RATE_LIMITED" {
+				t.Errorf("one in debt is answered %q", code)
+			}
+			if code := ask(w.token(auth.RoleAdmin, a.account, "another of "+name), good, nil).code(); code != "" {
+				t.Errorf("another is told %q", code)
+			}
+		})
+	}
+	t.Run("over a socket, which it may be in debt of and stay open", func(t *testing.T) {
+		token := w.token(auth.RoleAdmin, a.account, "socket")
+		socket := w.dial(token)
+		if f := socket.frame(); f.Type != "connection_ack" {
+			t.Fatalf("answered by %s", f.Type)
+		}
+		say := func(query string) string {
+			socket.write(map[string]any{"id": "1", "type": "subscribe", "payload": map[string]any{"query": query}})
+			return string(socket.frame().Payload)
+		}
+		n := 0
+		for !strings.Contains(say(padded(`{ nothing }`)), "RATE_LIMITED") {
+			if n++; n > 3*long {
+				t.Fatal("it is refused again and again")
+			}
+		}
+		if n < long-1 {
+			t.Errorf("%d of %d", n, long)
+		}
+		if got := say(`subscription { accountEvents { __typename } }`); !strings.Contains(got, "RATE_LIMITED") {
+			t.Errorf("a subscription of one in debt: %s", got)
+		}
+	})
 }

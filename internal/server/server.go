@@ -203,6 +203,7 @@ func (s *Server) graphql(change func(*transport.Multipart)) http.Handler {
 	h.SetRecoverFunc(s.recovered)
 	h.Use(access{schema: schema.Schema(), present: s.present, viewer: s.viewerOf}) // first: nobody else is worth the work
 	h.Use(s.trusted)
+	h.Use(debts{rates: s.rates})
 	h.Use(newDocuments(s.settings.QueryTokens, s.settings.QueryDepth, s.settings.QueryAliases, s.present))
 	h.Use(variables{schema: schema.Schema(), present: s.present})
 	h.Use(argued{present: s.present})
@@ -224,6 +225,7 @@ func (s *Server) operation(ctx context.Context, next graphql.OperationHandler) g
 	}
 	started := time.Now()
 	op := graphql.GetOperationContext(ctx)
+	settle(op)
 	req := requestOf(ctx)
 	ctx = services.WithViewer(services.WithAddress(ctx, req.address), req.viewer, req.id)
 	respond := next(ctx)
@@ -262,6 +264,8 @@ func (s *Server) response(ctx context.Context, next graphql.ResponseHandler) *gr
 		if scope := scopeOf(event); scope != nil {
 			ctx = services.WithScope(ctx, scope)
 		}
+	} else if graphql.HasOperationContext(ctx) {
+		s.rates.refused(ctx, graphql.GetOperationContext(ctx))
 	}
 	return cut(next(ctx))
 }
