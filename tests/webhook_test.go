@@ -62,6 +62,7 @@ func TestWebhookArrives(t *testing.T) {
 		w := start(t, dsn, options{settings: func(s *config.Server) { s.WebhookPrivate = true }})
 		s := setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}
 		a, other := w.found(s, "main"), w.found(s, "other")
+		w.relayed() // what was before has its numbers, behind which they begin
 		a.do("admin", `mutation($url: String!) { createWebhook(input: {url: $url}) { secret } }`, map[string]any{"url": receiver.URL + "/a"})
 		other.do("admin", `mutation($url: String!) { createWebhook(input: {url: $url}) { secret } }`, map[string]any{"url": receiver.URL + "/other"})
 		a.do("admin", updateText, map[string]any{"c": []map[string]any{{"customer": map[string]any{"openid": "wei"}, "nickname": "Wei Wei"}}})

@@ -115,7 +115,7 @@ func newMessagesFile() *importFile {
 		case kind == badTag:
 			openid, why = "nobody", "openid NOT_FOUND"
 		case kind == badAdvisor:
-			advisor, why = "nobody", "advisor NOT_FOUND"
+			advisor, why = "nobody", "advisor_openid NOT_FOUND"
 		case kind == badRecord:
 			why = " INVALID"
 		case kind == again:

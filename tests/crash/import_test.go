@@ -78,7 +78,7 @@ func newImportFile(records int, bad bool) *importFile {
 		case kind == badTag && bad:
 			said.tags, why = "bronze", "tags NOT_FOUND"
 		case kind == badAdvisor && bad:
-			said.advisor, why = "nobody", "advisor NOT_FOUND"
+			said.advisor, why = "nobody", "advisor_openid NOT_FOUND"
 		case kind == badRecord && bad:
 			why = " INVALID"
 		case kind == again:
