@@ -166,9 +166,27 @@ func (r *rig) repeated() bool {
 }
 
 // Ensure the killing of a database bites: one that syncs nothing loses what was acknowledged, and
-// that is found.
+// that is found. It may write something by itself, all that the platform received too; hardly each time.
 func TestWeakDatabaseIsFound(t *testing.T) {
 	t.Parallel()
+	const tries = 4
+	for try := 1; ; try++ {
+		found := killWeak(t)
+		missing := slices.DeleteFunc([]Violation{{Lost, ""}, {Phantom, ""}, {Phantom, "the platform received"}}, func(want Violation) bool {
+			return slices.ContainsFunc(found, func(v Violation) bool { return v.Fault == want.Fault && strings.HasPrefix(v.What, want.What) })
+		})
+		switch {
+		case len(missing) == 0:
+			return
+		case try == tries:
+			t.Fatalf("a database that syncs nothing was not found to be %v; what was found:\n%s", missing, describe(found))
+		}
+	}
+}
+
+// killWeak kills a database that syncs nothing, and answers what is missing then.
+func killWeak(t *testing.T) []Violation {
+	t.Helper()
 	db := testkit.StartDurable(t, "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-log-at-timeout=2700")
 	r := newRig(t, db.DSN, binary(t, ""), 2)
 	r.spoiled = true
@@ -179,17 +197,7 @@ func TestWeakDatabaseIsFound(t *testing.T) {
 	r.stopSenders()
 	db.Kill()
 	db.Start(t)
-	found := Check(r.history())
-	if !slices.ContainsFunc(found, func(v Violation) bool {
-		return v.Fault == Phantom && strings.HasPrefix(v.What, "the platform received")
-	}) {
-		t.Errorf("a database that syncs nothing was not found to lack what the platform received; what was found:\n%s", describe(found))
-	}
-	for _, fault := range []Fault{Lost, Phantom} {
-		if !slices.ContainsFunc(found, func(v Violation) bool { return v.Fault == fault }) {
-			t.Errorf("a database that syncs nothing was not found to be %s; what was found:\n%s", fault, describe(found))
-		}
-	}
+	return Check(r.history())
 }
 
 // Ensure the program that is shipped holds nothing of the sabotages.
