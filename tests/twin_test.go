@@ -105,8 +105,11 @@ func (s sums) changed(other sums) string {
 // checksum is of all rows of an account in all tables, each of which it shows to see.
 func (w *world) checksum(account models.Key, see ...func(values []any)) sums {
 	w.tb.Helper()
-	// What waits for its number moves by itself.
+	// What waits for its number moves by itself, and so does a webhook that is looked at.
 	w.await("every event has a number", func() bool { return w.count("SELECT COUNT(*) FROM account_event WHERE account_id = ?", account) == 0 })
+	w.await("no webhook is looked at", func() bool {
+		return w.count("SELECT COUNT(*) FROM webhook WHERE account_id = ? AND (leased_by IS NOT NULL OR due_at <= ?)", account, int64(models.At(w.clock.Now()))) == 0
+	})
 	all := sums{}
 	for table, column := range testkit.Tables(w.tb, w.Store) {
 		var lines []string
