@@ -23,7 +23,7 @@ const (
 	// StatementValues is the most values that one statement carries; SQLite takes 32,766, MySQL
 	// 65,535.
 	StatementValues = 30_000
-	// StatementBytes is at how many bytes of texts no more rows join a statement; servers take 16 MiB.
+	// StatementBytes is at how many bytes, with the values beside it, no more rows join a statement; servers take 16 MiB.
 	StatementBytes = 4 << 20
 	// Lanes is how many transactions of inbound items a node has under way at most.
 	Lanes = 4

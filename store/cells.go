@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"database/sql/driver"
+	"encoding/hex"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -51,31 +52,48 @@ func formOf(t reflect.Type) form {
 	return formOther
 }
 
-// value is what the driver is given for a column of a row. Bytes of a key are the row's own: it
-// must not change before the statement has run.
-func (c *column) value(row reflect.Value) (any, error) {
+// literal writes a row's value into a statement's text, if it is a key, an identifier, a number or NULL; a mark for any
+// other, which it answers. The fewer values go beside the text, the less the driver has to do, and MariaDB reads a key
+// in hexadecimal faster than its bytes in quotes (docs/performance.md).
+func (c *column) literal(text []byte, row reflect.Value) (_ []byte, arg any, err error) {
 	f := row.FieldByIndex(c.index)
 	switch c.form {
-	case formKey:
-		k, ok := f.Addr().Interface().(*models.Key)
-		if !ok || k.IsZero() {
-			return nil, nil //nolint:nilnil // NULL is what the zero Key means.
-		}
-		return k[:], nil
 	case formInt:
-		return f.Int(), nil
+		return strconv.AppendInt(text, f.Int(), 10), nil, nil
+	case formKey:
+		if k, ok := f.Addr().Interface().(*models.Key); ok && !k.IsZero() {
+			return hexadecimal(text, k[:]), nil, nil
+		}
+		return append(text, "NULL"...), nil, nil // is what the zero Key means.
+	case formIdent:
+		if f.Len() > 0 {
+			return hexadecimal(text, []byte(f.String())), nil, nil
+		}
+		return append(text, "NULL"...), nil, nil // is what the empty Ident means.
 	case formString:
-		return f.String(), nil
+		arg = f.String()
 	case formBool:
-		return f.Bool(), nil
+		arg = f.Bool()
 	case formFloat:
-		return f.Float(), nil
-	case formIdent, formOther:
+		arg = f.Float()
+	case formOther:
+		arg = f.Interface()
+		if v, ok := arg.(driver.Valuer); ok {
+			arg, err = v.Value()
+		}
 	}
-	if v, ok := f.Interface().(driver.Valuer); ok {
-		return v.Value()
+	switch v := arg.(type) {
+	case nil:
+		return append(text, "NULL"...), nil, err
+	case int64:
+		return strconv.AppendInt(text, v, 10), nil, err
 	}
-	return f.Interface(), nil
+	return append(text, '?'), arg, err
+}
+
+// hexadecimal writes bytes as both engines read them.
+func hexadecimal(text, data []byte) []byte {
+	return append(hex.AppendEncode(append(text, "X'"...), data), '\'')
 }
 
 // cells reads rows into fields, without what database/sql does to find out for each value what it

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,41 +15,59 @@ import (
 // refold brings the folded texts of locked, or new, customers up to date, in memory, and their grams in the
 // database (ADR 0028). Its statements are as many as the changed grams take.
 func (tx *Tx) refold(rows []*models.Customer) error {
-	var fresh, gone []*models.CustomerGram
+	fresh, gone := gramSet{}, gramSet{}
+	n := 0
 	for _, c := range rows {
 		text := c.SearchText()
 		if text == c.Folded {
 			continue
 		}
 		was, is := c.Folded.Grams(), text.Grams()
-		fresh, gone = append(fresh, tx.lacking(c, is, was)...), append(gone, tx.lacking(c, was, is)...)
+		n += fresh.add(c.Key, is, was) + gone.add(c.Key, was, is)
 		c.Folded = text
 	}
-	if most := limits.GramsPerCall; len(fresh)+len(gone) > most {
+	if most := limits.GramsPerCall; n > most {
 		return models.TooMany("input.customers", most, "the texts are too long to be written together")
 	}
-	// In the order of the primary key: rows beside each other are written together.
-	slices.SortFunc(fresh, func(a, b *models.CustomerGram) int {
-		if n := strings.Compare(string(a.Gram), string(b.Gram)); n != 0 {
-			return n
-		}
-		return strings.Compare(string(a.CustomerID[:]), string(b.CustomerID[:]))
-	})
-	for some := range slices.Chunk(gone, limits.EditBatch) {
+	for some := range slices.Chunk(gone.rows(tx.Account), limits.EditBatch) {
 		err := deleteRowsAt[models.CustomerGram](tx, "gram = ? AND customer_id = ?", some, func(g *models.CustomerGram) []any { return []any{g.Gram, g.CustomerID} })
 		if err != nil {
 			return err
 		}
 	}
-	return insertAt(tx, fresh)
+	return insertAt(tx, fresh.rows(tx.Account))
 }
 
-// lacking is the grams of a customer that are in one set and not in the other.
-func (tx *Tx) lacking(c *models.Customer, in, out map[models.Ident]bool) (rows []*models.CustomerGram) {
+// gramSet is grams with the customers who have each.
+type gramSet map[models.Ident][]models.Key
+
+// add adds a customer to the grams that are in one set and not in the other, and answers how many those are.
+func (s gramSet) add(customer models.Key, in, out map[models.Ident]bool) (n int) {
 	for gram := range in {
 		if !out[gram] {
-			rows = append(rows, &models.CustomerGram{AccountID: tx.Account, Gram: gram, CustomerID: c.Key})
+			s[gram] = append(s[gram], customer)
+			n++
 		}
+	}
+	return n
+}
+
+// rows is the set in the order of the primary key: rows beside each other are written together. (Many have the same
+// gram: sorting each gram's customers is a fifth of the work of sorting all rows.)
+func (s gramSet) rows(account models.Key) []*models.CustomerGram {
+	n := 0
+	for _, customers := range s {
+		slices.SortFunc(customers, func(a, b models.Key) int { return bytes.Compare(a[:], b[:]) })
+		n += len(customers)
+	}
+	all, rows := make([]models.CustomerGram, 0, n), make([]*models.CustomerGram, n)
+	for _, gram := range slices.Sorted(maps.Keys(s)) {
+		for _, customer := range s[gram] {
+			all = append(all, models.CustomerGram{AccountID: account, Gram: gram, CustomerID: customer})
+		}
+	}
+	for i := range all {
+		rows[i] = &all[i]
 	}
 	return rows
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"clientele/internal/testkit"
@@ -137,6 +138,42 @@ func TestZeroValues(t *testing.T) {
 			if c := read(); c.AdvisorID != advisor || c.BoundAt != at || c.UpdatedAt != s.Now() {
 				t.Errorf("wrote %s at %d, read %+v", advisor, at, c)
 			}
+		}
+	})
+}
+
+// Ensure rows of much text go in several statements, none of which is longer than limits.StatementBytes and a row, and
+// rows of little in one.
+func TestStatementsOfMuchText(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		s := testkit.Store(t, dsn, nil)
+		account := testkit.Account(t, s)
+		customer := testkit.Customers(t, s, account.Key, 1)[0]
+		write := func(n, size int) int64 {
+			rows := make([]*models.Message, n)
+			for i := range rows {
+				rows[i] = &models.Message{
+					AccountID: account.Key, Key: models.NewKey(), CustomerID: customer, Direction: models.FromCustomer,
+					Kind: models.ContentText, Status: models.StatusReceived, Text: strings.Repeat("t", size), At: 1, CreatedAt: 1,
+				}
+			}
+			var statements atomic.Int64
+			err := s.Write(store.CountStatements(t.Context(), &statements), store.System(), account.Key, func(tx *store.Tx) error { return tx.InsertMessages(rows) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return statements.Load()
+		}
+		few := write(2, 1)
+		full := limits.StatementBytes/limits.InboundTextBytes + 1
+		if n := write(full, 1); n != few {
+			t.Errorf("%d short rows take %d statements, not %d", full, n, few)
+		}
+		if n := write(full-full/20, limits.InboundTextBytes); n != few { // with room for what is beside the texts.
+			t.Errorf("%d long rows take %d statements, not %d", full-full/20, n, few)
+		}
+		if n := write(full, limits.InboundTextBytes); n != few+1 {
+			t.Errorf("%d long rows take %d statements, not %d", full, n, few+1)
 		}
 	})
 }
