@@ -52,7 +52,7 @@ type Job struct {
 	By        string   `gorm:"column:made_by"` // role and subject of who started it
 
 	// Parameters is what the job is asked for, and Cursor how far it has come: JSON that its kind
-	// alone reads.
+	// alone reads. Of a job that has ended both are empty.
 	Parameters string `gorm:"column:parameters"`
 	Cursor     string `gorm:"column:progress"`
 
@@ -106,12 +106,10 @@ func (j *Job) IsEnded() bool {
 	return false
 }
 
-// End ends a job that has not ended. Where it was goes, if that names somebody.
+// End ends a job that has not ended. What it was asked for and where it was go, since both may name people, whom
+// nobody who is erased later would be looked for in (rule E13).
 func (j *Job) End(state JobState, now Time) {
-	j.State, j.FinishedAt, j.LeasedBy = state, now, Key{}
-	if j.Kind == JobImportFollowers {
-		j.Cursor = ""
-	}
+	j.State, j.FinishedAt, j.LeasedBy, j.Parameters, j.Cursor = state, now, Key{}, "", ""
 }
 
 // Fail ends the job because of an error.

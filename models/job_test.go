@@ -42,6 +42,17 @@ func TestJobCount(t *testing.T) {
 	}
 }
 
+// Ensure a job that ends keeps neither what it was asked for nor where it was, whatever its kind (rule E13).
+func TestEndedJobForgets(t *testing.T) {
+	for _, kind := range []models.JobKind{models.JobRebindCustomers, models.JobImportFollowers} {
+		j := &models.Job{Kind: kind, State: models.JobRunning, Parameters: `{"search":"Zhang"}`, Cursor: `{"after":"oZhang"}`}
+		j.Fail(models.Errorf(models.CodeState, "gone"), 1)
+		if j.Parameters != "" || j.Cursor != "" || j.State != models.JobFailed || j.FinishedAt != 1 {
+			t.Errorf("%s: %+v", kind, j)
+		}
+	}
+}
+
 // Ensure nothing follows the last three states.
 func TestJobIsEnded(t *testing.T) {
 	for state, want := range map[models.JobState]bool{

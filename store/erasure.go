@@ -136,8 +136,8 @@ func (tx *Tx) EraseSome(e *models.Erasure) error {
 	return upsert(tx, []*models.Erasure{e}, columns...)
 }
 
-// EraseNames takes the names of a person who is being erased out of what jobs of the account were asked for,
-// which may list them, and out of where a job is that goes through a list. An account has few jobs.
+// EraseNames takes the names of a person who is being erased out of what jobs of the account that have not ended are asked
+// for, which may list them, and out of where a job is that goes through a list. An account has few jobs.
 func (tx *Tx) EraseNames(names ...models.Ident) error {
 	tx.enter(phaseRows)
 	for _, name := range names {

@@ -74,7 +74,7 @@ func TestErasedNamesGoOutOfJobs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		job := &models.Job{AccountID: account.Key, Key: models.NewKey(), Kind: models.JobAssignCustomers, State: models.JobFinished, Parameters: string(listed)}
+		job := &models.Job{AccountID: account.Key, Key: models.NewKey(), Kind: models.JobAssignCustomers, State: models.JobRunning, Parameters: string(listed)}
 		testkit.Write(t, s, account.Key, func(tx *store.Tx) error {
 			if err := tx.InsertJob(job); err != nil {
 				return err

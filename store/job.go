@@ -102,6 +102,9 @@ func (tx *Tx) UpdateJob(j *models.Job) error {
 	if err != nil {
 		return err
 	}
+	if j.IsEnded() {
+		columns = append(columns, "parameters") // which it forgets; before, an erasure may have written what this one has not read
+	}
 	return upsert(tx, []*models.Job{j}, columns...)
 }
 

@@ -92,6 +92,9 @@ func TestJob(t *testing.T) {
 		if bound := w.count("SELECT COUNT(*) FROM binding WHERE source = 'CONSOLE' AND made_by = 'ADMIN:admin'"); bound != n+2 {
 			t.Errorf("%d bindings are in the history", bound)
 		}
+		if n := w.count("SELECT COUNT(*) FROM job WHERE parameters = '' AND progress = ''"); n != 1 {
+			t.Error("the job that has ended knows what it was asked for")
+		}
 		if audits := w.count("SELECT COUNT(*) FROM audit WHERE target_kind = 'Job' AND action = 'assignCustomers'"); audits != 1 {
 			t.Errorf("%d rows are in the audit log", audits)
 		}
@@ -262,6 +265,9 @@ func TestJobIsCancelled(t *testing.T) {
 		}
 		if n := w.count("SELECT COUNT(*) FROM binding"); n != limits.BindBatch-1 { // but anna herself
 			t.Errorf("%d are bound", n)
+		}
+		if n := w.count("SELECT COUNT(*) FROM job WHERE parameters = '' AND progress = ''"); n != 1 {
+			t.Error("the job that was cancelled knows what it was asked for")
 		}
 		if n := w.count("SELECT COUNT(*) FROM audit WHERE action = 'cancelJob'"); n != 1 {
 			t.Errorf("%d cancellations are in the audit log", n)
