@@ -1,6 +1,6 @@
 # What there is to do here; `make` alone lists it.
 .POSIX:
-.PHONY: help generate check gofmt vet generated tidy nocgo test test-sqlite fuzz bench microbench crash run demo graphiql
+.PHONY: help generate check lint gofmt vet generated tidy nocgo test test-sqlite fuzz bench microbench crash run demo graphiql
 
 # The race detector finds what matters in our code. In others' that only computes, on memory of one
 # goroutine, it finds nothing and makes the tests five to eight times slower: the embedded SQLite, which
@@ -31,6 +31,9 @@ generate: ## write graph/ and new resolvers from schema/
 	$(GO) tool gqlgen generate
 
 check: gofmt vet generated tidy nocgo test ## everything that continuous integration asks for
+
+lint: ## style beyond what check asks for (.golangci.yml); fetches and builds golangci-lint first
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0 run --max-issues-per-linter 0 --max-same-issues 0
 
 gofmt:
 	@files=$$(gofmt -l $$($(GO) list -f '{{.Dir}}' ./...)); \

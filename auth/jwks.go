@@ -146,7 +146,7 @@ func (j *JWKS) read(ctx context.Context) (text []byte, err error) {
 	} else if from, err = os.Open(j.source); err != nil {
 		return nil, err
 	}
-	defer from.Close() //nolint:errcheck // it was only read.
+	defer from.Close()
 	if text, err = io.ReadAll(io.LimitReader(from, limits.JWKSBytes+1)); err != nil {
 		return nil, err
 	}

@@ -92,7 +92,6 @@ func (k Key) Algorithm() string {
 
 // Format implements fmt.Formatter for every verb: the key's id, never its secret.
 func (k Key) Format(f fmt.State, _ rune) {
-	//nolint:errcheck // A Formatter has nobody to tell.
 	_, _ = io.WriteString(f, "key "+k.id)
 }
 

@@ -136,44 +136,52 @@ func TestIssuedTokensVerify(t *testing.T) {
 		want  auth.Viewer
 	}{
 		{
-			"admin", k1, auth.Grant{Role: auth.RoleAdmin, Account: account, Subject: "console"},
+			"admin", k1,
+			auth.Grant{Role: auth.RoleAdmin, Account: account, Subject: "console"},
 			auth.Viewer{Role: auth.RoleAdmin, Account: account, Subject: "console"},
 		},
 		{
-			"integration with the second key", k2, auth.Grant{Role: auth.RoleIntegration, Account: account, Subject: "id:no advisor"},
+			"integration with the second key", k2,
+			auth.Grant{Role: auth.RoleIntegration, Account: account, Subject: "id:no advisor"},
 			auth.Viewer{Role: auth.RoleIntegration, Account: account, Subject: "id:no advisor"},
 		},
 		{
-			"analyst", k1, auth.Grant{Role: auth.RoleAnalyst, Account: account, Subject: "分析"},
+			"analyst", k1,
+			auth.Grant{Role: auth.RoleAnalyst, Account: account, Subject: "分析"},
 			auth.Viewer{Role: auth.RoleAnalyst, Account: account, Subject: "分析"},
 		},
 		{
-			"platform", k1, auth.Grant{Role: auth.RolePlatform, Subject: "operator"},
+			"platform", k1,
+			auth.Grant{Role: auth.RolePlatform, Subject: "operator"},
 			auth.Viewer{Role: auth.RolePlatform, Subject: "operator"},
 		},
 		{
-			"advisor by id", k1, auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: auth.AdvisorSubject(auth.SubjectID, advisor)},
+			"advisor by id", k1,
+			auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: auth.AdvisorSubject(auth.SubjectID, advisor)},
 			auth.Viewer{
 				Role: auth.RoleAdvisor, Account: account, Subject: "id:" + advisor,
 				SubjectKind: auth.SubjectID, SubjectValue: advisor,
 			},
 		},
 		{
-			"advisor by openid", k1, auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: auth.AdvisorSubject(auth.SubjectOpenID, "oAbC-1_x")},
+			"advisor by openid", k1,
+			auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: auth.AdvisorSubject(auth.SubjectOpenID, "oAbC-1_x")},
 			auth.Viewer{
 				Role: auth.RoleAdvisor, Account: account, Subject: "openid:oAbC-1_x",
 				SubjectKind: auth.SubjectOpenID, SubjectValue: "oAbC-1_x",
 			},
 		},
 		{
-			"an advisor whom the sign-in knows", k1, auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: "openid:o1", UnionID: "u-1"},
+			"an advisor whom the sign-in knows", k1,
+			auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: "openid:o1", UnionID: "u-1"},
 			auth.Viewer{
 				Role: auth.RoleAdvisor, Account: account, Subject: "openid:o1", UnionID: "u-1",
 				SubjectKind: auth.SubjectOpenID, SubjectValue: "o1",
 			},
 		},
 		{
-			"advisor by external id with a colon", k1, auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: "ext:hr:4711"},
+			"advisor by external id with a colon", k1,
+			auth.Grant{Role: auth.RoleAdvisor, Account: account, Subject: "ext:hr:4711"},
 			auth.Viewer{
 				Role: auth.RoleAdvisor, Account: account, Subject: "ext:hr:4711",
 				SubjectKind: auth.SubjectExternal, SubjectValue: "hr:4711",
@@ -381,7 +389,7 @@ func TestVerifyForm(t *testing.T) {
 		},
 		{
 			"HS256 with the public key's bytes as secret",
-			mustSign(t, jwt.SigningMethodHS256, kid("ed"), payload(), []byte(edKey.Public().(ed25519.PublicKey))), //nolint:forcetypeassert // Ed25519's is.
+			mustSign(t, jwt.SigningMethodHS256, kid("ed"), payload(), []byte(edKey.Public().(ed25519.PublicKey))),
 			auth.ErrAlgorithm,
 		},
 		{"no kid", mustSign(t, jwt.SigningMethodHS256, nil, payload(), secret1), auth.ErrUnknownKey},

@@ -41,7 +41,7 @@ func TestLimits(t *testing.T) {
 	enforcers := map[string]string{}
 	for line := range strings.Lines(page) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(cells) == 5 && strings.HasPrefix(cells[0], " `") { //nolint:mnd // the columns below.
+		if len(cells) == 5 && strings.HasPrefix(cells[0], " `") {
 			enforcers[strings.Trim(cells[0], " `")] = strings.TrimSpace(cells[4])
 		}
 	}
@@ -88,7 +88,7 @@ func hold(t *testing.T, file, name, want string) {
 		return
 	}
 	page = before + "<!-- begin " + name + " -->\n" + want + "<!-- end " + name + " -->" + after
-	if err := os.WriteFile(file, []byte(page), 0o644); err != nil { //nolint:gosec // it is no secret.
+	if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -314,7 +314,7 @@ func TestDependencies(t *testing.T) {
 	n := 0
 	for line := range strings.Lines(mustRead(t, filepath.Join(root, "go.mod"))) {
 		fields := strings.Fields(line)
-		if len(fields) != 2 || !strings.HasPrefix(line, "\t") || !strings.HasPrefix(fields[1], "v") { //nolint:mnd // module and version, no comment.
+		if len(fields) != 2 || !strings.HasPrefix(line, "\t") || !strings.HasPrefix(fields[1], "v") {
 			continue
 		}
 		n++
@@ -335,7 +335,7 @@ func TestImportTable(t *testing.T) {
 	told := map[string][]string{}
 	for line := range strings.Lines(table) {
 		cells := strings.Split(line, "|")
-		if len(cells) != 4 { //nolint:mnd // two, and the borders.
+		if len(cells) != 4 {
 			continue
 		}
 		var items []string
@@ -372,8 +372,8 @@ func mustImports(t *testing.T) map[string][]string {
 		if !ok || v.Names[0].Name != "imports" || len(v.Values) != 1 {
 			return true
 		}
-		for _, e := range v.Values[0].(*ast.CompositeLit).Elts { //nolint:forcetypeassert,errcheck // a test may panic.
-			row := e.(*ast.KeyValueExpr) //nolint:forcetypeassert,errcheck // a test may panic.
+		for _, e := range v.Values[0].(*ast.CompositeLit).Elts {
+			row := e.(*ast.KeyValueExpr)
 			var items []string
 			ast.Inspect(row.Value, func(n ast.Node) bool {
 				if l, ok := n.(*ast.BasicLit); ok {
@@ -383,7 +383,7 @@ func mustImports(t *testing.T) map[string][]string {
 				return true
 			})
 			slices.Sort(items)
-			folder, _ := strconv.Unquote(row.Key.(*ast.BasicLit).Value) //nolint:forcetypeassert,errcheck // a test may panic.
+			folder, _ := strconv.Unquote(row.Key.(*ast.BasicLit).Value)
 			rows[folder] = items
 		}
 		return false

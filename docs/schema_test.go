@@ -12,7 +12,7 @@ import (
 func TestPublishedSchema(t *testing.T) {
 	file := filepath.Join(root, "schema.graphql")
 	if *update {
-		if err := os.WriteFile(file, []byte(schema.Printed()), 0o644); err != nil { //nolint:gosec // it is no secret.
+		if err := os.WriteFile(file, []byte(schema.Printed()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -34,7 +34,7 @@ func EncodeCursor(c Cursor) string {
 	b = append(b, cursorVersion)
 	b = append(b, c.Epoch[:]...)
 	b = append(b, c.Stream[:]...)
-	b = binary.AppendUvarint(b, uint64(max(c.Seq, 0)))
+	b = binary.AppendUvarint(b, uint64(max(c.Seq, 0))) //nolint:gosec // not negative.
 	b = binary.BigEndian.AppendUint32(b, checksum(b))
 	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -100,7 +100,7 @@ func (h *Hub) Run(ctx context.Context) error {
 //
 // The wake functions of feeds run before it returns. The slice remains the caller's.
 func (h *Hub) Committed(events []models.Event) {
-	buffer := h.wakes.Get().(*[]func()) //nolint:forcetypeassert,errcheck // the pool holds nothing else.
+	buffer := h.wakes.Get().(*[]func()) //nolint:forcetypeassert // the pool holds nothing else.
 	wakes := (*buffer)[:0]
 	for run := range runs(events) {
 		id := run[0].ID()

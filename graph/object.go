@@ -21,7 +21,8 @@ func newObject(fields []graphql.CollectedField) *object {
 
 // MarshalGQL writes the object; a name that two fragments ask for is written once.
 func (o *object) MarshalGQL(w io.Writer) {
-	b := make([]byte, 0, 64)
+	const some = 64 // bytes of a small one
+	b := make([]byte, 0, some)
 	b = append(b, '{')
 	for i := range o.fields {
 		name := o.fields[i].Alias

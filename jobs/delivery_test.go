@@ -130,14 +130,14 @@ func TestDiesBeforeCommit(t *testing.T) {
 		clock := testkit.NewClock()
 		sb := testkit.StartSandbox(t, filepath.Join(t.TempDir(), "taken"))
 		answered, comeBack := make(chan struct{}), make(chan struct{})
-		real := outside(sb, accepting{})
+		outer := outside(sb, accepting{})
 		dying := newNode(t, testkit.Store(t, dsn, clock), sending(func(ctx context.Context, a *models.Account, to models.Ident, m *models.Message) error {
-			err := real.Send(ctx, a, to, m)
+			err := outer.Send(ctx, a, to, m)
 			close(answered)
 			<-comeBack
 			return err
 		}))
-		alive := another(t, dying, dsn, clock, real)
+		alive := another(t, dying, dsn, clock, outer)
 		sh := newShop(t, dying.store, 1)
 		sent := [][]*models.Message{{sh.send(dying, 0), sh.send(dying, 0), sh.send(dying, 0)}}
 		claim := sh.claim(dying, 0)

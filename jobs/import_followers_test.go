@@ -92,7 +92,7 @@ func (n *node) claimed(tb testing.TB) *models.Job {
 }
 
 // stepped does the next chunk of a job.
-func (n *node) stepped(tb testing.TB, ctx context.Context, j *models.Job) *models.Job {
+func (n *node) stepped(ctx context.Context, tb testing.TB, j *models.Job) *models.Job {
 	tb.Helper()
 	next, err := n.StepJob(ctx, j)
 	if err != nil {
@@ -162,22 +162,22 @@ func TestImportFollowers(t *testing.T) {
 			t.Errorf("a second import: %v", err)
 		}
 		var full, one atomic.Int64
-		j := n.stepped(t, t.Context(), n.claimed(t))
+		j := n.stepped(t.Context(), t, n.claimed(t))
 		if j.Total != 250 || j.Done != 100 || j.Changed != 4+3+88 {
 			t.Errorf("after a chunk the job is %+v", j)
 		}
 		// The node dies in the middle of the next chunk: nobody hears of it again.
 		clock.Advance(limits.JobLease + time.Second)
-		j = n2.stepped(t, store.CountStatements(t.Context(), &full), n2.claimed(t))
-		j = n2.stepped(t, t.Context(), j)
+		j = n2.stepped(store.CountStatements(t.Context(), &full), t, n2.claimed(t))
+		j = n2.stepped(t.Context(), t, j)
 		if _, err := n.StepJob(t.Context(), job); !errors.Is(err, services.ErrJobLost) {
 			t.Errorf("the one who was taken for dead: %v", err)
 		}
 		if j.Done != 220 || ch.pages != 2+1 || ch.infos != 3+1 {
 			t.Errorf("after two pages %d are done, asked for pages %d times, about followers %d times", j.Done, ch.pages, ch.infos)
 		}
-		j = n2.stepped(t, t.Context(), j)
-		if j = n2.stepped(t, t.Context(), j); j.State != models.JobFinished || j.Done != 250 || j.Cursor != "" || j.Failures != `{"CONFLICT":3,"INVALID":1,"SELF":1}` {
+		j = n2.stepped(t.Context(), t, j)
+		if j = n2.stepped(t.Context(), t, j); j.State != models.JobFinished || j.Done != 250 || j.Cursor != "" || j.Failures != `{"CONFLICT":3,"INVALID":1,"SELF":1}` {
 			t.Errorf("the job ends as %+v", j)
 		}
 		for openid, want := range map[string]string{
@@ -223,7 +223,7 @@ func TestImportFollowers(t *testing.T) {
 		if _, _, err = n.ImportFollowers(sh.asAdmin(), "k2"); err != nil {
 			t.Fatal(err)
 		}
-		j = n.stepped(t, store.CountStatements(t.Context(), &one), n.claimed(t))
+		j = n.stepped(store.CountStatements(t.Context(), &one), t, n.claimed(t))
 		if j.Changed != 1 || full.Load() > one.Load()+2 {
 			t.Errorf("a chunk takes %d statements, one follower %d; the job is %+v", full.Load(), one.Load(), j)
 		}
@@ -279,7 +279,7 @@ func TestImportFollowersWaits(t *testing.T) {
 		idle()
 		clock.Advance(time.Second)
 		ch.fault = nil
-		j := n.stepped(t, t.Context(), n.claimed(t))
+		j := n.stepped(t.Context(), t, n.claimed(t))
 		if j.Done != 100 || j.Faults != 0 {
 			t.Errorf("the job is %+v", j)
 		}
@@ -310,7 +310,7 @@ func TestImportFollowersWaits(t *testing.T) {
 		if rows := sh.count("SELECT COUNT(*) FROM job WHERE progress LIKE '%f099%'"); rows != 0 {
 			t.Error("the job keeps the openid of who is erased")
 		}
-		j = n.stepped(t, t.Context(), n.claimed(t))
+		j = n.stepped(t.Context(), t, n.claimed(t))
 		if j.Done != 200 || j.Changed != 101 {
 			t.Errorf("begun again the job is %+v", j)
 		}
@@ -322,7 +322,7 @@ func TestImportFollowersWaits(t *testing.T) {
 		}
 		start()
 		ch.fault = services.ErrNoSecret
-		if j = n.stepped(t, t.Context(), n.claimed(t)); j.State != models.JobFailed || j.ErrorCode != models.CodeState || j.Cursor != "" {
+		if j = n.stepped(t.Context(), t, n.claimed(t)); j.State != models.JobFailed || j.ErrorCode != models.CodeState || j.Cursor != "" {
 			t.Errorf("the job is %+v", j)
 		}
 		if _, _, err := newNode(t, s, sending(nil)).ImportFollowers(sh.asAdmin(), ""); models.CodeOf(err) != models.CodeState {

@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"clientele/internal/testkit"
 	"clientele/limits"
 	"clientele/models"
 	"clientele/services"
 	"clientele/store"
-
-	"clientele/internal/testkit"
 )
 
 func (h *hooks) update(w *models.Webhook, in services.WebhookChange) {
@@ -304,7 +303,7 @@ func TestWebhookGivenBack(t *testing.T) {
 		h.turn()
 		r.take()
 		for _, first := range []bool{true, false} {
-			at := int64(h.row(w).Position)
+			at := h.row(w).Position
 			h.change(0, 2)
 			unknown := at + 2
 			if first {

@@ -27,7 +27,7 @@ func TestWebhookRotates(t *testing.T) {
 			}
 			return secret
 		}
-		signed := func(what string, want string, secrets ...string) {
+		signed := func(what, want string, secrets ...string) {
 			t.Helper()
 			h.change(0, 1)
 			h.turn()

@@ -26,7 +26,7 @@ type storm struct {
 	of []models.EventKind
 }
 
-func (s *storm) node() *node { return s.nodes[rand.N(len(s.nodes))] } //nolint:gosec // chance, not secrecy.
+func (s *storm) node() *node { return s.nodes[rand.N(len(s.nodes))] }
 
 // emit writes an event of one of two kinds, which is not numbered yet.
 func (s *storm) emit(kind models.AccountEventKind) {
@@ -51,7 +51,7 @@ func (s *storm) work(n *node) {
 	for _, w := range claimed {
 		ctx, cancel := context.WithCancel(context.Background())
 		told := func(services.WebhookCall) {}
-		switch rand.N(12) { //nolint:gosec // chance, not secrecy.
+		switch rand.N(12) {
 		case 0: // killed: the lease stays
 			cancel()
 			continue
@@ -71,7 +71,7 @@ func (s *storm) alter(w *models.Webhook, changing bool) {
 	some := [][]models.AccountEventKind{{models.AccountCustomerChanged}, {}}
 	n, ctx := s.node(), s.asAdmin()
 	var err error
-	switch rand.N(7) { //nolint:gosec // chance, not secrecy.
+	switch rand.N(7) {
 	case 0:
 		_, err = n.UpdateWebhook(ctx, w.Key, services.WebhookChange{Paused: &yes})
 	case 1, 2:
@@ -86,7 +86,7 @@ func (s *storm) alter(w *models.Webhook, changing bool) {
 		_, _, err = n.ReplayDeadLetters(ctx, w.Key, nil)
 	case 6:
 		if changing {
-			_, err = n.UpdateWebhook(ctx, w.Key, services.WebhookChange{Kinds: &some[rand.N(len(some))]}) //nolint:gosec // chance, not secrecy.
+			_, err = n.UpdateWebhook(ctx, w.Key, services.WebhookChange{Kinds: &some[rand.N(len(some))]})
 		}
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *storm) rage(made []*models.Webhook, events int) {
 	for range 2 {
 		writers.Go(func() {
 			for range events / 2 {
-				s.emit([]models.AccountEventKind{models.AccountCustomerChanged, models.AccountInvitationRefused}[rand.N(2)]) //nolint:gosec // chance, not secrecy.
+				s.emit([]models.AccountEventKind{models.AccountCustomerChanged, models.AccountInvitationRefused}[rand.N(2)])
 			}
 		})
 	}
@@ -121,9 +121,9 @@ func (s *storm) rage(made []*models.Webhook, events int) {
 		loop(func() { s.work(n) })
 	}
 	loop(func() {
-		i := rand.N(len(made)) //nolint:gosec // chance, not secrecy.
+		i := rand.N(len(made))
 		s.alter(made[i], i == len(made)-1)
-		s.clock.Advance(time.Duration(rand.N(20)) * time.Second) //nolint:gosec // chance, not secrecy.
+		s.clock.Advance(time.Duration(rand.N(20)) * time.Second)
 	})
 	writers.Wait()
 	end()
@@ -171,7 +171,7 @@ func TestWebhookStorm(t *testing.T) {
 		var mu sync.Mutex
 		got := map[path][]int64{}
 		r.answers(func(w http.ResponseWriter, c taken) {
-			if c.path == "/failing" && rand.N(10) == 0 { //nolint:gosec // chance, not secrecy.
+			if c.path == "/failing" && rand.N(10) == 0 {
 				w.WriteHeader(http.StatusInternalServerError)
 				return
 			}

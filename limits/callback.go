@@ -9,8 +9,10 @@ const (
 	// CallbackTime is how long a callback may take before it is answered 503, so that the
 	// platform, which waits 5 s, sends it again.
 	CallbackTime = 4500 * time.Millisecond
-	// AppSecretMin and AppSecretMax are how many characters an app secret has. Source: rule A4.
-	AppSecretMin, AppSecretMax = 16, 64
+	// AppSecretMin is how many characters an app secret has at least. Source: rule A4.
+	AppSecretMin = 16
+	// AppSecretMax is how many characters an app secret has at most. Source: rule A4.
+	AppSecretMax = 64
 	// AccessTokenEarly is how long before its end an access token is renewed: the platform then takes the
 	// old one and the new one. Source: WeChat official account documentation: stable access token.
 	AccessTokenEarly = 5 * time.Minute

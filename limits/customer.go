@@ -33,9 +33,10 @@ const (
 	CodeLifeMax = 30 * 24 * time.Hour
 	// CodeURLBytes is the longest text of a code that a platform answers, in bytes.
 	CodeURLBytes = 512
-	// CodesTold is the most codes of which a platform is told before what it answered is recorded, CodesAtOnce how many
-	// of them at the same time. Source: rule C1.
-	CodesTold, CodesAtOnce = 64, 8
+	// CodesTold is the most codes of which a platform is told before what it answered is recorded. Source: rule C1.
+	CodesTold = 64
+	// CodesAtOnce is of how many of them it is told at the same time. Source: rule C1.
+	CodesAtOnce = 8
 	// CodeRetry is when a platform is told again of a code that it refused.
 	CodeRetry = 24 * time.Hour
 	// CodeKept is how long a temporary code is kept after it expired, so that a late scan of it still

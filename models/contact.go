@@ -88,7 +88,7 @@ const (
 // Each implies that the reply window is closed, was never opened, or holds too few messages.
 type ContactReason string
 
-// The reasons. Those of the ledger:
+// The reasons; first those of the ledger.
 const (
 	// ReasonSessionSpent: an outreach is open and has carried what it may. Again is its end, or
 	// the next month when this one's outreaches are used up.

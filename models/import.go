@@ -246,8 +246,11 @@ func readAdvisor(get func(string) string) (a ImportAdvisor, err *Error) {
 		column string
 		into   *Ident
 	}{
-		{columnAdvisorID, nil}, {columnAdvisorOpenID, &a.OpenID}, {columnAdvisorUnionID, &a.UnionID},
-		{columnAdvisorWechatID, &a.WechatID}, {columnAdvisorExternal, &a.ExternalID},
+		{columnAdvisorID, nil},
+		{columnAdvisorOpenID, &a.OpenID},
+		{columnAdvisorUnionID, &a.UnionID},
+		{columnAdvisorWechatID, &a.WechatID},
+		{columnAdvisorExternal, &a.ExternalID},
 	} {
 		text := get(n.column)
 		if text == "" {

@@ -125,11 +125,11 @@ func (m *ImportMessage) Dedup() Ident {
 // conversations are ordered by; of one instant, in the order of the file. number is that of the record. Two messages of one
 // instant have different keys but for one chance in 2³⁴ of the same number in two files.
 func (m *ImportMessage) Key(number int64) (k Key) {
-	const micros, bits = 1_000, 34
+	const micros, bits, word = 1_000, 34, 64
 	digest := sha256.Sum256([]byte(m.ID))
-	at := uint64(max(m.At, 0))
+	at := uint64(max(m.At, 0)) //nolint:gosec // not negative.
 	binary.BigEndian.PutUint64(k[:8], at/micros<<16|7<<12|at%micros<<2)
-	rest := uint64(number)<<bits | binary.BigEndian.Uint64(digest[:8])>>(64-bits)
+	rest := uint64(number)<<bits | binary.BigEndian.Uint64(digest[:8])>>(word-bits) //nolint:gosec // a place in a file.
 	binary.BigEndian.PutUint64(k[8:], 2<<62|rest&(1<<62-1))
 	return k
 }

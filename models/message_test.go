@@ -44,8 +44,12 @@ func TestFollowReply(t *testing.T) {
 		after   time.Duration
 		want    bool
 	}{
-		{c.Contact, 0, false}, {c.Contact, limits.PlatformShortWindow - time.Microsecond, false}, {c.Contact, limits.PlatformShortWindow, true},
-		{wrote, limits.PlatformShortWindow - time.Microsecond, false}, {wrote, limits.PlatformShortWindow, true}, {c.Contact.PlatformEnded(now), time.Second, true},
+		{c.Contact, 0, false},
+		{c.Contact, limits.PlatformShortWindow - time.Microsecond, false},
+		{c.Contact, limits.PlatformShortWindow, true},
+		{wrote, limits.PlatformShortWindow - time.Microsecond, false},
+		{wrote, limits.PlatformShortWindow, true},
+		{c.Contact.PlatformEnded(now), time.Second, true},
 	} {
 		if got := m.IsLapsed(tt.contact, a.Policy(), now.Add(tt.after)); got != tt.want {
 			t.Errorf("after %v it has lapsed: %v", tt.after, got)

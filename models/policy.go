@@ -322,7 +322,8 @@ func (p Policy) startOf(month int) Time {
 		return At(guess)
 	}
 	// No zone is further than this from its own midnight.
-	before, in := At(guess.Add(-36*time.Hour)), At(guess.Add(36*time.Hour))
+	const far = 36 * time.Hour
+	before, in := At(guess.Add(-far)), At(guess.Add(far))
 	for before+1 < in {
 		if mid := before + (in-before)/2; p.MonthOf(mid) < month {
 			before = mid

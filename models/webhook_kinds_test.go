@@ -13,7 +13,7 @@ import (
 func TestWebhookWantsSince(t *testing.T) {
 	all := []models.AccountEventKind{models.AccountBindingChanged, models.AccountCodeScanned, models.AccountCustomerChanged, models.AccountCustomersImported}
 	for seed := range uint64(500) {
-		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // chance, not secrecy.
+		random := rand.New(rand.NewPCG(seed, 1))
 		w := &models.Webhook{}
 		since := map[models.AccountEventKind]int64{} // -1: it is not asked for
 		head := int64(0)

@@ -10,7 +10,7 @@ import (
 
 func (r *accountResolver) CallbackPath(ctx context.Context, obj *models.Account) (*string, error) {
 	if obj.Channel != models.ChannelWechat || !r.r.Services.MayReadCallback(ctx) {
-		return nil, nil
+		return nil, nil //nolint:nilnil // null: there is none, or not for them.
 	}
 	path := "/wechat/" + string(obj.CallbackID)
 	return &path, nil

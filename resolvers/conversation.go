@@ -10,7 +10,7 @@ import (
 
 func (r *contactabilityResolver) Reason(ctx context.Context, obj *models.Contactability) (*models.ContactReason, error) {
 	if obj.Reason == "" {
-		return nil, nil
+		return nil, nil //nolint:nilnil // null: they may be contacted.
 	}
 	return &obj.Reason, nil
 }

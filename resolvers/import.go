@@ -9,7 +9,7 @@ import (
 
 func (r *importResolver) Job(ctx context.Context, obj *models.Import) (*models.Job, error) {
 	if obj.JobID.IsZero() {
-		return nil, nil
+		return nil, nil //nolint:nilnil // null: it was not started.
 	}
 	found, err := r.r.Services.JobsByKeys(ctx, []models.Key{obj.JobID})
 	return found[obj.JobID], err

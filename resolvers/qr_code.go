@@ -35,14 +35,14 @@ func (r *qRCodeResolver) URL(ctx context.Context, obj *models.QRCode) (*string, 
 
 func (r *qRCodeResolver) Advisor(ctx context.Context, obj *models.QRCode) (*models.Advisor, error) {
 	if obj.Kind != models.QRCodeAdvisor {
-		return nil, nil
+		return nil, nil //nolint:nilnil // null: it is the other's.
 	}
 	return loaders(ctx).Advisor(ctx, obj.OwnerID)
 }
 
 func (r *qRCodeResolver) Group(ctx context.Context, obj *models.QRCode) (*models.Group, error) {
 	if obj.Kind != models.QRCodeGroup {
-		return nil, nil
+		return nil, nil //nolint:nilnil // null: it is the other's.
 	}
 	return loaders(ctx).Group(ctx, obj.OwnerID)
 }

@@ -36,10 +36,10 @@ var acceptedLine = regexp.MustCompile(`^(@?[A-Za-z0-9_]+(\.[A-Za-z0-9_]+(\([A-Za
 // hold no null where there was none, and nothing more is demanded of them.
 func TestCompatible(t *testing.T) {
 	if *update {
-		if err := os.WriteFile(released, []byte(releaseNotice+lastRelease(mustRead(t, changelog))+"\n\n"+schema.Printed()), 0o644); err != nil { //nolint:gosec // it is no secret.
+		if err := os.WriteFile(released, []byte(releaseNotice+lastRelease(mustRead(t, changelog))+"\n\n"+schema.Printed()), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(accepted, []byte(acceptedNotice), 0o644); err != nil { //nolint:gosec // it is no secret.
+		if err := os.WriteFile(accepted, []byte(acceptedNotice), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -98,8 +98,10 @@ func (s *Services) CreateAccount(ctx context.Context, in NewAccount) (*models.Ac
 		if err := tx.InsertAccount(a); err != nil {
 			return err
 		}
-		return tx.Audit(store.Change{Action: "createAccount", TargetKind: "Account", Target: a.Key,
-			After: map[string]any{"name": a.Name, "channel": a.Channel}})
+		return tx.Audit(store.Change{
+			Action: "createAccount", TargetKind: "Account", Target: a.Key,
+			After: map[string]any{"name": a.Name, "channel": a.Channel},
+		})
 	})
 	if errors.Is(err, store.ErrDuplicate) {
 		return nil, &models.Error{Code: models.CodeConflict, Field: "input.appId", Message: "another account has this app id"}
@@ -275,7 +277,8 @@ func (s *Services) SetCredentials(ctx context.Context, in CallbackCredentials) (
 		}
 		return accountChange{
 			[]string{"sealed_token", "sealed_token_old", "sealed_aes_key", "sealed_aes_key_old", "rotated_at", "callback_mode"},
-			map[string]any{"mode": was}, map[string]any{"mode": in.Mode, "isNew": !same},
+			map[string]any{"mode": was},
+			map[string]any{"mode": in.Mode, "isNew": !same},
 		}, nil
 	})
 }

@@ -414,8 +414,10 @@ func (s *Services) IssueToken(ctx context.Context, ref AdvisorRef, life time.Dur
 		return "", nil, err
 	}
 	err = s.store.Write(ctx, c.actor(), c.Account.Key, func(tx *store.Tx) error {
-		return tx.Audit(store.Change{Action: "issueAdvisorToken", TargetKind: "Advisor", Target: a.Key,
-			After: map[string]any{"token": v.TokenID, "expires": v.Expires}})
+		return tx.Audit(store.Change{
+			Action: "issueAdvisorToken", TargetKind: "Advisor", Target: a.Key,
+			After: map[string]any{"token": v.TokenID, "expires": v.Expires},
+		})
 	})
 	return token, v, err
 }

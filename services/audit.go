@@ -40,7 +40,8 @@ func (f AuditFilter) checked(field string) (with store.AuditFilter, nothing bool
 		to   *string
 		most int
 	}{
-		{".role", f.Role, &with.Role, limits.AuditActionBytes}, {".subject", f.Subject, &with.Subject, limits.AuditSubjectBytes},
+		{".role", f.Role, &with.Role, limits.AuditActionBytes},
+		{".subject", f.Subject, &with.Subject, limits.AuditSubjectBytes},
 		{".action", f.Action, &with.Action, limits.AuditActionBytes},
 	} {
 		if text.from == nil {

@@ -75,8 +75,9 @@ func (s *Services) Bind(ctx context.Context, in BindCustomers) (BulkResult, erro
 	case models.CodeNotFound, models.CodeState:
 		// Whom they went to, or what selected them, may be gone since the call counted.
 		return s.bindAgain(ctx, once, in, err)
+	default:
+		return result, err
 	}
-	return result, err
 }
 
 // bindAgain answers a call that cannot be done now with what came of it when it was done (rule E15); why where it never was.

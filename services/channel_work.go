@@ -28,8 +28,9 @@ func (s *Services) channelWorker(api models.ChannelAPI) channelWorker {
 		return s.tellCodes
 	case models.APIFollowerInfo:
 		return s.askOrigins
+	default:
+		return nil
 	}
-	return nil
 }
 
 // channelAPIs are the parts that have a worker; a newer node may have more.

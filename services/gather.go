@@ -100,7 +100,7 @@ func (g *gather[R]) next() *round[R] {
 // work reads rounds until there is none to read.
 func (g *gather[R]) work(r *round[R]) {
 	for r != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), limits.OperationTime)
+		ctx, cancel := context.WithTimeout(context.Background(), limits.OperationTime) //nolint:forbidigo // a round is for several callers, any of whom may leave.
 		r.err = g.read(ctx, r.account, &r.content)
 		cancel()
 		close(r.done)

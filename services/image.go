@@ -191,7 +191,7 @@ func (s *Services) ImagesByKeys(ctx context.Context, keys []models.Key) (map[mod
 func (s *Services) imagesSeen(r *store.Reader, c *Scope, keys []models.Key) (map[models.Key]*models.Image, error) {
 	switch {
 	case len(keys) == 0, !c.readsFreeText(), c.Viewer.Role == auth.RoleAdvisor && c.refusal != nil:
-		return nil, nil
+		return nil, nil //nolint:nilnil // none.
 	case c.Advisor == nil:
 		rows, err := r.Images(c.Account.Key, keys)
 		return imagesByKey(rows), err
@@ -227,7 +227,7 @@ func (s *Services) readImage(ctx context.Context, image *models.Image) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	defer from.Close() //nolint:errcheck // it was read.
+	defer from.Close()
 	data, err := io.ReadAll(io.LimitReader(from, limits.ImageBytes))
 	if err != nil {
 		return nil, s.unread(ctx, image, err)

@@ -125,7 +125,7 @@ func (b *inboundBatch) lockAdvisors() error {
 // draw takes some of the free advisors at random, or all up to most when the batch is wide.
 func (b *inboundBatch) draw(free []models.Key, most int) []models.Key {
 	free = slices.Clone(free)
-	rand.Shuffle(len(free), func(i, j int) { free[i], free[j] = free[j], free[i] }) //nolint:gosec // chance, not secrecy.
+	rand.Shuffle(len(free), func(i, j int) { free[i], free[j] = free[j], free[i] })
 	if !b.wide {
 		most = drawn
 	}
@@ -213,17 +213,17 @@ func (b *inboundBatch) apply(i int, in models.Inbound) error {
 		b.acted(c, conv, models.ActionScan, in.At)
 		if rec.Outcome, err = b.scan(c, conv, in); err == nil && rec.Outcome != models.ScanBound {
 			b.resume(c, conv)
-			b.tell(c, conv, models.EventConversationChanged)
+			b.tell(c, conv)
 		}
 	case models.InboundMenu:
 		b.acted(c, conv, models.ActionMenu, in.At)
 		b.resume(c, conv)
-		b.tell(c, conv, models.EventConversationChanged)
+		b.tell(c, conv)
 	case models.InboundPayment:
 		// Another clock's time of it may be a little ahead of ours.
 		b.acted(c, conv, models.ActionPayment, min(in.At, b.tx.Now))
 		b.resume(c, conv)
-		b.tell(c, conv, models.EventConversationChanged)
+		b.tell(c, conv)
 	case models.InboundMessage, models.InboundOther:
 	}
 	rec.AdvisorID = c.BoundTo()
@@ -266,11 +266,11 @@ func (b *inboundBatch) follow(c *models.Customer, conv *models.Conversation, in 
 		return nil
 	}
 	if waits {
-		b.tell(c, conv, models.EventConversationChanged)
+		b.tell(c, conv)
 		return nil
 	}
 	if b.resume(c, conv); !c.AdvisorID.IsZero() { // restored, or waiting for the account to open
-		b.tell(c, conv, models.EventConversationChanged)
+		b.tell(c, conv)
 		return nil
 	}
 	if (in.Scene != "" || in.Ad != nil) && !b.account.AutoAssignAfterCode {
@@ -354,7 +354,7 @@ func (b *inboundBatch) unfollow(c *models.Customer, conv *models.Conversation, i
 		}
 		b.history(c, bound, models.BindingSuspended, c.BoundSource)
 	}
-	b.tell(c, conv, models.EventConversationChanged)
+	b.tell(c, conv)
 }
 
 // bind makes the customer the advisor's (rules E1, E2) and tells both the new advisor and,
@@ -374,7 +374,7 @@ func (b *inboundBatch) bind(c *models.Customer, conv *models.Conversation, a *mo
 	conv.AdvisorID, conv.ActiveAt, conv.Unread, conv.InquiryID = a.Key, max(conv.ActiveAt, now), 0, models.Key{}
 	b.history(c, a.Key, change, source)
 	b.bindings[len(b.bindings)-1].FormerID = former
-	b.tell(c, conv, models.EventConversationChanged)
+	b.tell(c, conv)
 	if b.account.Notifies(source) {
 		b.notify(c, conv, &models.Notification{Kind: models.NotifyCustomerBound, Source: source, Count: 1})
 	}
@@ -404,7 +404,7 @@ func (b *inboundBatch) message(c *models.Customer, conv *models.Conversation, in
 	listener, bound := b.listeners[c.BoundTo()]
 	if !bound {
 		// Rule E7: recorded for the merchant, answered by nobody. Whose binding is suspended is still shown to their advisor.
-		b.tell(c, conv, models.EventConversationChanged)
+		b.tell(c, conv)
 		return
 	}
 	conv.Unread++
@@ -449,9 +449,9 @@ func (b *inboundBatch) emitNotification(c *models.Customer, conv *models.Convers
 }
 
 // tell tells the customer's advisor, if any, that the conversation changed.
-func (b *inboundBatch) tell(c *models.Customer, conv *models.Conversation, kind models.EventKind) {
+func (b *inboundBatch) tell(c *models.Customer, conv *models.Conversation) {
 	if !c.AdvisorID.IsZero() {
-		b.emit(c.AdvisorID, kind, &models.Primed{Customer: c, Conversation: conv}, c.Key)
+		b.emit(c.AdvisorID, models.EventConversationChanged, &models.Primed{Customer: c, Conversation: conv}, c.Key)
 	}
 }
 

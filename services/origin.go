@@ -106,7 +106,7 @@ func (b *inboundBatch) settle(i int, o *origin) error {
 			return err
 		}
 	} else if learned {
-		b.tell(c, conv, models.EventConversationChanged)
+		b.tell(c, conv)
 	}
 	b.results[i] = InboundResult{Customer: c}
 	return nil
@@ -126,7 +126,7 @@ func (b *inboundBatch) decide(c *models.Customer, conv *models.Conversation, o *
 		}
 	}
 	if b.resume(c, conv); !c.AdvisorID.IsZero() { // restored, or waiting for the account to open
-		b.tell(c, conv, models.EventConversationChanged)
+		b.tell(c, conv)
 		return nil
 	}
 	if byAd && !b.account.AutoAssignAfterCode {
@@ -223,7 +223,7 @@ func (s *Services) originsOf(ctx context.Context, account *models.Account, openi
 		return nil, errCannotAsk
 	}
 	if len(openids) == 0 {
-		return nil, nil
+		return nil, nil //nolint:nilnil // none.
 	}
 	ctx, cancel := context.WithTimeout(ctx, limits.ChannelTime)
 	defer cancel()
@@ -231,7 +231,7 @@ func (s *Services) originsOf(ctx context.Context, account *models.Account, openi
 	var refused *models.Error
 	if errors.As(err, &refused) {
 		s.log.WarnContext(ctx, "a platform refuses to tell of followers", "account", account.Key.String(), "error", refused)
-		return nil, nil
+		return nil, nil //nolint:nilnil // of none.
 	}
 	infos := make(map[models.Ident]FollowerInfo, len(all))
 	for _, i := range all {

@@ -40,9 +40,12 @@ func (s *Services) rekeyAccount(ctx context.Context, account models.Key, done *R
 			column, field string
 			sealed        *[]byte
 		}{
-			{"sealed_token", sealToken, &a.SealedToken}, {"sealed_token_old", sealToken, &a.SealedTokenOld},
-			{"sealed_aes_key", sealAESKey, &a.SealedAESKey}, {"sealed_aes_key_old", sealAESKey, &a.SealedAESKeyOld},
-			{"sealed_app_secret", sealAppSecret, &a.SealedAppSecret}, {"sealed_url_secret", sealURLSecret, &a.SealedURLSecret},
+			{"sealed_token", sealToken, &a.SealedToken},
+			{"sealed_token_old", sealToken, &a.SealedTokenOld},
+			{"sealed_aes_key", sealAESKey, &a.SealedAESKey},
+			{"sealed_aes_key_old", sealAESKey, &a.SealedAESKeyOld},
+			{"sealed_app_secret", sealAppSecret, &a.SealedAppSecret},
+			{"sealed_url_secret", sealURLSecret, &a.SealedURLSecret},
 		} {
 			switch {
 			case len(*v.sealed) == 0:

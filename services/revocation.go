@@ -129,8 +129,9 @@ func revoked(r *models.Revocation) map[string]any {
 		return map[string]any{"token": r.Name, "until": r.ExpiresAt.Go()}
 	case models.RevokedAdvisor: // the entry is about them
 		return map[string]any{"before": r.IssuedBefore.Go()}
+	default: // a RevokedSubject
+		return map[string]any{"before": r.IssuedBefore.Go(), "subject": r.Name}
 	}
-	return map[string]any{"before": r.IssuedBefore.Go(), "subject": r.Name}
 }
 
 // revocations keeps what each account has revoked, as it was at most limits.PolicyRecheck ago:

@@ -57,7 +57,7 @@ func (t *webhookTurn) send(ctx context.Context, b *batch) (err error) {
 				return err
 			}
 			// What was sent is recorded; the next batch meets it again.
-			done.upTo, err = p.before(t.w.Position), nil
+			done.upTo = p.before(t.w.Position)
 			break
 		}
 		call.began, call.took = now, t.s.Now().Sub(now)

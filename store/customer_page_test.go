@@ -35,7 +35,11 @@ func TestCustomerPagesOfFilters(t *testing.T) {
 			text string
 			of   string
 		}{
-			{"王", "n % 40 = 0 OR n % 9 = 0"}, {"小", "n % 40 = 0 OR n % 9 = 0"}, {"明", "n % 40 = 0"}, {"王小", "n % 40 = 0"}, {"小明", "n % 40 = 0"},
+			{"王", "n % 40 = 0 OR n % 9 = 0"},
+			{"小", "n % 40 = 0 OR n % 9 = 0"},
+			{"明", "n % 40 = 0"},
+			{"王小", "n % 40 = 0"},
+			{"小明", "n % 40 = 0"},
 			{"小王", "n % 9 = 0 AND n % 40 <> 0"},
 		} {
 			mustExec(t, s, fmt.Sprintf("INSERT INTO customer_gram (account_id, gram, customer_id) SELECT ?, ?, %s FROM (%s) numbers WHERE %s",

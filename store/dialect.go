@@ -45,7 +45,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		return fmt.Errorf("open database: %w", err)
 	}
 	s.unlock = lock.Close
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor fits.
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return fmt.Errorf("another process uses %s; SQLite serves one, MySQL or MariaDB several", path)
 	}
 	// Made before the engine would make it, readable to nobody else; its journals take after it.

@@ -52,7 +52,7 @@ func (k *killer) kill(of session) {
 		return
 	}
 	k.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), limits.KillTime)
+		ctx, cancel := context.WithTimeout(context.Background(), limits.KillTime) //nolint:forbidigo // the caller's has ended: that is why.
 		defer cancel()
 		if err := k.end(ctx, of); err != nil {
 			k.log.WarnContext(ctx, "a statement that nobody waits for may go on", "error", Describe(err))

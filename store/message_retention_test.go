@@ -16,8 +16,10 @@ func mustWriteMessages(tb testing.TB, s *store.Store, account, customer models.K
 	tb.Helper()
 	rows := make([]*models.Message, n)
 	for i := range rows {
-		rows[i] = &models.Message{AccountID: account, Key: models.NewKey(), CustomerID: customer, Direction: models.FromCustomer, Kind: models.ContentText,
-			Text: "hello", Status: models.StatusReceived, CreatedAt: s.Now(), DedupKey: models.Ident(models.NewKey().String())}
+		rows[i] = &models.Message{
+			AccountID: account, Key: models.NewKey(), CustomerID: customer, Direction: models.FromCustomer, Kind: models.ContentText,
+			Text: "hello", Status: models.StatusReceived, CreatedAt: s.Now(), DedupKey: models.Ident(models.NewKey().String()),
+		}
 		keys = append(keys, rows[i].Key)
 	}
 	testkit.Write(tb, s, account, func(tx *store.Tx) error { return tx.InsertMessages(rows) })

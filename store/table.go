@@ -50,7 +50,7 @@ func tableOf[T any]() *table {
 	}
 	parsed, err := schema.Parse(new(T), &schemas, namingIsOurs)
 	if err != nil {
-		panic(fmt.Sprintf("no table for %s: %v", typ, err))
+		panic(fmt.Sprintf("no table for %s: %v", typ, err)) //nolint:forbidigo // a mistake in the program.
 	}
 	t := &table{name: parsed.Table, byName: map[string]*column{}}
 	for _, f := range parsed.Fields {

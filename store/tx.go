@@ -147,7 +147,7 @@ func (tx *Tx) enter(p phase) {
 	if p < tx.phase {
 		msg := fmt.Sprintf("a transaction went back from lock phase %d to %d", tx.phase, p)
 		if tx.store.strict {
-			panic(msg)
+			panic(msg) //nolint:forbidigo // in tests alone.
 		}
 		tx.store.log.Error(msg)
 	}

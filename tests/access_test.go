@@ -29,9 +29,23 @@ type asker struct {
 // cara is ACTIVE and has not accepted the service rules (rule V7).
 var askers = []asker{
 	{"nobody", "here"},
-	{"admin", "here"}, {"integration", "here"}, {"analyst", "here"}, {"platform", "here"}, {"anna", "here"}, {"ben", "here"}, {"cara", "here"},
-	{"admin", "elsewhere"}, {"integration", "elsewhere"}, {"analyst", "elsewhere"}, {"anna", "elsewhere"}, {"cara", "elsewhere"},
-	{"admin", "closed"}, {"integration", "closed"}, {"analyst", "closed"}, {"anna", "closed"}, {"cara", "closed"},
+	{"admin", "here"},
+	{"integration", "here"},
+	{"analyst", "here"},
+	{"platform", "here"},
+	{"anna", "here"},
+	{"ben", "here"},
+	{"cara", "here"},
+	{"admin", "elsewhere"},
+	{"integration", "elsewhere"},
+	{"analyst", "elsewhere"},
+	{"anna", "elsewhere"},
+	{"cara", "elsewhere"},
+	{"admin", "closed"},
+	{"integration", "closed"},
+	{"analyst", "closed"},
+	{"anna", "closed"},
+	{"cara", "closed"},
 }
 
 // The classes of answers that are no codes.

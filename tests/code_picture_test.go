@@ -41,7 +41,7 @@ func TestCodePictures(t *testing.T) {
 	a.label("spring", a.toGroup("tea"))
 	list, _ := a.do("anna", `query($g: ID!) { own: qrCodes { nodes { id url scene } } qrCodes(filter: {owner: {groupId: $g}}) { nodes { id url scene } } }`,
 		map[string]any{"g": a.names["id tea"]}).Data.(map[string]any)
-	codes := append((&answer{Data: list}).field("own.nodes").([]any), (&answer{Data: list}).field("qrCodes.nodes").([]any)...) //nolint:forcetypeassert // lists.
+	codes := append((&answer{Data: list}).field("own.nodes").([]any), (&answer{Data: list}).field("qrCodes.nodes").([]any)...)
 	if len(codes) != 3 {
 		t.Fatalf("codes %v", codes)
 	}
@@ -54,7 +54,7 @@ func TestCodePictures(t *testing.T) {
 					size = limits.CodePicture
 				}
 				data, err := base64.StdEncoding.DecodeString(got.text("qrCodePicture.data"))
-				if err != nil || got.text("qrCodePicture.mediaType") != "image/png" || got.field("qrCodePicture.size") != float64(size.(int)) { //nolint:forcetypeassert // it is.
+				if err != nil || got.text("qrCodePicture.mediaType") != "image/png" || got.field("qrCodePicture.size") != float64(size.(int)) {
 					t.Fatalf("%.200s, %v", got.body, err)
 				}
 				picture, err := png.Decode(bytes.NewReader(data))

@@ -368,7 +368,7 @@ func TestUnfollowed(t *testing.T) {
 		w := start(t, dsn, options{sweep: time.Hour})
 		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna", "lin of anna", "bo of anna"}}, "main")
 		leaves := func(who string) {
-			w.Services.Ingest(context.Background(), a.account, models.Inbound{Kind: models.InboundUnfollow, DedupKey: "leaves" + who + w.clock.Now().String(), OpenID: who, At: models.At(w.clock.Now())})
+			a.arrive(models.Inbound{Kind: models.InboundUnfollow, OpenID: who})
 		}
 		sweep := func() int {
 			t.Helper()

@@ -68,7 +68,7 @@ func TestImportOfAdvisors(t *testing.T) {
 		other := w.found(setup{Groups: []string{"theirs"}}, "other")
 		a.waitlisted("w-1", "w-2")
 		a.dismissed("carl")
-		w.Services.Ingest(context.Background(), a.account, models.Inbound{Kind: models.InboundUnfollow, DedupKey: "left-leaves", OpenID: "left", At: models.At(w.clock.Now())})
+		a.arrive(models.Inbound{Kind: models.InboundUnfollow, OpenID: "left"})
 		changes := w.count("SELECT COUNT(*) FROM event WHERE kind = 'ADVISOR_CHANGED'")
 		counts := func() string {
 			return fmt.Sprint("invited ", w.count("SELECT COUNT(*) FROM audit WHERE action = 'inviteAdvisors' AND request_id = 'test'"),
@@ -117,11 +117,22 @@ func TestImportOfAdvisors(t *testing.T) {
 			t.Errorf("the job is %v", j.Data)
 		}
 		for _, who := range []struct{ by, name, want string }{
-			{"openid", "mei", `PENDING Mei Mei http://pictures/mei e-mei [a;b\c coffee tea]`}, {"unionid", "u-mei", `PENDING Mei Mei http://pictures/mei e-mei [a;b\c coffee tea]`},
-			{"wechatId", "w-lin", "PENDING Lin <nil> <nil> []"}, {"openid", "anna", "ACTIVE anna http://pictures/anna e-anna [coffee tea]"},
-			{"openid", "ben", "ACTIVE Benny <nil> <nil> []"}, {"openid", "carl", "PENDING carl <nil> <nil> [tea]"}, {"openid", "dora", "ACTIVE dora <nil> <nil> []"},
-			{"openid", "qiu", "PENDING waits <nil> <nil> []"}, {"wechatId", "w-1", "PENDING waits <nil> <nil> []"}, {"wechatId", "w-2", "PENDING waits <nil> <nil> []"},
-			{"openid", "nobody-1", "NOT_FOUND"}, {"openid", "nobody-2", "NOT_FOUND"}, {"openid", "left", "NOT_FOUND"}, {"openid", "kf_1", "NOT_FOUND"}, {"openid", "somebody", "NOT_FOUND"}, {"openid", "other", "NOT_FOUND"},
+			{"openid", "mei", `PENDING Mei Mei http://pictures/mei e-mei [a;b\c coffee tea]`},
+			{"unionid", "u-mei", `PENDING Mei Mei http://pictures/mei e-mei [a;b\c coffee tea]`},
+			{"wechatId", "w-lin", "PENDING Lin <nil> <nil> []"},
+			{"openid", "anna", "ACTIVE anna http://pictures/anna e-anna [coffee tea]"},
+			{"openid", "ben", "ACTIVE Benny <nil> <nil> []"},
+			{"openid", "carl", "PENDING carl <nil> <nil> [tea]"},
+			{"openid", "dora", "ACTIVE dora <nil> <nil> []"},
+			{"openid", "qiu", "PENDING waits <nil> <nil> []"},
+			{"wechatId", "w-1", "PENDING waits <nil> <nil> []"},
+			{"wechatId", "w-2", "PENDING waits <nil> <nil> []"},
+			{"openid", "nobody-1", "NOT_FOUND"},
+			{"openid", "nobody-2", "NOT_FOUND"},
+			{"openid", "left", "NOT_FOUND"},
+			{"openid", "kf_1", "NOT_FOUND"},
+			{"openid", "somebody", "NOT_FOUND"},
+			{"openid", "other", "NOT_FOUND"},
 		} {
 			if got := a.advisor(who.by, who.name); got != who.want {
 				t.Errorf("%s is %q, want %q", who.name, got, who.want)

@@ -80,7 +80,7 @@ func TestImport(t *testing.T) {
 			Advisors: []string{"anna", "ben"}, Tags: []string{"level of gold silver", "taste of green"},
 			Customers: []string{"wei of anna"}, Followers: []string{"left", "free"}, Settings: map[string]any{"isAutoAssignOn": false},
 		}, "main")
-		w.Services.Ingest(context.Background(), a.account, models.Inbound{Kind: models.InboundUnfollow, DedupKey: "left-leaves", OpenID: "left", At: models.At(w.clock.Now())})
+		a.arrive(models.Inbound{Kind: models.InboundUnfollow, OpenID: "left"})
 		a.nicknamed("wei", "Old")
 		w.relayed()
 		live := w.subscribe(w.bearer("anna", a.account), `subscription { messages { __typename } }`, nil)
@@ -244,8 +244,15 @@ func TestImportIsUploaded(t *testing.T) {
 			data string
 			code string
 		}{
-			{10, "x2\n", ""}, {10, "x2\n", ""}, {10, "x3\n", "INVALID"}, {11, "2\n", "INVALID"}, {14, "x4\n", "INVALID"}, {-1, "x", "LIMIT_EXCEEDED"}, {13, "", "INVALID"},
-			{13, strings.Repeat("x", limits.ImportPartBytes+1), "LIMIT_EXCEEDED"}, {13, "x3", ""},
+			{10, "x2\n", ""},
+			{10, "x2\n", ""},
+			{10, "x3\n", "INVALID"},
+			{11, "2\n", "INVALID"},
+			{14, "x4\n", "INVALID"},
+			{-1, "x", "LIMIT_EXCEEDED"},
+			{13, "", "INVALID"},
+			{13, strings.Repeat("x", limits.ImportPartBytes+1), "LIMIT_EXCEEDED"},
+			{13, "x3", ""},
 		} {
 			if got := put(step.at, step.data); got.code() != step.code {
 				t.Errorf("%d bytes at %d: %.200s", len(step.data), step.at, got.body)
@@ -412,9 +419,12 @@ func TestImportsOfTheSame(t *testing.T) {
 		}
 		all.Go(func() {
 			for i := range n / 20 {
-				w.Services.Ingest(context.Background(), a.account, models.Inbound{
+				_, err := w.Services.Ingest(context.Background(), a.account, models.Inbound{
 					Kind: models.InboundFollow, DedupKey: fmt.Sprint("f", i), OpenID: fmt.Sprintf("s%d", 20*i), At: models.At(w.clock.Now()),
 				})
+				if err != nil {
+					t.Errorf("follower %d: %v", i, err)
+				}
 			}
 		})
 		all.Wait()

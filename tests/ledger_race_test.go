@@ -140,7 +140,8 @@ func TestPaymentAtOnce(t *testing.T) {
 		at := w.clock.Now().Format(time.RFC3339)
 		pay := func(openid, id string) string {
 			p, err := a.tryPost(token, marshal(map[string]any{"query": payText, "variables": map[string]any{
-				"p": []any{map[string]any{"customer": map[string]any{"openid": openid}, "transactionId": id, "at": at}}}}))
+				"p": []any{map[string]any{"customer": map[string]any{"openid": openid}, "transactionId": id, "at": at}},
+			}}))
 			if err != nil {
 				return err.Error()
 			}
@@ -176,8 +177,10 @@ func TestMassSendsRaceConfirmations(t *testing.T) {
 		for _, c := range customers {
 			bound = append(bound, c+" of anna")
 		}
-		a := w.found(setup{Advisors: []string{"anna"}, Customers: bound,
-			Settings: map[string]any{"policyOverrides": map[string]any{"outreachPerMonth": 5, "outreachSessionSeconds": 1}}}, "main")
+		a := w.found(setup{
+			Advisors: []string{"anna"}, Customers: bound,
+			Settings: map[string]any{"policyOverrides": map[string]any{"outreachPerMonth": 5, "outreachSessionSeconds": 1}},
+		}, "main")
 		w.clock.Advance(48 * time.Hour)
 		at := w.clock.Now().Format(time.RFC3339)
 		anna, system := w.bearer("anna", a.account), w.bearer("integration", a.account)

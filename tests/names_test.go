@@ -36,8 +36,12 @@ func TestNamesOfPeople(t *testing.T) {
 				map[string]any{"unionid": "u-wei"}, map[string]any{"id": wei}, map[string]any{"openid": "wei"}, map[string]any{"unionid": "u-two"}, map[string]any{"unionid": "u-none"}, map[string]any{"unionid": "wei"},
 			)}},
 			"tagCustomers": {tagText, map[string]any{"c": []map[string]any{
-				{"customer": map[string]any{"unionid": "u-wei"}, "add": []any{map[string]any{"name": "gold"}}}, {"customer": map[string]any{"id": wei}}, {"customer": map[string]any{"openid": "wei"}},
-				{"customer": map[string]any{"unionid": "u-two"}, "add": []any{map[string]any{"name": "gold"}}}, {"customer": map[string]any{"unionid": "u-none"}}, {"customer": map[string]any{"unionid": "wei"}},
+				{"customer": map[string]any{"unionid": "u-wei"}, "add": []any{map[string]any{"name": "gold"}}},
+				{"customer": map[string]any{"id": wei}},
+				{"customer": map[string]any{"openid": "wei"}},
+				{"customer": map[string]any{"unionid": "u-two"}, "add": []any{map[string]any{"name": "gold"}}},
+				{"customer": map[string]any{"unionid": "u-none"}},
+				{"customer": map[string]any{"unionid": "wei"}},
 			}}},
 		} {
 			var got []string

@@ -31,7 +31,7 @@ var built = sync.OnceValues(func() (dir string, err error) {
 		return "", err
 	}
 	removeBuilt = func() error { return os.RemoveAll(dir) }
-	c := exec.Command("go", "build", "-o", dir, "clientele/cmd/clientele") //nolint:noctx // it ends by itself.
+	c := exec.Command("go", "build", "-o", dir, "clientele/cmd/clientele")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)

@@ -86,7 +86,7 @@ func TestRetention(t *testing.T) {
 		w.delivered()
 		late := a.position("anna").Seq
 		done := w.retain()
-		if events := w.count("SELECT COUNT(*) FROM event WHERE at < ?", int64(testkit.Start.UnixMicro())+1); events != 0 || done.Events < int(floor) {
+		if events := w.count("SELECT COUNT(*) FROM event WHERE at < ?", testkit.Start.UnixMicro()+1); events != 0 || done.Events < int(floor) {
 			t.Errorf("%d old events stay, %d went", events, done.Events)
 		}
 		anna := key(t, a.names["id anna"])
@@ -102,7 +102,7 @@ func TestRetention(t *testing.T) {
 		if n := w.count("SELECT COUNT(*) FROM inbound WHERE outcome <> ''"); n != scans {
 			t.Errorf("%d records of scans stay of %d", n, scans)
 		}
-		if n := w.count("SELECT COUNT(*) FROM inbound WHERE outcome = '' AND kind <> 'PAYMENT' AND created_at <= ?", int64(testkit.Start.UnixMicro())); n != 0 {
+		if n := w.count("SELECT COUNT(*) FROM inbound WHERE outcome = '' AND kind <> 'PAYMENT' AND created_at <= ?", testkit.Start.UnixMicro()); n != 0 {
 			t.Errorf("%d old records of callbacks stay", n)
 		}
 		if !pay() {

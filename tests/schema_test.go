@@ -206,7 +206,7 @@ func TestFrontEndTools(t *testing.T) {
 		}
 		kept := filepath.Join("schema", "persisted", name)
 		if *update {
-			if err := os.WriteFile(kept, made, 0o644); err != nil { //nolint:gosec // it is no secret.
+			if err := os.WriteFile(kept, made, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -34,7 +34,7 @@ type streamed struct {
 }
 
 // stream asks for a subscription by GET, as a browser's EventSource does. token and lastEventID may be empty.
-func (w *world) stream(token, query string, lastEventID string, more ...string) *stream {
+func (w *world) stream(token, query, lastEventID string, more ...string) *stream {
 	w.tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	values := url.Values{"query": {query}}

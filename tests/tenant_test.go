@@ -188,7 +188,7 @@ func sending(to, text, key string) map[string]any {
 	return map[string]any{"i": map[string]any{"customer": map[string]any{"openid": to}, "text": text, "idempotencyKey": key}}
 }
 
-// named is n names with a prefix: anna0, anna1, …
+// named is n names with a prefix: anna0, anna1 and so on.
 func named(prefix string, n int) []string {
 	names := make([]string, n)
 	for i := range names {

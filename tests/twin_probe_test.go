@@ -25,7 +25,7 @@ const probesOfKind = 2
 // time that a document each does.
 const probesAtOnce = 12
 
-// bundle is a document of probes, each under an alias that is its place in probes: p0, p1, …
+// bundle is a document of probes, each under an alias that is its place in probes: p0, p1 and so on.
 type bundle struct {
 	who, document string
 	of            []int

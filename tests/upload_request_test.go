@@ -56,7 +56,7 @@ func (w *world) begin(token string, body []byte, contentType string, headers ...
 			s.answer <- &sent{err: err}
 			return
 		}
-		defer resp.Body.Close() //nolint:errcheck // it was read.
+		defer resp.Body.Close()
 		a := &sent{answer: &answer{status: resp.StatusCode}, header: resp.Header}
 		if a.body, a.err = io.ReadAll(resp.Body); a.err == nil {
 			a.err = json.Unmarshal(a.body, a.answer)
@@ -219,7 +219,7 @@ func TestUploadsRefusedAtOnce(t *testing.T) {
 		w.bodies(n + 1)
 	}
 	spent := fresh("spent")
-	for w.ask(spent, `{ viewer { role } }`, nil).code() == "" { //nolint:revive // until it is refused.
+	for w.ask(spent, `{ viewer { role } }`, nil).code() == "" {
 	}
 	for name, tt := range map[string]struct {
 		token, contentType string

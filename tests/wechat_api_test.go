@@ -532,7 +532,7 @@ func TestCodesThatThePlatformRefuses(t *testing.T) {
 			one, _ := list[0].(map[string]any)
 			return fmt.Sprint(one["url"] != nil, " ", one["refusal"])
 		}
-		label := func(name string, life string) {
+		label := func(name, life string) {
 			a.do("admin", `mutation($l: String!) { createQRCodes(input: {codes: [{owner: {advisor: {openid: "anna"}}, label: $l`+life+`}]}) { results { error { code } } } }`,
 				map[string]any{"l": name})
 		}

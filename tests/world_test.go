@@ -203,7 +203,7 @@ func (a *answer) code() string {
 
 // field reads a place in the data, e.g. "createGroup.group.id"; nil where there is nothing.
 func (a *answer) field(path string) any {
-	var v any = a.Data
+	v := a.Data
 	for name := range strings.SplitSeq(path, ".") {
 		m, _ := v.(map[string]any)
 		v = m[name]

@@ -50,7 +50,7 @@ func serveFloor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hs := &http.Server{Handler: mux} //nolint:gosec // nobody but the load comes here.
+	hs := &http.Server{Handler: mux}
 	context.AfterFunc(ctx, func() { _ = hs.Close() })
 	rig.Ready(l.Addr().String())
 	if err := hs.Serve(l); !errors.Is(err, http.ErrServerClosed) {

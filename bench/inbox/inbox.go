@@ -130,7 +130,7 @@ func floors(ctx context.Context, r *rig.Rig, o Options, product time.Duration, a
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // it has been read.
+	defer conn.Close()
 	text, err := conn.ask(fmt.Appendf(nil, "GET /memory?openid=%s&first=%d&at_once=%d&time=%s HTTP/1.1\r\nHost: %s\r\n\r\n",
 		rig.AdvisorOpenID(0), o.Page, o.AtOnce, o.Time, helper.Addr))
 	if err != nil {
@@ -217,7 +217,7 @@ func statements(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // it has been read.
+	defer conn.Close()
 	count := func() (n int, err error) {
 		var name string
 		return n, db.QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Com_select'").Scan(&name, &n)

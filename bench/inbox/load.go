@@ -58,7 +58,7 @@ func read(ctx context.Context, o Options, addr string, pages [][]byte, report fu
 		if conns[i], err = dial(ctx, addr); err != nil {
 			return 0, nil, err
 		}
-		defer conns[i].Close() //nolint:errcheck // it has been read.
+		defer conns[i].Close()
 	}
 	text, err := conns[0].ask(pages[0])
 	if err != nil {

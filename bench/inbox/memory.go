@@ -137,7 +137,7 @@ func (c conversationResolver) Contactability(_ context.Context, obj *models.Conv
 // Reason is null where there is none.
 func (contactabilityResolver) Reason(_ context.Context, obj *models.Contactability) (*models.ContactReason, error) {
 	if obj.Reason == "" {
-		return nil, nil //nolint:nilnil // none.
+		return nil, nil
 	}
 	return &obj.Reason, nil
 }

@@ -122,7 +122,7 @@ func product(ctx context.Context, r *rig.Rig, o Options, l *rig.Line) (took time
 				return s, err
 			}
 			again.Add(1)
-			if err := rig.Sleep(ctx, retryAfter+rand.N(retryAfter)); err != nil { //nolint:gosec // chance, not secrecy.
+			if err := rig.Sleep(ctx, retryAfter+rand.N(retryAfter)); err != nil {
 				return s, err
 			}
 		}

@@ -55,7 +55,7 @@ func dialAll(ctx context.Context, n int, dial func(i int, source net.Addr) (*Soc
 
 // Source is the address that the i-th connection comes from.
 func Source(i int) net.Addr {
-	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i%sources))} //nolint:gosec // a few.
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i%sources))}
 }
 
 // Await asks again and again until a condition holds, within ctx and a minute.

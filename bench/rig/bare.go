@@ -86,7 +86,7 @@ func bare(ctx context.Context) error {
 	for {
 		conn, err := l.Accept()
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was closed.
 		}
 		if err != nil {
 			return err

@@ -122,7 +122,7 @@ func serveProfiles(ctx context.Context) (string, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	go func() { _ = http.Serve(l, mux) }() //nolint:gosec // it ends with the process.
+	go func() { _ = http.Serve(l, mux) }()
 	return l.Addr().String(), nil
 }
 
@@ -148,7 +148,7 @@ func helper(name string, env []string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self) //nolint:gosec,noctx // this program; Stop ends it, in order.
+	cmd := exec.Command(self)
 	cmd.Env = append(append(os.Environ(), helperEnv+"="+name), env...)
 	return cmd, nil
 }

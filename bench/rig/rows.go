@@ -83,7 +83,7 @@ func (r *Rows) Flush(ctx context.Context, db Execer) error {
 // KeyAt is the n-th key of an instant, in the form of a UUIDv7: keys ascend with time, then n.
 func KeyAt(t time.Time, n int) models.Key {
 	var k models.Key
-	binary.BigEndian.PutUint64(k[:8], uint64(t.UnixMilli())<<16|0x7000) //nolint:gosec // after 1970.
-	binary.BigEndian.PutUint64(k[8:], 1<<63|uint64(n))                  //nolint:gosec // n is no negative number.
+	binary.BigEndian.PutUint64(k[:8], uint64(t.UnixMilli())<<16|0x7000)
+	binary.BigEndian.PutUint64(k[8:], 1<<63|uint64(n))
 	return k
 }

@@ -88,11 +88,11 @@ func (r *Rig) command(ctx context.Context, s *Server, stamps *Stamps) (_ *exec.C
 			return nil, err
 		}
 		binary = filepath.Join(s.folder, "clientele")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "clientele/cmd/clientele").CombinedOutput(); err != nil { //nolint:gosec // a folder of our own.
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "clientele/cmd/clientele").CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build it: %w\n%s", err, out)
 		}
 	}
-	cmd := exec.Command(binary, "serve") //nolint:gosec,noctx // Stop ends it, in order.
+	cmd := exec.Command(binary, "serve")
 	cmd.Env = append(os.Environ(), settings...)
 	return cmd, nil
 }

@@ -45,7 +45,7 @@ func openStamps(name string) (*Stamps, error) {
 		return nil, err
 	}
 	s := &Stamps{file: name}
-	if s.bytes, err = syscall.Mmap(int(f.Fd()), 0, int(info.Size()), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED); err != nil { //nolint:gosec // a descriptor fits.
+	if s.bytes, err = syscall.Mmap(int(f.Fd()), 0, int(info.Size()), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED); err != nil {
 		return nil, err
 	}
 	// Pages are aligned, and an atomic.Int64 is eight bytes.

@@ -56,7 +56,7 @@ func (c *Channel) agentsOf(ctx context.Context, account *models.Account) (map[mo
 	var refused *Error
 	switch {
 	case errors.Is(err, services.ErrNoSecret):
-		return nil, nil
+		return nil, nil //nolint:nilnil // none that can be known.
 	case errors.As(err, &refused) && refused.API == models.APIServiceAgents && slices.Contains(noAgents, refused.Code):
 	case err != nil:
 		return nil, err

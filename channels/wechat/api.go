@@ -234,7 +234,7 @@ func (c *Channel) closed(refused *Error) (until models.Time, closes bool) {
 
 // nextDay is when the platform's quotas of a day begin anew.
 func nextDay(now time.Time) models.Time {
-	china := time.FixedZone("UTC+8", 8*60*60)
+	china := time.FixedZone("UTC+8", int((8 * time.Hour).Seconds()))
 	y, m, d := now.In(china).Date()
 	return models.At(time.Date(y, m, d+1, 0, 0, 0, 0, china))
 }

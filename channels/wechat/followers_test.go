@@ -89,8 +89,11 @@ func TestFollowers(t *testing.T) {
 	}
 	since := clock.Time().Add(-time.Hour)
 	if !slices.Equal(infos, []services.FollowerInfo{
-		{OpenID: "o0", Follows: true, FollowedAt: since}, {OpenID: "o1", UnionID: "u1", Follows: true, Advertised: true, FollowedAt: since},
-		{OpenID: "o3"}, {OpenID: "o4", Follows: true, FollowedAt: clock.Time()}, {OpenID: "o9"},
+		{OpenID: "o0", Follows: true, FollowedAt: since},
+		{OpenID: "o1", UnionID: "u1", Follows: true, Advertised: true, FollowedAt: since},
+		{OpenID: "o3"},
+		{OpenID: "o4", Follows: true, FollowedAt: clock.Time()},
+		{OpenID: "o9"},
 	}) {
 		t.Errorf("they are %+v", infos)
 	}

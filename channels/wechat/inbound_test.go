@@ -282,39 +282,63 @@ func TestInboundContent(t *testing.T) {
 		edit func(m *wechat.Message)
 		want models.InboundContent
 	}{
-		{"text as long as may be is whole", func(m *wechat.Message) { m.Content = strings.Repeat("a", most) },
-			models.InboundContent{Kind: models.ContentText, Text: strings.Repeat("a", most)}},
-		{"longer text is cut and marked", func(m *wechat.Message) { m.Content = strings.Repeat("a", most+1) },
-			models.InboundContent{Kind: models.ContentText, Text: strings.Repeat("a", most-len(wechat.CutMark)) + wechat.CutMark}},
-		{"cut at a rune border", func(m *wechat.Message) { m.Content = "ab" + strings.Repeat("你", most/3) },
+		{
+			"text as long as may be is whole", func(m *wechat.Message) { m.Content = strings.Repeat("a", most) },
+			models.InboundContent{Kind: models.ContentText, Text: strings.Repeat("a", most)},
+		},
+		{
+			"longer text is cut and marked", func(m *wechat.Message) { m.Content = strings.Repeat("a", most+1) },
+			models.InboundContent{Kind: models.ContentText, Text: strings.Repeat("a", most-len(wechat.CutMark)) + wechat.CutMark},
+		},
+		{
+			"cut at a rune border", func(m *wechat.Message) { m.Content = "ab" + strings.Repeat("你", most/3) },
 			models.InboundContent{
 				Kind: models.ContentText,
 				Text: "ab" + strings.Repeat("你", (most-2-len(wechat.CutMark))/3) + wechat.CutMark,
-			}},
-		{"empty text", func(m *wechat.Message) { m.Content = "" },
-			models.InboundContent{Kind: models.ContentUnsupported}},
-		{"type in another case", func(m *wechat.Message) { m.MsgType = "Text" },
-			models.InboundContent{Kind: models.ContentUnsupported}},
-		{"image without reference but with address", func(m *wechat.Message) { m.MsgType, m.PicURL = "image", "http://a.example/1" },
-			models.InboundContent{Kind: models.ContentImage, URL: "http://a.example/1"}},
-		{"image with nothing", func(m *wechat.Message) { m.MsgType = "image" },
-			models.InboundContent{Kind: models.ContentUnsupported}},
+			},
+		},
+		{
+			"empty text", func(m *wechat.Message) { m.Content = "" },
+			models.InboundContent{Kind: models.ContentUnsupported},
+		},
+		{
+			"type in another case", func(m *wechat.Message) { m.MsgType = "Text" },
+			models.InboundContent{Kind: models.ContentUnsupported},
+		},
+		{
+			"image without reference but with address", func(m *wechat.Message) { m.MsgType, m.PicURL = "image", "http://a.example/1" },
+			models.InboundContent{Kind: models.ContentImage, URL: "http://a.example/1"},
+		},
+		{
+			"image with nothing", func(m *wechat.Message) { m.MsgType = "image" },
+			models.InboundContent{Kind: models.ContentUnsupported},
+		},
 		{"voice with an endless reference", func(m *wechat.Message) {
 			m.MsgType, m.MediaID = "voice", strings.Repeat("m", limits.MediaRefBytes+1)
 		}, models.InboundContent{Kind: models.ContentUnsupported}},
-		{"location off the earth", func(m *wechat.Message) { m.MsgType, m.LocationX, m.LocationY = "location", "90.1", "0" },
-			models.InboundContent{Kind: models.ContentUnsupported}},
-		{"location not a number", func(m *wechat.Message) { m.MsgType, m.LocationX, m.LocationY = "location", "NaN", "0" },
-			models.InboundContent{Kind: models.ContentUnsupported}},
-		{"location at the edge", func(m *wechat.Message) { m.MsgType, m.LocationX, m.LocationY = "location", "-90", "180" },
-			models.InboundContent{Kind: models.ContentLocation, Latitude: -90, Longitude: 180}},
+		{
+			"location off the earth", func(m *wechat.Message) { m.MsgType, m.LocationX, m.LocationY = "location", "90.1", "0" },
+			models.InboundContent{Kind: models.ContentUnsupported},
+		},
+		{
+			"location not a number", func(m *wechat.Message) { m.MsgType, m.LocationX, m.LocationY = "location", "NaN", "0" },
+			models.InboundContent{Kind: models.ContentUnsupported},
+		},
+		{
+			"location at the edge", func(m *wechat.Message) { m.MsgType, m.LocationX, m.LocationY = "location", "-90", "180" },
+			models.InboundContent{Kind: models.ContentLocation, Latitude: -90, Longitude: 180},
+		},
 		{"link too long to keep is text", func(m *wechat.Message) {
 			m.MsgType, m.Title, m.Description, m.URL = "link", "t", "d", long
 		}, models.InboundContent{Kind: models.ContentLink, Text: "t", Description: "d\n" + long}},
-		{"link that is a script is text", func(m *wechat.Message) { m.MsgType, m.URL = "link", "javascript:alert(1)" },
-			models.InboundContent{Kind: models.ContentLink, Description: "javascript:alert(1)"}},
-		{"link without address", func(m *wechat.Message) { m.MsgType, m.Title = "link", "t" },
-			models.InboundContent{Kind: models.ContentLink, Text: "t"}},
+		{
+			"link that is a script is text", func(m *wechat.Message) { m.MsgType, m.URL = "link", "javascript:alert(1)" },
+			models.InboundContent{Kind: models.ContentLink, Description: "javascript:alert(1)"},
+		},
+		{
+			"link without address", func(m *wechat.Message) { m.MsgType, m.Title = "link", "t" },
+			models.InboundContent{Kind: models.ContentLink, Text: "t"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in, err := text(c.edit).Inbound(testNow())

@@ -181,7 +181,7 @@ func (p *parser) start(name xml.Name) error {
 			return malformed("it is not one <xml> element")
 		}
 		p.root = true
-	case p.depth == 2: //nolint:mnd // directly below <xml>
+	case p.depth == 2:
 		if name.Space != "" {
 			return nil
 		}

@@ -61,6 +61,7 @@ func (c *Channel) Send(ctx context.Context, account *models.Account, to models.I
 		return &services.Refusal{Reason: models.FailedRefused}
 	case CodeRisky:
 		return &services.Refusal{Reason: models.FailedContent}
+	default:
+		return &services.Refusal{Reason: models.FailedRejected}
 	}
-	return &services.Refusal{Reason: models.FailedRejected}
 }

@@ -29,7 +29,7 @@ func (c *importCommand) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // it was only read.
+	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
 		return err

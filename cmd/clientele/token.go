@@ -29,7 +29,7 @@ func (c *tokenCommand) Run() error {
 type versionCommand struct{}
 
 // Run prints the module's version and revision, as the build recorded them.
-func (*versionCommand) Run() error {
+func (*versionCommand) Run() error { //nolint:unparam // as kong calls it.
 	version, revision := "devel", "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" {

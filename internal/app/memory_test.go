@@ -80,8 +80,7 @@ func TestBallast(t *testing.T) {
 		if n := b.held.Load(); n != 0 {
 			t.Errorf("%d bytes beside a large heap", n)
 		}
-		runtime.KeepAlive(large)
-		large = nil
+		runtime.KeepAlive(large) // and behind this line nobody does.
 		runtime.GC()
 		sleep(1)
 		if n := b.held.Load(); n != limits.Ballast {

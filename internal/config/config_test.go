@@ -243,7 +243,7 @@ func settings(err error) []string {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // errors.Join gives no other way in.
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []string{"not joined: " + err.Error()}
 	}

@@ -137,7 +137,7 @@ func (p File) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 	}
 	values, err := readFile(file)
 	// A file that was only read has nothing to lose at Close.
-	_ = file.Close() //nolint:errcheck // See above.
+	_ = file.Close()
 	if err != nil {
 		return fmt.Errorf("--config: %s: %w", path, err)
 	}

@@ -23,7 +23,6 @@ type Secret string
 
 // Format implements fmt.Formatter for every verb.
 func (s Secret) Format(f fmt.State, _ rune) {
-	//nolint:errcheck // A Formatter has nobody to tell.
 	_, _ = io.WriteString(f, redacted)
 }
 
@@ -53,7 +52,7 @@ func (s Secret) split() (id string, value []byte, err error) {
 	}
 	value, err = io.ReadAll(io.LimitReader(file, secretFileBytes+1))
 	// A file that was only read has nothing to lose at Close.
-	_ = file.Close() //nolint:errcheck // See above.
+	_ = file.Close()
 	if err != nil {
 		return "", nil, fileError(err)
 	}
@@ -133,7 +132,6 @@ func (d DSN) String() string {
 
 // Format implements fmt.Formatter for every verb, as String.
 func (d DSN) Format(f fmt.State, _ rune) {
-	//nolint:errcheck // A Formatter has nobody to tell.
 	_, _ = io.WriteString(f, d.String())
 }
 

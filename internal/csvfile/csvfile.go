@@ -170,7 +170,7 @@ func (r *Reader) fields(record []byte, first bool) ([]string, error) {
 		record = bytes.TrimPrefix(record, []byte(mark))
 	}
 	if r.in == nil {
-		r.in = bufio.NewReaderSize(nil, 4096)
+		r.in = bufio.NewReader(nil)
 	}
 	r.in.Reset(bytes.NewReader(record))
 	in := csv.NewReader(r.in)

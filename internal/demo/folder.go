@@ -47,7 +47,7 @@ func openFolder(path string) (_ *folder, err error) {
 	}
 	if err == nil {
 		// It may have been there, open to everybody.
-		err = os.Chmod(f.tokens(), privateFolder) //nolint:gosec // a folder needs the x.
+		err = os.Chmod(f.tokens(), privateFolder)
 	}
 	for _, name := range []string{secretFile, masterKeyFile} {
 		if err == nil {

@@ -29,7 +29,7 @@ func TestStoryFollowsItsSeed(t *testing.T) {
 	if slices.Equal(first, story(8, 200, steps)) {
 		t.Error("two seeds told one story")
 	}
-	if demo.OpenID(7, 1) != demo.OpenID(7, 1) || demo.OpenID(7, 1) == demo.OpenID(8, 1) {
+	if again := demo.OpenID(7, 1); demo.OpenID(7, 1) != again || again == demo.OpenID(8, 1) {
 		t.Error("the people do not follow the seed")
 	}
 	people := map[string]bool{}

@@ -30,7 +30,7 @@ func (inTurn) Name() string { return "inturn" }
 
 // GenerateCode implements plugin.CodeGenerator: it changes what will be written, and notes what is
 // edited after it.
-func (p inTurn) GenerateCode(data *codegen.Data) error {
+func (p inTurn) GenerateCode(data *codegen.Data) error { //nolint:unparam // as the interface has it.
 	for _, o := range data.Objects {
 		o.DisableConcurrency = o.DisableConcurrency || !o.Root
 		for _, f := range o.Fields {

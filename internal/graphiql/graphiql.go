@@ -191,7 +191,7 @@ func sendAsset(w http.ResponseWriter, r *http.Request, name string, packed []byt
 		return
 	}
 	// Our own files, bounded by the size of what is embedded.
-	_, _ = io.Copy(w, zr)
+	_, _ = io.Copy(w, zr) //nolint:gosec // as said.
 }
 
 // loadIndex reads the page and points its addresses at base. They are built as "./…",

@@ -26,7 +26,7 @@ func (c *chunks) next() (kind string, data []byte, err error) {
 		return "", nil, ErrBroken
 	}
 	n := binary.BigEndian.Uint32(c.rest)
-	if uint64(n) > uint64(len(c.rest)-head-sum) {
+	if uint64(n) > uint64(len(c.rest)-head-sum) { //nolint:gosec // they are no more than the rest.
 		return "", nil, ErrBroken
 	}
 	end := head + int(n)

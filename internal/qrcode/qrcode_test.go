@@ -155,8 +155,10 @@ func TestOneAvatarInManyCodes(t *testing.T) {
 	}
 	before := bytes.Clone(kept.Pix)
 	pictures := []qrcode.Picture{
-		{Text: "one", Size: 200, Avatar: avatar}, {Text: "another one", Size: 430, Avatar: avatar},
-		{Text: "one", Size: 200, Avatar: avatar, Format: qrcode.SVG}, {Text: "another one", Size: 430, Avatar: avatar, Format: qrcode.SVG},
+		{Text: "one", Size: 200, Avatar: avatar},
+		{Text: "another one", Size: 430, Avatar: avatar},
+		{Text: "one", Size: 200, Avatar: avatar, Format: qrcode.SVG},
+		{Text: "another one", Size: 430, Avatar: avatar, Format: qrcode.SVG},
 	}
 	alone := make([][]byte, len(pictures))
 	for i, p := range pictures {

@@ -52,7 +52,8 @@ func ParseID(s string) (ID, bool) {
 func (id ID) MarshalGQL(w io.Writer) {
 	var raw [kindBytes + len(id.Key)]byte
 	b := append(append(raw[:0], id.Kind...), id.Key[:]...)
-	text := base64.RawURLEncoding.AppendEncode(append(make([]byte, 0, 32), '"'), b)
+	const most = 32 // of the text, with its quotes
+	text := base64.RawURLEncoding.AppendEncode(append(make([]byte, 0, most), '"'), b)
 	_, _ = w.Write(append(text, '"'))
 }
 

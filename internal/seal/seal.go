@@ -78,7 +78,6 @@ func (k Key) ID() string { return k.id }
 
 // Format implements fmt.Formatter for every verb: the key's id, never its secret.
 func (k Key) Format(f fmt.State, _ rune) {
-	//nolint:errcheck // A Formatter has nobody to tell.
 	_, _ = io.WriteString(f, "master key "+k.id)
 }
 

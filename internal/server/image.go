@@ -54,7 +54,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 			s.noImage(ctx, w, err)
 			return
 		}
-		defer bytes.Close() //nolint:errcheck // it was read.
+		defer bytes.Close()
 	}
 	h.Set("Content-Type", image.Type.MediaType())
 	h.Set("Content-Length", strconv.FormatInt(image.Bytes, 10))
@@ -69,7 +69,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 // noImage answers why there is no image.
 func (s *Server) noImage(ctx context.Context, w http.ResponseWriter, err error) {
 	status := http.StatusServiceUnavailable
-	switch models.CodeOf(err) { //nolint:exhaustive // what else there is means that it cannot be said now.
+	switch models.CodeOf(err) {
 	case models.CodeForbidden:
 		status = http.StatusForbidden
 	case models.CodeNotFound:

@@ -57,7 +57,7 @@ func (r *rates) MutateOperationContext(ctx context.Context, op *graphql.Operatio
 	}
 	v, err := r.viewer(ctx)
 	if err != nil || v == nil {
-		return nil // refused elsewhere
+		return nil //nolint:nilerr // refused elsewhere
 	}
 	rows, _ := op.Stats.GetExtension(costName).(int)
 	req := requestOf(ctx)
@@ -89,7 +89,7 @@ func (d debts) MutateOperationParameters(ctx context.Context, p *graphql.RawPara
 	r := d.rates
 	v, err := r.viewer(ctx)
 	if err != nil || v == nil {
-		return nil // refused elsewhere
+		return nil //nolint:nilerr // refused elsewhere
 	}
 	now := r.now()
 	if limiter := limiterOf(ctx, r.tokens, tokenOf(v), r.perToken); limiter != nil && limiter.TokensAt(now) < 0 {

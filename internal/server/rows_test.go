@@ -38,8 +38,11 @@ func TestReckoning(t *testing.T) {
 		{"query($i: [ID!]!) { a: nodes(ids: $i) { ...f } b: nodes(ids: \"a\") { ...f } } fragment f on Conversation { " + page + " }", map[string]any{"i": []any{"a", "b"}}, 300},
 		{`{ advisors(first: 10) { nodes { groups { name } } } }`, nil, 10},
 		{`{ advisors(first: 10) { nodes { groups { advisors(first: 1) { nodes { id } } } } } }`, nil, 10 * (1 + limits.GroupsPerAccount)},
-		{`mutation($i: UpdateCustomersInput!) { updateCustomers(input: $i) { results { customer { advisor { groups { advisors(first: 1) { nodes { id } } } } } } } }`,
-			map[string]any{"i": map[string]any{"customers": []any{map[string]any{}, map[string]any{}, map[string]any{}}}}, 3 * limits.GroupsPerAccount},
+		{
+			`mutation($i: UpdateCustomersInput!) { updateCustomers(input: $i) { results { customer { advisor { groups { advisors(first: 1) { nodes { id } } } } } } } }`,
+			map[string]any{"i": map[string]any{"customers": []any{map[string]any{}, map[string]any{}, map[string]any{}}}},
+			3 * limits.GroupsPerAccount,
+		},
 	} {
 		doc, errs := gqlparser.LoadQueryWithRules(schema, tt.query, nil)
 		if errs != nil {

@@ -242,7 +242,7 @@ func TestUploadGivenUp(t *testing.T) {
 			for range 200 {
 				ctx, cancel := context.WithCancel(context.Background())
 				go cancel()
-				leave, err := u.enter(ctx, advisorOf(fmt.Sprint(rand.IntN(4)), fmt.Sprint(rand.IntN(3)))) //nolint:gosec // chance, not secrecy.
+				leave, err := u.enter(ctx, advisorOf(fmt.Sprint(rand.IntN(4)), fmt.Sprint(rand.IntN(3))))
 				if err == nil {
 					if n := in.Add(1); n > most.Load() {
 						most.Store(n)
@@ -318,7 +318,7 @@ func TestUploadIsChargedOnce(t *testing.T) {
 	if models.CodeOf(err) != models.CodeRateLimited || atOnce || left() != want-comes {
 		t.Fatalf("%v; %d are left of %d", err, left(), want)
 	}
-	now = err.(*models.Error).RetryAt.Go() //nolint:errorlint,forcetypeassert // it has that code.
+	now = err.(*models.Error).RetryAt.Go() //nolint:errorlint // it has that code.
 	if _, err := request(files); err != nil {
 		t.Errorf("who came when they were told is refused: %v", err)
 	}

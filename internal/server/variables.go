@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -161,7 +162,7 @@ func usedAt(v *ast.Value, variable, path string) string {
 	for i, child := range v.Children {
 		name := child.Name
 		if v.Kind == ast.ListValue {
-			name = fmt.Sprint(i)
+			name = strconv.Itoa(i)
 		}
 		if at := usedAt(child.Value, variable, path+"."+name); at != "" {
 			return at

@@ -40,12 +40,12 @@ func EmptySQLite(tb testing.TB) string {
 }
 
 // sqliteTemplate is the file of a migrated database, made once a process.
-var sqliteTemplate = sync.OnceValues(func() ([]byte, error) {
+var sqliteTemplate = sync.OnceValues(func() (template []byte, err error) {
 	dir, err := os.MkdirTemp("", "clientele-template-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "template.db")
 	err = opened("sqlite:"+path, func(db *sql.DB) error {
 		_, err := migrations.Up(context.Background(), migrations.SQLite, db)

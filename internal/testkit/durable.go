@@ -37,7 +37,7 @@ func StartDurable(tb testing.TB, extra ...string) *Durable {
 		Missing(tb, NeedMySQL, err)
 	}
 	// Not the test's own folder: a socket's path must be short.
-	dir, err := os.MkdirTemp("", "clientele-db-")
+	dir, err := os.MkdirTemp("", "clientele-db-") //nolint:usetesting // as said.
 	if err != nil {
 		tb.Fatalf("start a database: %v", err)
 	}

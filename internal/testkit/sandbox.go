@@ -40,7 +40,7 @@ func buildSandbox() (path string, err error) {
 	defer p.Unlock()
 	if p.dir == "" && p.err == nil {
 		if p.dir, p.err = os.MkdirTemp("", "clientele-sandboxd-"); p.err == nil {
-			c := exec.Command("go", "build", "-o", p.dir, "clientele/internal/testkit/cmd/sandboxd") //nolint:noctx // it ends by itself.
+			c := exec.Command("go", "build", "-o", p.dir, "clientele/internal/testkit/cmd/sandboxd")
 			// As whoever builds the product, so that what both need is compiled once.
 			c.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if out, err := c.CombinedOutput(); err != nil {
@@ -69,7 +69,7 @@ func StartSandbox(tb testing.TB, file string, flags ...string) *Sandbox {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := exec.Command(program, append([]string{"-file", file}, flags...)...) //nolint:gosec,noctx // our own; it ends with its input.
+	c := exec.Command(program, append([]string{"-file", file}, flags...)...)
 	c.Stderr = os.Stderr
 	in, err := c.StdinPipe()
 	if err != nil {

@@ -73,7 +73,7 @@ const memoryBytes = 3 << 30
 // serverFolder makes the folder of a server whose data need not last.
 func serverFolder() (string, error) {
 	var fs syscall.Statfs_t
-	//nolint:unconvert,gosec // the types of both differ between systems.
+	//nolint:unconvert // the types of both differ between systems.
 	if err := syscall.Statfs(memoryFolder, &fs); err == nil && uint64(fs.Bavail)*uint64(fs.Bsize) >= memoryBytes {
 		if dir, err := os.MkdirTemp(memoryFolder, "clientele-db-"); err == nil {
 			return dir, nil
@@ -161,7 +161,7 @@ func (s *Server) launch(command []string) (died <-chan struct{}, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.guard = exec.Command("sh", append([]string{"-c", guardScript, "sh", s.Dir}, command...)...) //nolint:noctx // it ends with its input.
+	s.guard = exec.Command("sh", append([]string{"-c", guardScript, "sh", s.Dir}, command...)...)
 	s.guard.ExtraFiles = []*os.File{held}
 	s.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends the tests first, and the server by that.
 	if s.held, err = s.guard.StdinPipe(); err != nil {

@@ -95,7 +95,7 @@ func TestServerStops(t *testing.T) {
 // shortTemp is a folder whose name leaves room for a socket's.
 func shortTemp(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ct")
+	dir, err := os.MkdirTemp("", "ct") //nolint:usetesting // as said.
 	if err != nil {
 		t.Fatal(err)
 	}

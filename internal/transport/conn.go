@@ -85,7 +85,7 @@ func newConn(t *WebSocket, exec graphql.GraphExecutor, socket net.Conn, early []
 		due:       time.Now().Add(t.options.InitTimeout),
 	}
 	// The request's context ends when its handler returns, and holds on to the request: a connection begins anew.
-	c.ctx, c.cancel = context.WithCancel(context.WithValue(context.Background(), connKey{}, c))
+	c.ctx, c.cancel = context.WithCancel(context.WithValue(context.Background(), connKey{}, c)) //nolint:forbidigo // as said.
 	c.heardAt.Store(time.Now().UnixNano())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -338,7 +338,7 @@ func tcpOf(socket net.Conn) *net.TCPConn {
 
 func isSendable(code uint16) bool {
 	switch code {
-	case 1004, CloseNoStatus, CloseAbnormal:
+	case 1004, CloseNoStatus, CloseAbnormal: //nolint:mnd // RFC 6455 7.4.1: reserved, without a name.
 		return false
 	}
 	return code >= 1000 && code <= 1014 || code >= 3000 && code <= 4999

@@ -101,7 +101,7 @@ func (s *eventStream) flush() bool {
 
 // last sends a response and that it was the last.
 func (s *eventStream) last(resp *graphql.Response) {
-	s.add("", appendResponse(nil, resp))
+	s.add("", encodeResponse(resp))
 	s.complete()
 }
 
@@ -215,7 +215,7 @@ func (s *eventStream) push(ctx context.Context, app *template, source Source) bo
 			defer done()
 		}
 		done, late := executeTurn(execution, s.pipe.exec, app.opCtx, events, func(event Event, resp *graphql.Response) bool {
-			s.add(event.Cursor, appendResponse(nil, resp))
+			s.add(event.Cursor, encodeResponse(resp))
 			if s.out.Len() >= pooledBuffer/2 && !s.flush() {
 				return false
 			}
@@ -287,7 +287,7 @@ func (s *eventStream) relay(ctx context.Context, cancel context.CancelFunc, opCt
 			s.last(resp)
 			return
 		}
-		s.add("", appendResponse(nil, resp))
+		s.add("", encodeResponse(resp))
 		if !s.flush() {
 			return
 		}

@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"encoding/json"
-	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -96,11 +95,11 @@ func isRequestError(resp *graphql.Response) bool {
 	return resp.Data == nil && len(resp.Errors) > 0
 }
 
-// appendResponse appends resp as JSON. Data is copied as it is: it was written by the executor, and having encoding/json check and compact
+// encodeResponse is resp as JSON. Data is copied as it is: it was written by the executor, and having encoding/json check and compact
 // it again costs more than everything else here.
-func appendResponse(b []byte, resp *graphql.Response) []byte {
+func encodeResponse(resp *graphql.Response) []byte {
 	const rest = 128 // for cursor and names
-	b = append(slices.Grow(b, len(resp.Data)+rest), '{')
+	b := append(make([]byte, 0, len(resp.Data)+rest), '{')
 	if len(resp.Errors) > 0 {
 		b = append(b, `"errors":`...)
 		b = append(b, marshalErrors(resp.Errors)...)

@@ -170,7 +170,8 @@ func (c *Conn) readMessage() (*buffer, error) {
 		if message == nil {
 			message = takeBuffer()
 		}
-		if header.Length > int64(c.maxMessage(len(message.bytes)+int(min(header.Length, 1<<30)))-len(message.bytes)) {
+		const huge = 1 << 30 // no message is, and with what is there it is a number on every machine.
+		if header.Length > int64(c.maxMessage(len(message.bytes)+int(min(header.Length, huge)))-len(message.bytes)) {
 			return nil, &CloseError{Code: CloseTooBig, Reason: "the message is too big"}
 		}
 		if message.bytes, err = c.in.payload(message.bytes, header); err != nil {
@@ -206,7 +207,7 @@ func (c *Conn) control(header ws.Header) error {
 		return err
 	}
 	c.hear()
-	switch header.OpCode {
+	switch header.OpCode { //nolint:exhaustive // a pong has nothing to say but that they live; no other comes here.
 	case ws.OpPing:
 		out := takeBuffer()
 		out.begin()

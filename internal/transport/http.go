@@ -249,7 +249,7 @@ func (a answerer) refuse(ctx context.Context, status int, err *gqlerror.Error) {
 }
 
 func (a answerer) write(status int, resp *graphql.Response) {
-	a.writeBody(status, appendResponse(nil, resp))
+	a.writeBody(status, encodeResponse(resp))
 }
 
 func (a answerer) writeBody(status int, body []byte) {

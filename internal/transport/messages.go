@@ -147,7 +147,7 @@ func (c *Conn) askInit(payload map[string]any, header http.Header) (viewer conte
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			recovered(c.ctx, noOperation(c.exec), p)
+			_ = recovered(c.ctx, noOperation(c.exec), p) // told to who logs panics; the client is told by the code.
 			err = &CloseError{Code: CloseInternal, Reason: "internal system error"}
 		}
 	}()

@@ -142,7 +142,7 @@ func OpenUpload(u graphql.Upload) io.Reader {
 func (a answerer) form(ctx context.Context, f *form) (status int, body []byte) {
 	if !f.batch {
 		status, resp := a.run(ctx, http.MethodPost, f.operations[0])
-		return status, appendResponse(nil, resp)
+		return status, encodeResponse(resp)
 	}
 	body = []byte{'['}
 	for i, params := range f.operations {
@@ -150,7 +150,7 @@ func (a answerer) form(ctx context.Context, f *form) (status int, body []byte) {
 			body = append(body, ',')
 		}
 		_, resp := a.run(ctx, http.MethodPost, params)
-		body = append(body, appendResponse(nil, resp)...)
+		body = append(body, encodeResponse(resp)...)
 	}
 	return http.StatusOK, append(body, ']')
 }
@@ -239,7 +239,7 @@ func (e formLimit) Error() string { return e.text }
 func (f *form) read(parts *multipart.Reader, maxFiles, maxOperations int) error {
 	for {
 		part, err := parts.NextPart()
-		if err == io.EOF { //nolint:errorlint // the sentinel itself; one that is wrapped is an end too early.
+		if err == io.EOF {
 			break
 		}
 		if err != nil {

@@ -204,7 +204,7 @@ func (c *Conn) runSingle(ctx context.Context, o *operation, opCtx *graphql.Opera
 		c.sendResponseError(o, o.id, resp)
 	default:
 		out := takeBuffer()
-		out.next(o.id, appendResponse(nil, resp))
+		out.next(o.id, encodeResponse(resp))
 		out.complete(o.id)
 		c.send(o, true, out.bytes)
 		out.free()
@@ -302,7 +302,7 @@ func (c *Conn) relay(ctx context.Context, o *operation, opCtx *graphql.Operation
 			c.sendResponseError(o, o.id, resp)
 			return
 		}
-		out.next(o.id, appendResponse(nil, resp))
+		out.next(o.id, encodeResponse(resp))
 		sent := c.send(o, false, out.bytes)
 		out.free()
 		if !sent {

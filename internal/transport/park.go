@@ -27,14 +27,14 @@ type Source interface {
 	// wake never blocks, may be called from within Attach, and does nothing once the source is closed. Take is called once after Attach
 	// without a wake, so that what was there already is found. Attach is called once.
 	Attach(wake func())
-	// Take returns at most max events that follow the position, and moves it.
+	// Take returns at most so many events that follow the position, and moves it.
 	//
-	// Fewer events than max and no error: no more now, wait for wake. io.EOF: the stream ended; `complete` is sent. A *[CloseError]: the whole
+	// Fewer events than most and no error: no more now, wait for wake. io.EOF: the stream ended; `complete` is sent. A *[CloseError]: the whole
 	// connection is closed with its code and reason. Another error ends the subscription with an `error` message, made of it by the
 	// executor's error presenter. Events returned together with an error are sent before it takes effect.
 	//
 	// ctx has the connection's values, and ends with the connection or after the time for one operation.
-	Take(ctx context.Context, max int) ([]Event, error)
+	Take(ctx context.Context, most int) ([]Event, error)
 	// Close releases the source. It is called once, also when Attach was never called.
 	Close()
 }

@@ -176,7 +176,7 @@ func (c *Conn) push(o *operation) bool {
 	if err == nil {
 		return len(events) >= eventsPerTurn
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		out := takeBuffer()
 		out.complete(o.id)
 		c.send(o, true, out.bytes)
@@ -260,7 +260,7 @@ func (c *Conn) take(ctx context.Context, o *operation) (events []Event, err erro
 func (c *Conn) execute(ctx context.Context, o *operation, events []Event, out *outbox) (done int, ok bool) {
 	ok = true
 	done, late := executeTurn(ctx, c.exec, o.operationContext(), events, func(event Event, resp *graphql.Response) bool {
-		payload := appendResponse(nil, resp)
+		payload := encodeResponse(resp)
 		if len(resp.Errors) == 0 {
 			c.transport.shares.offer(o, event, payload)
 		}

@@ -114,8 +114,11 @@ func TestCheck(t *testing.T) {
 			h.Writes = append(h.Writes, Write{Customer: wei, Text: "are you there?"})
 		}, []Fault{Lost}, "are you there?"},
 		{"stored for another customer", func(h *History) { h.Writes[1].Customer = other }, []Fault{Lost}, "was acknowledged and is not stored"},
-		{"a message without its event", func(h *History) { h.Events[1].Kind = models.EventAdvisorChanged; h.Events[1].Message = models.Key{} },
-			[]Fault{Torn, Lost, Lost, Phantom}, "has 0 events in the log, not 1"},
+		{
+			"a message without its event", func(h *History) { h.Events[1].Kind = models.EventAdvisorChanged; h.Events[1].Message = models.Key{} },
+			[]Fault{Torn, Lost, Lost, Phantom},
+			"has 0 events in the log, not 1",
+		},
 		{"an event without its message", func(h *History) { h.Events[1].Message = other }, []Fault{Torn, Torn, Lost, Lost, Phantom}, "which is not stored"},
 		{"an event of another stream's message", func(h *History) { h.Messages[0].AdvisorID = other }, []Fault{Torn}, "tells otherwise of message"},
 		{"one event too many", func(h *History) { h.Messages[1].Status = models.StatusQueued }, []Fault{Double}, "has 2 events in the log, not 1"},
@@ -124,8 +127,11 @@ func TestCheck(t *testing.T) {
 		{"a key with two messages", func(h *History) {
 			h.Messages = append(h.Messages, models.Message{Key: other, CustomerID: wei, Text: "welcome", Direction: models.FromAdvisor})
 		}, []Fault{Double}, `key "k1" is stored 2 times`},
-		{"the answer names another message", func(h *History) { h.Sends[0].Message, h.Sends[1].Message = other, other },
-			[]Fault{Lost}, "its text is that of message " + sent.String()},
+		{
+			"the answer names another message", func(h *History) { h.Sends[0].Message, h.Sends[1].Message = other, other },
+			[]Fault{Lost},
+			"its text is that of message " + sent.String(),
+		},
 		{"a repeat counted twice", func(h *History) {
 			h.Messages = append(h.Messages, models.Message{Key: other, CustomerID: wei, Text: "hello", Direction: models.FromCustomer})
 		}, []Fault{Double, Double}, `"hello", is stored 2 times`},

@@ -36,7 +36,7 @@ func (r *rig) killed(what string, kill func()) {
 	const least, most = 30, 150
 	begun, n := time.Now(), 0
 	for ; n < kills || time.Since(begun) < long; n++ {
-		r.traffic(least + rand.IntN(most-least)) //nolint:gosec // chance, not secrecy.
+		r.traffic(least + rand.IntN(most-least))
 		kill()
 	}
 	r.traffic(least)
@@ -61,7 +61,7 @@ func (r *rig) killed(what string, kill func()) {
 // killNode kills one of the servers and starts it again at once.
 func (r *rig) killNode() {
 	r.Helper()
-	n := r.nodes[rand.IntN(len(r.nodes))] //nolint:gosec // chance, not secrecy.
+	n := r.nodes[rand.IntN(len(r.nodes))]
 	n.process.Kill()
 	n.start(r.T)
 }
@@ -101,7 +101,7 @@ func TestDatabaseKilled(t *testing.T) {
 	r := newRig(t, db.DSN, binary(t, ""), 2)
 	r.killed("the database, or a server,", func() {
 		const everyFourth = 4
-		if rand.IntN(everyFourth) == 0 { //nolint:gosec // chance, not secrecy.
+		if rand.IntN(everyFourth) == 0 {
 			r.killNode()
 			return
 		}

@@ -116,7 +116,9 @@ func (t Topic) shown(e *models.Event) (r Received, ok bool) {
 		r.Type, r.Subject = "ConversationChanged", e.Customer
 	case models.EventCustomerLeft:
 		r.Type, r.Subject = "CustomerLeft", e.Customer
-	case models.EventAdvisorChanged:
+	case models.EventCustomersImported:
+		r.Type = "CustomersImported"
+	case models.EventAdvisorChanged, models.EventJobChanged, models.EventJobEnded:
 		return r, false
 	}
 	return r, t == TopicMessages

@@ -259,7 +259,7 @@ func (r *rig) uploads(admin, id string, f *importFile, kill bool) {
 		case kill && part == 3: // in the middle of one
 			answered := make(chan error, 1)
 			go func() { answered <- add() }()
-			for range rand.IntN(3) { //nolint:gosec // chance, not secrecy.
+			for range rand.IntN(3) {
 				size()
 			}
 			r.killAll(func(*sql.DB) {})
@@ -333,7 +333,7 @@ func (r *rig) imports(f *importFile, nodes, kills int, tags string, environment 
 			return f.there(r, admin, goal)
 		})
 		read()
-		for n, was := rand.IntN(mostAsked), job.DoneCount; n > 0 && job.DoneCount == was && !r.spoiled; n-- { //nolint:gosec // chance, not secrecy.
+		for n, was := rand.IntN(mostAsked), job.DoneCount; n > 0 && job.DoneCount == was && !r.spoiled; n-- {
 			read()
 		}
 		r.killAll(func(db *sql.DB) {

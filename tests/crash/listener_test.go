@@ -104,7 +104,7 @@ func (l *listener) connect(ctx context.Context) (refused string, err error) {
 		_ = response.Body.Close()
 	}
 	if err != nil {
-		return "", nil //nolint:nilerr // the node is down; it comes back.
+		return "", nil
 	}
 	defer conn.CloseNow() //nolint:errcheck // it is over.
 	conn.SetReadLimit(1 << 20)
@@ -235,7 +235,7 @@ func (l *listener) event(text json.RawMessage) error {
 		l.mu.Unlock()
 	}
 	const everySo = 60
-	if l.flaky && rand.IntN(everySo) == 0 { //nolint:gosec // chance, not secrecy.
+	if l.flaky && rand.IntN(everySo) == 0 {
 		return errLeft
 	}
 	return nil
@@ -305,7 +305,7 @@ func (r *rig) settle() {
 // mark makes events that every client of an advisor sees: a follower.
 func (r *rig) mark(a *advisor, round int) models.Key {
 	r.Helper()
-	marker := &person{rig: r, advisor: a, openid: fmt.Sprintf("marker-%s-%d", a.key, round), random: rand.New(rand.NewPCG(uint64(round), 0))} //nolint:gosec // chance, not secrecy.
+	marker := &person{rig: r, advisor: a, openid: fmt.Sprintf("marker-%s-%d", a.key, round), random: rand.New(rand.NewPCG(uint64(round), 0))}
 	if !marker.follow(r.Context()) {
 		r.Fatalf("a marker was not taken: %v", r.told())
 	}

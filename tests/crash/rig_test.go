@@ -166,7 +166,7 @@ func (r *rig) startNodes(binary string, nodes int, environment ...string) {
 // take one, or takes one and does not say so.
 func (r *rig) startPlatform(file string) {
 	r.Helper()
-	seed := rand.Uint64() //nolint:gosec // chance, not secrecy.
+	seed := rand.Uint64()
 	r.platform = testkit.StartSandbox(r, file, "-max-delay=200ms", "-refuse=0.02", "-unavailable=0.005", "-silent=0.005", fmt.Sprintf("-seed=%d", seed))
 }
 
@@ -338,7 +338,7 @@ func (r *rig) run() {
 		}
 		for n := range customersEach {
 			const apart = 1_000_000
-			p := &person{rig: r, advisor: a, openid: fmt.Sprintf("c-%d-%d", i, n), first: int64(1+len(r.people)) * apart, random: rand.New(rand.NewPCG(rand.Uint64(), uint64(n)))} //nolint:gosec // chance, not secrecy.
+			p := &person{rig: r, advisor: a, openid: fmt.Sprintf("c-%d-%d", i, n), first: int64(1+len(r.people)) * apart, random: rand.New(rand.NewPCG(rand.Uint64(), uint64(n)))}
 			r.people = append(r.people, p)
 			r.senders.Go(func() { p.live(sending) })
 		}

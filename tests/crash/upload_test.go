@@ -161,7 +161,7 @@ func (u *uploading) check(db *sql.DB) {
 
 // work uploads until ctx ends: what was not acknowledged comes again, and now and then what another uploader has sent.
 func (u *uploading) work(ctx context.Context, token string, seed int) {
-	random := rand.New(rand.NewPCG(rand.Uint64(), uint64(seed))) //nolint:gosec // chance, not secrecy.
+	random := rand.New(rand.NewPCG(rand.Uint64(), uint64(seed)))
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for ctx.Err() == nil {

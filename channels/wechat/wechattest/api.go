@@ -16,7 +16,7 @@ import (
 
 // The paths of the platform's API that API serves.
 const (
-	PathToken         = "/cgi-bin/stable_token"
+	PathToken         = "/cgi-bin/stable_token" //nolint:gosec // a path.
 	PathSend          = "/cgi-bin/message/custom/send"
 	PathQRCode        = "/cgi-bin/qrcode/create"
 	PathFollowers     = "/cgi-bin/user/get"

@@ -145,7 +145,7 @@ func (p Platform) sign() (query url.Values, timestamp, nonce string) {
 
 func (p Platform) now() time.Time {
 	if p.Now == nil {
-		return time.Now() //nolint:forbidigo // the default of an injected clock, in a test helper.
+		return time.Now()
 	}
 	return p.Now()
 }

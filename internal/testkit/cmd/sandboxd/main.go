@@ -37,7 +37,7 @@ func main() {
 	flag.Float64Var(&d.refuse, "refuse", 0, "probability of a refusal")
 	flag.Float64Var(&d.silent, "silent", 0, "probability of no answer")
 	flag.Parse()
-	d.rand = rand.New(rand.NewPCG(*seed, *seed)) //nolint:gosec // chance, not secrecy.
+	d.rand = rand.New(rand.NewPCG(*seed, *seed))
 	if err := d.run(*file, *addr); err != nil {
 		fmt.Fprintln(os.Stderr, "sandboxd:", err)
 		os.Exit(1)

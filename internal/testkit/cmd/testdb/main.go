@@ -67,7 +67,7 @@ func run(ctx context.Context, command []string) (code int) {
 			return code
 		}
 	}
-	c := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // it is what we are for.
+	c := exec.CommandContext(ctx, command[0], command[1:]...)
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.Stdin, c.Stdout, c.Stderr, c.Env = os.Stdin, os.Stdout, os.Stderr, env
 	err = c.Run()
