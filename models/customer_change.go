@@ -2,7 +2,6 @@ package models
 
 import (
 	"database/sql/driver"
-	"fmt"
 	"strings"
 )
 
@@ -56,15 +55,7 @@ func (l Lines) Value() (driver.Value, error) { return strings.Join(l, "\n"), nil
 
 // Scan implements sql.Scanner. What it makes is never nil.
 func (l *Lines) Scan(src any) error {
-	switch v := src.(type) {
-	case nil:
-		*l = Lines{}
-	case []byte:
-		*l = LinesOf(string(v))
-	case string:
-		*l = LinesOf(v)
-	default:
-		return fmt.Errorf("lines cannot be read from %T", src)
-	}
-	return nil
+	text, err := scannedText(src, "lines")
+	*l = LinesOf(text)
+	return err
 }

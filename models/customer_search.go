@@ -2,7 +2,6 @@ package models
 
 import (
 	"database/sql/driver"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -20,17 +19,9 @@ func (f Folded) Value() (driver.Value, error) {
 
 // Scan implements sql.Scanner.
 func (f *Folded) Scan(src any) error {
-	switch v := src.(type) {
-	case nil:
-		*f = ""
-	case []byte:
-		*f = Folded(v)
-	case string:
-		*f = Folded(v)
-	default:
-		return fmt.Errorf("a folded text cannot be read from %T", src)
-	}
-	return nil
+	text, err := scannedText(src, "a folded text")
+	*f = Folded(text)
+	return err
 }
 
 // SearchText is what search finds the customer by: nickname and info, folded, a line each (rule E9).

@@ -232,20 +232,11 @@ func (o PolicyOverrides) Value() (driver.Value, error) {
 // Scan implements sql.Scanner.
 func (o *PolicyOverrides) Scan(src any) error {
 	*o = PolicyOverrides{}
-	var text []byte
-	switch v := src.(type) {
-	case nil:
-	case []byte:
-		text = v
-	case string:
-		text = []byte(v)
-	default:
-		return fmt.Errorf("overrides cannot be read from %T", src)
+	text, err := scannedText(src, "overrides")
+	if err != nil || text == "" {
+		return err
 	}
-	if len(text) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(text, o); err != nil {
+	if err := json.Unmarshal([]byte(text), o); err != nil {
 		return fmt.Errorf("read overrides: %w", err)
 	}
 	return nil

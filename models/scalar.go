@@ -48,17 +48,23 @@ func (i Ident) Value() (driver.Value, error) {
 
 // Scan implements sql.Scanner.
 func (i *Ident) Scan(src any) error {
+	text, err := scannedText(src, "an identifier")
+	*i = Ident(text)
+	return err
+}
+
+// scannedText is a column's text; NULL has none. what is what should be in it.
+func scannedText(src any, what string) (string, error) {
 	switch v := src.(type) {
 	case nil:
-		*i = ""
+		return "", nil
 	case []byte:
-		*i = Ident(v)
+		return string(v), nil
 	case string:
-		*i = Ident(v)
+		return v, nil
 	default:
-		return fmt.Errorf("an identifier cannot be read from %T", src)
+		return "", fmt.Errorf("%s cannot be read from %T", what, src)
 	}
-	return nil
 }
 
 // MarshalGQL writes the identifier as a string, null when there is none.

@@ -356,15 +356,9 @@ func (k WebhookKinds) Value() (driver.Value, error) {
 
 // Scan implements sql.Scanner.
 func (k *WebhookKinds) Scan(src any) error {
-	var text string
-	switch v := src.(type) {
-	case nil:
-	case []byte:
-		text = string(v)
-	case string:
-		text = v
-	default:
-		return fmt.Errorf("kinds of events cannot be read from %T", src)
+	text, err := scannedText(src, "kinds of events")
+	if err != nil {
+		return err
 	}
 	*k = nil
 	for name := range strings.SplitSeq(text, ",") {
@@ -400,20 +394,11 @@ func (a WebhookKindsAfter) Value() (driver.Value, error) {
 
 // Scan implements sql.Scanner.
 func (a *WebhookKindsAfter) Scan(src any) error {
-	var text []byte
-	switch v := src.(type) {
-	case nil:
-	case []byte:
-		text = v
-	case string:
-		text = []byte(v)
-	default:
-		return fmt.Errorf("numbers of kinds cannot be read from %T", src)
+	text, err := scannedText(src, "numbers of kinds")
+	if *a = nil; err != nil || text == "" {
+		return err
 	}
-	if *a = nil; len(text) == 0 {
-		return nil
-	}
-	return json.Unmarshal(text, a)
+	return json.Unmarshal([]byte(text), a)
 }
 
 // DeadLetterCause is why there is a dead letter.
