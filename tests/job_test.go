@@ -277,7 +277,7 @@ func TestJobIsCancelled(t *testing.T) {
 }
 
 // Ensure a job takes the longest lists of customers that a filter may hold, of the longest openids, and
-// that the audit log says how many were listed and not who (rules E9, R5).
+// that the audit log says how many were listed and not who, and that there was a search and not what for (rules E9, R5).
 func TestJobOverLists(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		w := start(t, dsn, options{jobs: -1})
@@ -295,10 +295,10 @@ func TestJobOverLists(t *testing.T) {
 		if j := a.job(id); j.text("state") != "FINISHED" || j.field("changedCount") != 1.0 || j.field("doneCount") != 1.0 {
 			t.Errorf("the job is %v", j.Data)
 		}
-		both := map[string]any{"openids": append(long, person), "unionids": append(long, "u")}
+		both := map[string]any{"openids": append(long, person), "unionids": append(long, "u"), "search": "Zhang San"}
 		a.started(startText, "assignCustomers", matching(both), toAdvisor("anna"))
 		log := fmt.Sprint(a.do("admin", `{ auditLog(first: 2, filter: {action: "assignCustomers"}) { nodes { after } } }`, nil).Data)
-		if strings.Contains(log, person) || strings.Contains(log, `"openids"`) || !strings.Contains(log, `"listed":1000`) || !strings.Contains(log, `"listed":500`) {
+		if strings.Contains(log, person) || strings.Contains(log, `"openids"`) || strings.Contains(log, "Zhang") || !strings.Contains(log, `"searched":true`) || !strings.Contains(log, `"listed":1000`) || !strings.Contains(log, `"listed":500`) {
 			t.Errorf("the audit log has %s", log)
 		}
 	})
