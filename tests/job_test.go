@@ -298,8 +298,25 @@ func TestJobOverLists(t *testing.T) {
 		both := map[string]any{"openids": append(long, person), "unionids": append(long, "u"), "search": "Zhang San"}
 		a.started(startText, "assignCustomers", matching(both), toAdvisor("anna"))
 		log := fmt.Sprint(a.do("admin", `{ auditLog(first: 2, filter: {action: "assignCustomers"}) { nodes { after } } }`, nil).Data)
-		if strings.Contains(log, person) || strings.Contains(log, `"openids"`) || strings.Contains(log, "Zhang") || !strings.Contains(log, `"searched":true`) || !strings.Contains(log, `"listed":1000`) || !strings.Contains(log, `"listed":500`) {
+		if strings.Contains(log, person) || strings.Contains(log, `"openids"`) || strings.Contains(strings.ToLower(log), "zhang") || !strings.Contains(log, `"searched":true`) || !strings.Contains(log, `"listed":1000`) || !strings.Contains(log, `"listed":500`) {
 			t.Errorf("the audit log has %s", log)
+		}
+	})
+}
+
+// Ensure a job is for those who matched when it was asked for (rule E5).
+func TestJobIsForWhoMatched(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1})
+		a := w.found(setup{Advisors: []string{"anna"}, Followers: []string{"wei"}}, "main")
+		id := a.started(startText, "assignCustomers", unassigned, toAdvisor("anna"))
+		w.clock.Advance(time.Second)
+		a.scanned("late", "")
+		for j := w.claimed(); !j.IsEnded(); {
+			j = w.stepped(j)
+		}
+		if got := a.person("late")["advisor"]; got != nil || a.person("wei")["advisor"] == nil {
+			t.Errorf("who came later has %v; the job is %v", got, a.job(id).Data)
 		}
 	})
 }
