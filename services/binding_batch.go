@@ -106,7 +106,8 @@ func (b *bindBatch) lockAdvisors(want map[models.Key]bool) error {
 			b.free = append(b.free, a)
 		}
 	}
-	b.target = models.BindTarget{IsMember: func(k models.Key) bool { return b.members[k] }, Draw: b.draw}
+	// Who is leaving an advisor leaves them also where the advisor is a member again, having been invited again.
+	b.target = models.BindTarget{IsMember: func(k models.Key) bool { return !b.leaving && b.members[k] }, Draw: b.draw}
 	if b.order.Advisor.IsZero() {
 		return nil
 	}

@@ -86,8 +86,8 @@ func outcomes(tb testing.TB, a *answer, field string) map[string]int {
 	return counted
 }
 
-// sound holds what no bindings may break: counts equal rows, a conversation repeats its customer's
-// advisor, and nobody has more than they may (rule E1).
+// sound holds what no bindings may break (rules E1, E2, B5, D1): counts equal rows, a conversation repeats its customer's
+// advisor, and a customer's row what the history says of their binding.
 func (w *world) sound() {
 	w.tb.Helper()
 	for what, query := range map[string]string{
@@ -99,6 +99,16 @@ func (w *world) sound() {
 		"customers whose history ends elsewhere": `SELECT COUNT(*) FROM customer c WHERE COALESCE(c.advisor_id, X'00') <> COALESCE((
 			SELECT CASE WHEN b.change_kind = 'UNBOUND' THEN NULL ELSE b.advisor_id END FROM binding b
 			WHERE b.account_id = c.account_id AND b.customer_id = c.id ORDER BY b.id DESC LIMIT 1), X'00')`,
+		"customers who are bound otherwise than their history says": `SELECT COUNT(*) FROM customer c JOIN binding b ON b.account_id = c.account_id AND b.id = (
+				SELECT l.id FROM binding l WHERE l.account_id = c.account_id AND l.customer_id = c.id AND l.change_kind IN ('BOUND', 'REBOUND') ORDER BY l.id DESC LIMIT 1)
+			WHERE c.advisor_id IS NOT NULL AND (c.bound_at <> b.at OR c.bound_source <> b.source OR c.bound_label <> b.label OR c.bound_by <> b.made_by)`,
+		"customers without an advisor whose binding is suspended, or has a label": "SELECT COUNT(*) FROM customer WHERE advisor_id IS NULL AND (suspended_at <> 0 OR bound_label <> '')",
+		"customers who left and whose binding is not suspended":                   "SELECT COUNT(*) FROM customer WHERE advisor_id IS NOT NULL AND suspended_at = 0 AND follow_state <> 'FOLLOWING'",
+		"unread conversations of nobody":                                          "SELECT COUNT(*) FROM conversation WHERE advisor_id IS NULL AND unread <> 0",
+		"groups with a wrong count": `SELECT COUNT(*) FROM advisor_group g WHERE g.member_count <>
+			(SELECT COUNT(*) FROM group_member m WHERE m.account_id = g.account_id AND m.group_id = g.id)`,
+		"members who are removed, or of a group that is gone": `SELECT COUNT(*) FROM group_member m LEFT JOIN advisor a ON a.account_id = m.account_id AND a.id = m.advisor_id
+			LEFT JOIN advisor_group g ON g.account_id = m.account_id AND g.id = m.group_id WHERE g.id IS NULL OR a.state = 'REMOVED'`,
 	} {
 		if n := w.count(query); n != 0 {
 			w.tb.Errorf("%d %s", n, what)

@@ -136,7 +136,7 @@ func runCase(t *testing.T, dsn, dir string) {
 		p.said = append(p.said, sub.seen...)
 	}
 	p.delivered()
-	w.searchable()
+	w.sound()
 	p.leave()
 	p.twin.check(p.said, p.tenant)
 }

@@ -514,6 +514,23 @@ func TestImagesOfAdvisors(t *testing.T) {
 		if got := sees("analyst"); got != "VVVV" {
 			t.Errorf("an ANALYST with leave sees %s", got)
 		}
+		// A file that says nothing of the picture leaves it to who is invited again, and an address takes its place (rules B4, B7).
+		picture := func() string {
+			got := a.do("admin", `{ advisor(by: {openid: "anna"}) { state avatarUrl avatar { id } } }`, nil)
+			return fmt.Sprint(got.field("advisor.state"), " ", got.field("advisor.avatarUrl"), " ", got.text("advisor.avatar.id") == mine[0])
+		}
+		a.dismissed("anna")
+		a.staffed("openid\nanna\n")
+		if got := picture(); got != "PENDING <nil> true" {
+			t.Errorf("invited again by a file: %s", got)
+		}
+		a.staffed("openid,avatar_url\nanna,https://example.com/anna.png\n")
+		if got := picture(); got != "PENDING https://example.com/anna.png false" {
+			t.Errorf("with an address of a file: %s", got)
+		}
+		if n := w.count("SELECT COUNT(*) FROM image WHERE uses <> 0"); n != 1 {
+			t.Errorf("%d images are in use, not wei's alone", n)
+		}
 	})
 }
 

@@ -103,7 +103,7 @@ func TestImportOfAdvisors(t *testing.T) {
 			"x,qiu\n" +
 			"x,dora,,,,,,REMOVED\n" + // 23: passed over
 			"x,somebody,,,,,unknown,refused\n" +
-			",qiu,,w-1,,,,\n" + // 25: who has the invitation is told who they are
+			",qiu,u-qiu,w-1,,,,\n" + // 25: who has the invitation is told who they are
 			",nobody-2,,w-2,,,,\n" +
 			"Benny,ben,,,,,,ACTIVE\n")
 		if got := a.failed(job); !slices.Equal(got, []string{
@@ -125,6 +125,7 @@ func TestImportOfAdvisors(t *testing.T) {
 			{"openid", "carl", "PENDING carl <nil> <nil> [tea]"},
 			{"openid", "dora", "ACTIVE dora <nil> <nil> []"},
 			{"openid", "qiu", "PENDING waits <nil> <nil> []"},
+			{"unionid", "u-qiu", "PENDING waits <nil> <nil> []"},
 			{"wechatId", "w-1", "PENDING waits <nil> <nil> []"},
 			{"wechatId", "w-2", "PENDING waits <nil> <nil> []"},
 			{"openid", "nobody-1", "NOT_FOUND"},
@@ -163,6 +164,13 @@ func TestImportOfAdvisors(t *testing.T) {
 			if item.field("customer") != nil || want != "" && item.text("advisor.id") != want {
 				t.Errorf("an item is about %v", n)
 			}
+		}
+		// Of who waits another name is taken, but none of a service agent.
+		if got := a.failed(a.staffed("openid,wechat_id\nmei,w-mei\nkf_1,w-2\n")); !slices.Equal(got, []string{"2 <nil> ALREADY_SERVICE_AGENT"}) {
+			t.Errorf("what failed of those who wait: %q", got)
+		}
+		if got := a.advisor("wechatId", "w-mei"); got != `PENDING Mei Mei http://pictures/mei e-mei [a;b\c coffee tea]` {
+			t.Errorf("by the WeChat id that was added, mei is %q", got)
 		}
 		// The invitation can be answered, and the other account has seen nothing.
 		a.do("mei", `mutation { answerInvitation(input: {accept: true}) { advisor { state } } }`, nil)

@@ -279,7 +279,7 @@ func TestJobIsCancelled(t *testing.T) {
 }
 
 // Ensure a job takes the longest lists of customers that a filter may hold, of the longest openids, and
-// that the audit log says how many were listed and not who (rules E9, R5).
+// that the audit log says how many were listed and not who, and that there was a search and not what for (rules E9, R5).
 func TestJobOverLists(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		w := start(t, dsn, options{jobs: -1})
@@ -297,11 +297,28 @@ func TestJobOverLists(t *testing.T) {
 		if j := a.job(id); j.text("state") != "FINISHED" || j.field("changedCount") != 1.0 || j.field("doneCount") != 1.0 {
 			t.Errorf("the job is %v", j.Data)
 		}
-		both := map[string]any{"openids": append(long, person), "unionids": append(long, "u")}
+		both := map[string]any{"openids": append(long, person), "unionids": append(long, "u"), "search": "Zhang San"}
 		a.started(startText, "assignCustomers", matching(both), toAdvisor("anna"))
 		log := fmt.Sprint(a.do("admin", `{ auditLog(first: 2, filter: {action: "assignCustomers"}) { nodes { after } } }`, nil).Data)
-		if strings.Contains(log, person) || strings.Contains(log, `"openids"`) || !strings.Contains(log, `"listed":1000`) || !strings.Contains(log, `"listed":500`) {
+		if strings.Contains(log, person) || strings.Contains(log, `"openids"`) || strings.Contains(strings.ToLower(log), "zhang") || !strings.Contains(log, `"searched":true`) || !strings.Contains(log, `"listed":1000`) || !strings.Contains(log, `"listed":500`) {
 			t.Errorf("the audit log has %s", log)
+		}
+	})
+}
+
+// Ensure a job is for those who matched when it was asked for (rule E5).
+func TestJobIsForWhoMatched(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1})
+		a := w.found(setup{Advisors: []string{"anna"}, Followers: []string{"wei"}}, "main")
+		id := a.started(startText, "assignCustomers", unassigned, toAdvisor("anna"))
+		w.clock.Advance(time.Second)
+		a.scanned("late", "")
+		for j := w.claimed(); !j.IsEnded(); {
+			j = w.stepped(j)
+		}
+		if got := a.person("late")["advisor"]; got != nil || a.person("wei")["advisor"] == nil {
+			t.Errorf("who came later has %v; the job is %v", got, a.job(id).Data)
 		}
 	})
 }

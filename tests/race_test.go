@@ -12,6 +12,7 @@ import (
 
 	"clientele/channels/wechat/wechattest"
 	"clientele/internal/testkit"
+	"clientele/limits"
 	"clientele/models"
 )
 
@@ -100,6 +101,18 @@ func TestLastPlace(t *testing.T) {
 		if n := w.count("SELECT COUNT(*) FROM customer WHERE advisor_id IS NOT NULL"); n != 1 {
 			t.Errorf("%d are bound", n)
 		}
+	})
+}
+
+// Ensure who scans a group's code gets another member while the one who was drawn is taken by others (rules D3, E1).
+func TestLastPlaceInAGroup(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Groups: []string{"tea of anna ben"}}, "main")
+		if _, err := w.db.ExecContext(t.Context(), "UPDATE advisor SET customer_count = ? WHERE nickname = 'anna'", limits.CustomersPerAdvisor-1); err != nil {
+			t.Fatal(err)
+		}
+		wantCounts(t, "50 scans", together(50, func(i int) string { return a.scanned(fmt.Sprintf("c%d", i), a.names["scene tea"]) }), map[string]int{"BOUND": 50})
 	})
 }
 

@@ -133,6 +133,24 @@ func TestHandOverToWhoIsGone(t *testing.T) {
 	})
 }
 
+// Ensure customers are spread over a group of which who was removed is a member again, invited anew before their turn came: none is left without an
+// advisor for no reason (rule B5).
+func TestHandOverToAGroupOfWhoCameBack(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{jobs: -1})
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Groups: []string{"tea of ben"}, Customers: []string{"wei of anna", "li of anna"}}, "main")
+		a.do("admin", `mutation($to: BindingTarget!) { removeAdvisor(input: {advisor: {openid: "anna"}, handOver: $to}) { job { id } } }`, map[string]any{"to": a.toGroup("tea")})
+		a.do("admin", `mutation { inviteAdvisors(input: {advisors: [{openid: "anna", nickname: "anna"}]}) { results { error { code } } } }`, nil)
+		a.do("anna", `mutation { answerInvitation(input: {accept: true}) { advisor { id } } }`, nil)
+		a.do("admin", `mutation($g: ID!) { addGroupAdvisors(input: {groupId: $g, advisors: [{openid: "anna"}]}) { results { error { code } } } }`, map[string]any{"g": a.names["id tea"]})
+		j := w.stepped(w.claimed())
+		if n := w.count("SELECT COUNT(*) FROM customer WHERE advisor_id IS NOT NULL"); n != 2 || j.State != models.JobFinished || j.Changed != 2 {
+			t.Errorf("%d are bound; the job: %+v", n, j)
+		}
+		w.sound()
+	})
+}
+
 // Ensure a hand-over cannot be cancelled, which would leave customers bound to who was removed, and goes on (rule B5).
 func TestHandOverIsNotCancelled(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {

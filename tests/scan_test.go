@@ -306,6 +306,13 @@ func TestLateScan(t *testing.T) {
 		if got := a.arrive(models.Inbound{Kind: models.InboundScan, OpenID: "wei", Scene: a.names["scene anna"]}); got != models.ScanBound {
 			t.Errorf("whose return was not told of: %s", got)
 		}
+		scanned = w.clock.Time().Add(-time.Second)
+		if _, err := w.Services.Ingest(t.Context(), a.account, models.Inbound{Kind: models.InboundScan, OpenID: "wei", Scene: a.names["scene anna"], At: scanned, DedupKey: "late"}); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.count("SELECT COUNT(*) FROM scan WHERE at = ?", int64(scanned)); n != 1 {
+			t.Errorf("%d scans are recorded as of when they were made", n)
+		}
 		w.sound()
 	})
 }

@@ -43,6 +43,13 @@ func TestStaffIsPassedOver(t *testing.T) {
 				t.Errorf("%s, whose invitation ran out: %s", who, got)
 			}
 		}
+		// Whether they follow is known by the unionid, too (rule B2).
+		a.do("admin", inviteText, map[string]any{"a": []map[string]any{{"unionid": "u-mei", "externalId": "mei", "nickname": "Mei"}, {"unionid": "u-else", "externalId": "else", "nickname": "else"}}})
+		for who, want := range map[string]string{"ext:mei": "", "ext:else": "MUST_FOLLOW_ACCOUNT"} {
+			if got := a.try(who, `mutation { answerInvitation(input: {accept: true}) { advisor { id } } }`, nil).code(); got != want {
+				t.Errorf("%s answers: %q, want %q", who, got, want)
+			}
+		}
 		w.sound()
 	})
 }

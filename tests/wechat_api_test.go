@@ -360,6 +360,12 @@ func TestAgentsOfThePlatform(t *testing.T) {
 		if got := code(invite("late1")); got != "ALREADY_SERVICE_AGENT" {
 			t.Errorf("a new agent: %q", got)
 		}
+		a.do("admin", `mutation { inviteAdvisors(input: {advisors: [{wechatId: "eve1", externalId: "e1", nickname: "x"}]}) { results { error { code } } } }`, nil)
+		app.Agent("eve1")
+		w.clock.Advance(limits.ServiceAgentsAge)
+		if got := a.try("ext:e1", `mutation { answerInvitation(input: {accept: true, openid: "ben"}) { advisor { id } } }`, nil).code(); got != "ALREADY_SERVICE_AGENT" {
+			t.Errorf("who became an agent since they were invited: %q", got)
+		}
 	})
 }
 
