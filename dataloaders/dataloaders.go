@@ -1,6 +1,6 @@
 // Package dataloaders batches what the fields of one response ask for: one service read a noun
-// and level, within the viewer's scope. Loaders live for one response (a pushed event is one),
-// so that nothing shown is older than its response. Safe for concurrent use.
+// and level, within the viewer's scope. Loaders live for one response (a pushed event is one), or one
+// mutation of several in a document, so that nothing shown is older than that. Safe for concurrent use.
 package dataloaders
 
 import (
@@ -19,7 +19,7 @@ import (
 // once (see LoadAll), so it is paid only where single objects are asked for side by side.
 const wait = 200 * time.Microsecond
 
-// Loaders are the loaders of one response.
+// Loaders are the loaders of one response, or one mutation.
 type Loaders struct {
 	services *services.Services
 	// primed came with the event that is shown; nil elsewhere.

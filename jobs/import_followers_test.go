@@ -31,6 +31,9 @@ func (c *crowd) Followers(_ context.Context, _ *models.Account, after models.Ide
 		return services.FollowersPage{}, c.fault
 	}
 	start := 1 + slices.IndexFunc(c.people, func(f services.FollowerInfo) bool { return f.OpenID == after })
+	if start == 0 && after != "" {
+		return services.FollowersPage{}, fmt.Errorf("%s follows nobody", after)
+	}
 	p := services.FollowersPage{Total: int64(len(c.people))}
 	for _, f := range c.people[start:min(start+c.page, len(c.people))] {
 		p.OpenIDs = append(p.OpenIDs, f.OpenID)
@@ -194,7 +197,7 @@ func TestImportFollowers(t *testing.T) {
 			if got := fmt.Sprint(c.UnionID, " ", c.FollowState, " ", !c.AdvisorID.IsZero(), " ", min(1, c.SuspendedAt)); got != want {
 				t.Errorf("%s is %q, want %q", openid, got, want)
 			}
-			if c.FollowState == models.Following && c.FollowedAt > now {
+			if c.FollowState == models.Following && c.FollowedAt > now || openid == "customer-2" && c.FollowedAt != now.Add(-time.Minute) {
 				t.Errorf("%s follows since %v", openid, c.FollowedAt.Go())
 			}
 		}

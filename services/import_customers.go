@@ -32,7 +32,8 @@ type importBatch struct {
 	conversations map[models.Key]*models.Conversation
 	isNew         map[models.Key]bool
 	advisors      map[models.ImportAdvisor]*models.Advisor
-	options       map[string]*models.TagOption // by folded text; those that the library keeps until the transaction ends
+	owners        map[models.Key]*models.Advisor // whose are, or may become, customers of whom a record says another unionid
+	options       map[string]*models.TagOption   // by folded text; those that the library keeps until the transaction ends
 	library       models.TagLibrary
 	having        map[models.Key]map[models.Key]bool
 
@@ -156,6 +157,25 @@ func (b *importBatch) lockAdvisors() error {
 	}
 	rows, err := b.tx.LockAdvisors(keys)
 	b.advisors, b.counted, b.told = names.of(rows), map[models.Key]*models.Advisor{}, map[models.Key]bool{}
+	if err != nil {
+		return err
+	}
+	return b.readOwners(rows)
+}
+
+// readOwners reads the advisors of those customers of whom a record says another unionid than they have, besides those who are locked.
+func (b *importBatch) readOwners(locked []*models.Advisor) error {
+	keys := map[models.Key]bool{}
+	for _, r := range b.records {
+		if c := b.customers[r.OpenID]; c != nil && !c.AdvisorID.IsZero() && r.UnionID != "" && r.UnionID != c.UnionID {
+			keys[c.AdvisorID] = true
+		}
+	}
+	rows, err := b.tx.Reader.Advisors(b.tx.Account, keysIn(keys))
+	b.owners = make(map[models.Key]*models.Advisor, len(rows)+len(locked))
+	for _, a := range append(rows, locked...) {
+		b.owners[a.Key] = a
+	}
 	return err
 }
 
@@ -203,6 +223,9 @@ func (b *importBatch) apply(r *importRecord) (result models.ItemResult) {
 		options[o.Key] = true
 	}
 	advisor, bad := b.target(c, r)
+	if a := b.owners[c.AdvisorID]; bad == nil && advisor == nil && a != nil && r.UnionID != "" && r.UnionID != c.UnionID && r.UnionID == a.UnionID {
+		bad = errOwnUnionID() // they stay that advisor's
+	}
 	if bad != nil {
 		result.Err = bad
 		return result

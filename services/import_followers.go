@@ -299,10 +299,15 @@ func learn(c *models.Customer, unionid models.Ident, byUnionID map[models.Ident]
 		return false, &models.Error{Code: models.CodeConflict, Field: "unionid", Message: "another customer has the unionid"}
 	}
 	if a := advisors[c.AdvisorID]; a != nil && a.UnionID == unionid {
-		return false, &models.Error{Code: models.CodeSelf, Field: "unionid", Message: "the unionid is that of the customer's advisor"}
+		return false, errOwnUnionID()
 	}
 	c.UnionID, byUnionID[unionid] = unionid, c.OpenID
 	return true, nil
+}
+
+// errOwnUnionID is the answer to a unionid by which a customer would be their own advisor (rule E1).
+func errOwnUnionID() *models.Error {
+	return &models.Error{Code: models.CodeSelf, Field: "unionid", Message: "the unionid is that of the customer's advisor"}
 }
 
 // save writes what changed.

@@ -78,7 +78,7 @@ type scopeHolder struct {
 	err       error
 }
 
-// WithViewer gives a context for one operation of a viewer (nil: nobody came with a token). The
+// WithViewer gives a context for one query, or one mutation, of a viewer (nil: nobody came with a token). The
 // account and the advisor are read once, when first asked for.
 func WithViewer(ctx context.Context, v *auth.Viewer, requestID string) context.Context {
 	return context.WithValue(ctx, scopeKey{}, &scopeHolder{viewer: v, requestID: requestID})

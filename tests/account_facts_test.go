@@ -8,7 +8,7 @@ import (
 	"clientele/limits"
 )
 
-// Ensure 50 violations are recorded by a call, and of 51 none (rule A1).
+// Ensure 50 violations are recorded by a call, and of 51 none; and who accepted the terms (rule A1).
 func TestViolationsOfACall(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		w := start(t, dsn, options{})
@@ -20,6 +20,9 @@ func TestViolationsOfACall(t *testing.T) {
 		}
 		if got := record(limits.ViolationsPerCall + 1); got.code() != "LIMIT_EXCEEDED" || got.Errors[0].Extensions["limit"] != float64(limits.ViolationsPerCall) {
 			t.Errorf("51: %.300s", got.body)
+		}
+		if n := w.count("SELECT COUNT(*) FROM account WHERE terms_by = 'ADMIN:admin'"); n != 1 {
+			t.Error("nobody is recorded as who accepted the terms")
 		}
 		if n := w.count("SELECT COUNT(*) FROM violation"); n != 0 {
 			t.Errorf("%d are recorded by a call that was refused", n)

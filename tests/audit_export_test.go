@@ -15,7 +15,7 @@ func TestAuditIsExported(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		w := start(t, dsn, options{})
 		a := w.found(setup{Advisors: []string{"anna"}, Customers: []string{"wei of anna"}}, "main")
-		people := a.crowd("c", 60)
+		people := a.crowd("c", 70)
 		for i := range 5 {
 			items := []map[string]any{{"customer": map[string]any{"openid": "nobody"}, "nickname": "Name"}}
 			for _, p := range people {
@@ -46,14 +46,14 @@ func TestAuditIsExported(t *testing.T) {
 		}
 		for i, e := range whole {
 			items := e["items"].([]any)
-			if len(items) != 61 || items[0].(map[string]any)["outcome"] != "NOT_FOUND" || items[60].(map[string]any)["outcome"] != "OK" || items[60].(map[string]any)["targetId"] == nil {
+			if len(items) != 71 || items[0].(map[string]any)["outcome"] != "NOT_FOUND" || items[70].(map[string]any)["outcome"] != "OK" || items[70].(map[string]any)["targetId"] == nil {
 				t.Errorf("an entry has the items %v", items)
 			}
 			was := "" // newest first
 			if i < 4 {
 				was = fmt.Sprint("Name", 3-i)
 			}
-			if got, want := fmt.Sprint(items[60].(map[string]any)["before"], items[60].(map[string]any)["after"]), fmt.Sprintf("map[nickname:%s] map[nickname:Name%d]", was, 4-i); got != want {
+			if got, want := fmt.Sprint(items[70].(map[string]any)["before"], items[70].(map[string]any)["after"]), fmt.Sprintf("map[nickname:%s] map[nickname:Name%d]", was, 4-i); got != want {
 				t.Errorf("an item tells %s, want %s", got, want)
 			}
 			if _, tells := items[0].(map[string]any)["before"]; tells {
@@ -70,6 +70,21 @@ func TestAuditIsExported(t *testing.T) {
 		}
 		if n := w.count("SELECT COUNT(*) FROM audit WHERE action = 'exportAuditLog'"); n != 1+5+3+2 {
 			t.Errorf("%d pages are in the log", n)
+		}
+		// As if the calls had been for thousands: a page ends behind the entries whose items were read together, and the export goes on.
+		_, err := w.db.ExecContext(t.Context(), "INSERT INTO audit_item (account_id, audit_id, no, target_id, outcome, before_json, after_json) SELECT i.account_id, i.audit_id, 1000 + 100 * i.no + k.no, i.target_id, i.outcome, '', ''"+
+			" FROM audit_item i JOIN audit_item k ON k.account_id = i.account_id AND k.audit_id = i.audit_id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range limits.AuditItemsRead - 4 {
+			a.nicknamed("wei", fmt.Sprint("Wei", i))
+		}
+		if all := export(limits.ExportPage); len(all) != limits.AuditItemsRead+1 || all[20]["id"] != whole[4]["id"] {
+			t.Errorf("%d entries are exported", len(all))
+		}
+		if n := w.count("SELECT COUNT(*) FROM audit WHERE action = 'exportAuditLog'"); n != 1+5+3+2+2 {
+			t.Errorf("%d pages are in the log with that", n)
 		}
 	})
 }

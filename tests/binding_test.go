@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"clientele/auth"
 	"clientele/internal/testkit"
 	"clientele/limits"
 	"clientele/models"
@@ -95,6 +96,9 @@ func (w *world) sound() {
 			(SELECT COUNT(*) FROM customer c WHERE c.account_id = a.account_id AND c.advisor_id = a.id AND c.suspended_at = 0)`,
 		"conversations of another advisor": `SELECT COUNT(*) FROM conversation v JOIN customer c ON c.account_id = v.account_id AND c.id = v.customer_id
 			WHERE COALESCE(v.advisor_id, X'00') <> COALESCE(c.advisor_id, X'00')`,
+		"tags of another advisor": `SELECT COUNT(*) FROM customer_tag t JOIN customer c ON c.account_id = t.account_id AND c.id = t.customer_id
+			WHERE COALESCE(t.advisor_id, X'00') <> COALESCE(c.advisor_id, X'00')`,
+		"changes of bindings at no instant":                           "SELECT COUNT(*) FROM binding WHERE at <= 0",
 		"customers without an advisor who are bound since an instant": "SELECT COUNT(*) FROM customer WHERE advisor_id IS NULL AND bound_at <> 0",
 		"customers whose history ends elsewhere": `SELECT COUNT(*) FROM customer c WHERE COALESCE(c.advisor_id, X'00') <> COALESCE((
 			SELECT CASE WHEN b.change_kind = 'UNBOUND' THEN NULL ELSE b.advisor_id END FROM binding b
@@ -500,7 +504,7 @@ func TestBindAgainstRemoval(t *testing.T) {
 }
 
 // Ensure that of many calls with one key at one instant one counts, and all are told the same
-// (rule E15); also where nothing is locked that they could wait for each other at.
+// (rule E15); also where nothing is locked that they could wait for each other at. What others call alike is another key.
 func TestBulkKeyAtOnce(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		w := start(t, dsn, options{})
@@ -516,6 +520,18 @@ func TestBulkKeyAtOnce(t *testing.T) {
 		}
 		if n := w.count("SELECT COUNT(*) FROM audit WHERE action IN ('assignCustomers', 'unbindCustomers')"); n != 6 {
 			t.Errorf("%d calls are in the audit log", n)
+		}
+		// Keys are the role's and the subject's, however long that is.
+		long := strings.Repeat("s", auth.SubjectBytes-1)
+		for _, want := range []string{"false", "true"} {
+			for i, token := range []string{
+				w.token(auth.RoleIntegration, a.account, "admin"), w.token(auth.RoleAdmin, a.account, long+"1"), w.token(auth.RoleAdmin, a.account, long+"2"), w.token(auth.RoleIntegration, a.account, long+"1"),
+				w.token(auth.RoleAdmin, a.account, long[:100]),
+			} {
+				if got := a.told(token, unbindText, map[string]any{"c": theseOf(fmt.Sprint("nobody", i)), "key": "one"}, "unbindCustomers.isRepeated"); got != want {
+					t.Errorf("token %d is told %s, want %s", i, got, want)
+				}
+			}
 		}
 	})
 }

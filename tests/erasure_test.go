@@ -143,7 +143,9 @@ func TestErasure(t *testing.T) {
 		for _, p := range mine() {
 			count[p]++
 		}
-		other.do("admin", eraseText, map[string]any{"c": map[string]any{"openid": "qzopenid"}})
+		if theirs := other.do("admin", eraseText, map[string]any{"c": map[string]any{"openid": "qzopenid"}}); theirs.text("eraseCustomer.erasure.openidDigest") == got.text("eraseCustomer.erasure.openidDigest") {
+			t.Error("two accounts can tell by the digest that they erased one person")
+		}
 		w.erased()
 		if left := w.holding(secrets...); len(left) != 0 {
 			t.Errorf("of both who were erased is left: %v", left)
@@ -259,6 +261,15 @@ func TestErasureOfAnyName(t *testing.T) {
 		if n := w.count("SELECT COUNT(*) FROM job WHERE parameters LIKE ?", `%"openids":["`+models.Erased+`","another"]%`); n != 5 {
 			t.Errorf("of 5 jobs that listed who was erased %d list nobody else any more", n)
 		}
+		a.scanned("two", a.names["scene anna"])
+		if _, err := w.db.ExecContext(t.Context(), "UPDATE customer SET unionid = ? WHERE openid = ?", []byte("u-two"), []byte("two")); err != nil {
+			t.Fatal(err)
+		}
+		a.do("admin", `mutation { rebindCustomers(input: {customers: {matching: {unionids: ["u-two", "another"]}}, to: {advisor: {openid: "anna"}}}) { job { id } } }`, nil)
+		a.do("admin", `mutation { eraseCustomer(input: {customer: {unionid: "u-two"}}) { erasure { id } } }`, nil)
+		if n := w.count("SELECT COUNT(*) FROM job WHERE parameters LIKE ?", `%"unionids":["`+models.Erased+`","another"]%`); n != 1 {
+			t.Error("a job lists the unionid of who was erased")
+		}
 	})
 }
 
@@ -274,8 +285,13 @@ func TestErasureAmongOthers(t *testing.T) {
 			a.follow(who, a.names["scene anna"])
 			a.do("admin", updateText, map[string]any{"c": []map[string]any{{"customer": map[string]any{"openid": who}, "nickname": "QzNick"}}})
 			var all sync.WaitGroup
-			all.Go(func() { a.try("admin", eraseText, map[string]any{"c": map[string]any{"openid": who}}) })
-			all.Go(func() { a.try("integration", eraseText, map[string]any{"c": map[string]any{"openid": who}}) })
+			for _, by := range []string{"admin", "integration"} {
+				all.Go(func() {
+					if got := a.try(by, eraseText, map[string]any{"c": map[string]any{"openid": who}}).code(); got != "" {
+						t.Errorf("one of two who erase is told %s", got)
+					}
+				})
+			}
 			all.Go(func() {
 				a.try("admin", rebindText, map[string]any{"c": theseOf(who), "to": toAdvisor("ben"), "keep": map[string]any{}})
 			})
@@ -287,6 +303,19 @@ func TestErasureAmongOthers(t *testing.T) {
 		w.erased()
 		if n := w.count("SELECT COUNT(*) FROM erasure"); n != 8 {
 			t.Errorf("%d erasures of 8 people", n)
+		}
+		listed, after := map[any]bool{}, any(nil)
+		for pages := 1; ; pages++ {
+			page := a.do("admin", `query($after: String) { erasures(first: 3, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } }`, map[string]any{"after": after})
+			for _, e := range page.field("erasures.nodes").([]any) {
+				listed[e.(map[string]any)["id"]] = true
+			}
+			if after = page.field("erasures.pageInfo.endCursor"); page.field("erasures.pageInfo.hasNextPage") == false {
+				if pages != 3 || len(listed) != 8 {
+					t.Errorf("%d pages list %d erasures", pages, len(listed))
+				}
+				break
+			}
 		}
 		if left := w.holding("QzNick", "QzLate", "qz0person", "qz7person"); len(left) != 0 {
 			t.Errorf("what is left: %v", left)
@@ -320,6 +349,9 @@ func TestExport(t *testing.T) {
 					var record map[string]any
 					if err := json.Unmarshal([]byte(l.(string)), &record); err != nil {
 						t.Fatal(err)
+					}
+					if record["kind"] == "customer" && (fmt.Sprint(record["tags"]) != "[gold]" || record["windowEnd"] != w.clock.Now().UTC().Add(limits.ReplyWindow).Format(time.RFC3339Nano) || record["windowLeft"] != float64(limits.ReplyMessages)) {
+						t.Errorf("the customer is exported as %v", record)
 					}
 					kinds = append(kinds, fmt.Sprintf("%v %v%v%v%v", record["kind"], record["nickname"], record["to"], record["text"], record["change"]))
 				}

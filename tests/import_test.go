@@ -82,6 +82,7 @@ func TestImport(t *testing.T) {
 		}, "main")
 		a.arrive(models.Inbound{Kind: models.InboundUnfollow, OpenID: "left"})
 		a.nicknamed("wei", "Old")
+		a.do("admin", inviteText, map[string]any{"a": []map[string]any{{"openid": "free", "nickname": "Fay"}}})
 		w.relayed()
 		live := w.subscribe(w.bearer("anna", a.account), `subscription { messages { __typename } }`, nil)
 		feed := w.subscribe(w.bearer("admin", a.account), changeWatch, nil)
@@ -106,14 +107,16 @@ func TestImport(t *testing.T) {
 			"new3,," + strings.Repeat("字", limits.CustomerNicknameRunes+1) + ",,,,,,,,,\r\n" + // 15
 			"new3,,,,,,,,yesterday,,,\r\n" +
 			"new4,,,,,,,,,anna,,\r\n" +
-			"anna,,,,,,,,,anna,,\r\n")
+			"anna,,,,,,,,,anna,,\r\n" +
+			"new6,,,,,,,,,free,,\r\n") // PENDING
 		if got := a.failed(job); !slices.Equal(got, []string{
 			"5 advisor_openid BOUND_TO_ANOTHER_ADVISOR", "6 advisor_openid NOT_FOLLOWING", "7 tags NOT_FOUND", "8 advisor_openid NOT_FOUND", "9 openid INVALID", "10 followed_at INVALID",
 			"11 source INVALID", "12 <nil> INVALID", "13 openid INVALID", "14 <nil> INVALID", "15 nickname LIMIT_EXCEEDED", "16 followed_at INVALID", "18 advisor_openid SELF",
+			"19 advisor_openid STATE",
 		}) {
 			t.Errorf("what failed: %q", got)
 		}
-		if j := a.job(job); j.text("state") != "FINISHED" || j.field("totalCount") != 18.0 || j.field("doneCount") != 18.0 || j.field("changedCount") != 5.0 {
+		if j := a.job(job); j.text("state") != "FINISHED" || j.field("totalCount") != 19.0 || j.field("doneCount") != 19.0 || j.field("changedCount") != 5.0 {
 			t.Errorf("the job is %v", j.Data)
 		}
 		for openid, want := range map[string]map[string]any{
@@ -212,7 +215,7 @@ func TestImportOfAnyFile(t *testing.T) {
 			switch i {
 			case 700:
 				many += "bad,\"" + strings.Repeat("x", limits.ImportRecordBytes) + "\n"
-			case 1500:
+			case limits.ImportRecords + 500:
 				many += strings.Repeat("y", limits.ImportRecordBytes+1) + "\n"
 			default:
 				many += fmt.Sprintf("m%d,M\n", i)
@@ -222,7 +225,7 @@ func TestImportOfAnyFile(t *testing.T) {
 		if j := a.job(job); j.field("changedCount") != 2.0*limits.ImportRecords-1 || fmt.Sprint(j.field("failures")) != "[map[code:INVALID count:2]]" {
 			t.Errorf("the job is %v", j.Data)
 		}
-		if got := a.failed(job); !slices.Equal(got, []string{"701 <nil> INVALID", "1501 <nil> INVALID"}) {
+		if got := a.failed(job); !slices.Equal(got, []string{"701 <nil> INVALID", fmt.Sprint(limits.ImportRecords+501, " <nil> INVALID")}) {
 			t.Errorf("what failed: %q", got)
 		}
 	})
@@ -284,6 +287,9 @@ func TestImportIsUploaded(t *testing.T) {
 		if again := a.do("admin", beginText, map[string]any{"i": id}).text("startImport.job.id"); again != job {
 			t.Error("starting it twice makes two jobs")
 		}
+		if got := put(15, "\nx4\n").code(); got != "" {
+			t.Errorf("a part that was taken before it was started is %q", got)
+		}
 		if got := put(19+limits.ImportPartBytes, "x"); got.code() != "STATE" {
 			t.Errorf("a part for an import that was started: %.200s", got.body)
 		}
@@ -306,10 +312,16 @@ func TestImportIsUploaded(t *testing.T) {
 		if want := map[string]int{"": limits.ImportsOpen - 1, "LIMIT_EXCEEDED": 3}; !maps.Equal(count, want) {
 			t.Errorf("of %d who begin one: %v", len(codes), count)
 		}
+		// One that was given up is none of them.
+		gone := a.do("admin", `query { auditLog(first: 1, filter: {action: "createImport"}) { nodes { targetId } } }`, nil).field("auditLog.nodes").([]any)[0].(map[string]any)["targetId"]
+		a.do("admin", `mutation($i: ID!) { deleteImport(input: {importId: $i}) { importId } }`, map[string]any{"i": gone})
+		if got := a.try("admin", `mutation { createImport(input: {kind: CUSTOMERS}) { import { id } } }`, nil).code(); got != "" {
+			t.Errorf("one in the place of one that was given up is %q", got)
+		}
 		// What is left alone for a day is forgotten, with its bytes, and so is what was deleted or has ended.
 		w.settled()
 		w.clock.Advance(limits.ImportLife + limits.ClockSkew + time.Second)
-		if done := w.retain(); done.Imports != limits.ImportsOpen-1 {
+		if done := w.retain(); done.Imports != limits.ImportsOpen {
 			t.Errorf("%d imports were forgotten", done.Imports)
 		}
 		a.do("admin", `mutation($i: ID!) { cancelJob(input: {jobId: $i}) { job { id } } }`, map[string]any{"i": job})
@@ -397,6 +409,13 @@ func TestImportByChunks(t *testing.T) {
 		if n := w.count("SELECT SUM(customer_count) FROM advisor"); n != int64(2*limits.ImportRecords+2*limits.BindBatch+60) {
 			t.Errorf("the advisors have %d customers", n)
 		}
+		a.do("admin", beginText, map[string]any{"i": a.uploading(file(1, 1), limits.ImportPartBytes)})
+		if _, err := w.db.ExecContext(t.Context(), "DELETE FROM import_part"); err != nil {
+			t.Fatal(err)
+		}
+		if j, err := w.Services.StepJob(t.Context(), w.claimed()); err != nil || j.State != models.JobFailed {
+			t.Errorf("without its file the job is %+v, %v", j, err)
+		}
 		w.sound()
 	})
 }
@@ -453,6 +472,86 @@ func TestImportOfPictures(t *testing.T) {
 			if got := a.person(openid)["avatarUrl"]; got != want {
 				t.Errorf("%s has %v, want %v", openid, got, want)
 			}
+		}
+	})
+}
+
+// Ensure an import takes up bindings that wait since their customers left, as new ones, of the same advisor or another, with its source, label and instant; that
+// the advisors are told, and have the tags; and that a file which changes nothing tells nobody (rules E2, E11, E12, V5).
+func TestImportTakesUpBindings(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna", "ben"}, Tags: []string{"level of gold silver"}, Customers: []string{"wei of anna", "li of anna", "bao of anna"}}, "main")
+		a.do("anna", tagText, map[string]any{"c": tagging([]string{"wei", "li"}, []string{"gold"}, nil)})
+		a.write("li", "hello")
+		a.do("admin", `mutation { closeAccount(input: {confirm: true}) { account { id } } }`, nil)
+		for _, who := range []string{"wei", "li"} {
+			a.arrive(models.Inbound{Kind: models.InboundUnfollow, OpenID: who})
+			a.follow(who, "")
+		}
+		a.do("admin", `mutation { acceptTerms(input: {version: "1"}) { account { id } } }`, nil)
+		w.relayed()
+		watch := `subscription { messages { __typename ... on CustomerLeft { customerId } } }`
+		anna, ben := w.subscribe(w.bearer("anna", a.account), watch, nil), w.subscribe(w.bearer("ben", a.account), watch, nil)
+
+		job := a.imported("openid,tags,label,source,bound_at,advisor_openid\n" +
+			"wei,gold;silver,shop 1,GROUP_QR,2026-01-02T00:00:00Z,anna\nli,gold,,,,ben\n" +
+			"new1,silver,shop 2,ADVISOR_QR,2026-01-05T00:00:00Z,anna\nnew2,,,,2026-01-03T00:00:00Z,anna\n")
+		if got := a.failed(job); len(got) != 0 {
+			t.Errorf("what failed: %q", got)
+		}
+		li := a.do("admin", `{ customer(by: {openid: "li"}) { id } }`, nil).text("customer.id")
+		for _, want := range []string{"CustomerLeft " + li, "CustomersImported <nil>"} {
+			if e := anna.next(); fmt.Sprint(e["__typename"], " ", e["customerId"]) != want {
+				t.Errorf("anna was told %v, want %s", e, want)
+			}
+		}
+		if e := ben.next(); e["__typename"] != "CustomersImported" {
+			t.Errorf("ben was told %v", e)
+		}
+		for openid, want := range map[string]string{
+			"wei": "BOUND GROUP_QR shop 1 anna <nil> 2026-01-02T00:00:00.000000Z shop 1", "li": "REBOUND API <nil> ben anna " + w.clock.Now().UTC().Format("2006-01-02T15:04:05.000000Z") + " <nil>",
+			"new1": "BOUND ADVISOR_QR shop 2 anna <nil> 2026-01-05T00:00:00.000000Z shop 2",
+		} {
+			got := a.do("admin", `query($o: Identifier!) { bindings(first: 1, filter: {customer: {openid: $o}}) { nodes { change source label at advisor { nickname } formerAdvisor { nickname } customer { label } } } }`, map[string]any{"o": openid})
+			b := got.field("bindings.nodes").([]any)[0].(map[string]any)
+			name := func(of any) any {
+				if of == nil {
+					return nil
+				}
+				return of.(map[string]any)["nickname"]
+			}
+			if is := fmt.Sprint(b["change"], " ", b["source"], " ", b["label"], " ", name(b["advisor"]), " ", name(b["formerAdvisor"]), " ", b["at"], " ", b["customer"].(map[string]any)["label"]); is != want {
+				t.Errorf("%s is %s, want %s", openid, is, want)
+			}
+		}
+		const has = "map[customer:map[openid:%s tags:%v] unreadCount:%d]"
+		inbox := `{ inbox { nodes { unreadCount customer { openid tags { name } } } } }`
+		gold, silver := "map[name:gold]", "map[name:silver]"
+		if got, want := a.do("ben", inbox, nil).field("inbox.nodes"), "["+fmt.Sprintf(has, "li", "["+gold+"]", 0)+"]"; fmt.Sprint(got) != want {
+			t.Errorf("ben has %v, want %s", got, want)
+		}
+		got := fmt.Sprint(a.do("anna", inbox, nil).field("inbox.nodes"))
+		for _, want := range []string{
+			fmt.Sprintf(has, "wei", "["+gold+" "+silver+"]", 0), fmt.Sprintf(has, "new1", "["+silver+"]", 0) + " " + fmt.Sprintf(has, "new2", "[]", 0) + "]",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("anna has %s, not %s", got, want)
+			}
+		}
+		w.sound()
+
+		const told = "SELECT COUNT(*) FROM event WHERE kind = 'CUSTOMERS_IMPORTED'"
+		w.relayed()
+		before := w.count(told)
+		a.imported("openid,tags\nwei,gold\n")
+		w.relayed()
+		if n := w.count(told); n != before {
+			t.Errorf("a file that changes nothing made %d events", n-before)
+		}
+		a.imported("openid,nickname\nbao,Bao\n")
+		if e := anna.next(); e["__typename"] != "CustomersImported" {
+			t.Errorf("of another nickname anna was told %v", e)
 		}
 	})
 }

@@ -176,6 +176,9 @@ func TestMostRevocations(t *testing.T) {
 				t.Errorf("%s: %q, want %q", tt.id, got, tt.want)
 			}
 		}
+		if n := w.count("SELECT COUNT(*) FROM revocation WHERE expires_at > ?", testkit.Start.Add(24*time.Hour).UnixMicro()); n != 2 {
+			t.Errorf("%d are remembered for as long as nobody knows, want those that were revoked without an end", n)
+		}
 		w.clock.Advance(2 * time.Hour) // most have lapsed, whether or not a pass has deleted them.
 		if got := revoke("more"); got != "" {
 			t.Errorf("after others lapsed: %q", got)

@@ -62,6 +62,8 @@ func TestRead(t *testing.T) {
 		"gb18030":                  {gb18030("昵称,备注\n王小明,\"两行\n字\"\n"), []string{"昵称|备注", "王小明|两行\n字"}},
 		"gb18030 behind ascii":     {strings.Repeat("plain\n", 20) + gb18030("中\n"), append(slices.Repeat([]string{"plain"}, 20), "中")},
 		"four bytes of gb18030":    {gb18030("㐀,𠀀\n"), []string{"㐀|𠀀"}},
+		"gb18030 cut like UTF-8":   {gb18030("a\n涓"), []string{"a", "涓"}},
+		"quotes in two lines":      {"5\" a\nb\" c\nd\n", []string{ErrQuotes.Error(), ErrQuotes.Error(), "d"}},
 		"quotes":                   {"\"a,\"\"b\"\"\nc\",d\n", []string{"a,\"b\"\nc|d"}},
 		"a quote inside":           {"a\n5\" disk,x\nb\n", []string{"a", ErrQuotes.Error(), "b"}},
 		"a quote never closed":     {"a\n\"open,x\nb\nc\n", []string{"a", ErrQuotes.Error(), "b", "c"}},

@@ -212,6 +212,7 @@ func (s *Server) graphql(change func(*transport.Multipart)) http.Handler {
 	h.Use(extension.Introspection{})
 	h.AroundOperations(s.operation)
 	h.AroundResponses(s.response)
+	h.AroundRootFields(s.rootField)
 	return h
 }
 
@@ -240,6 +241,15 @@ func (s *Server) operation(ctx context.Context, next graphql.OperationHandler) g
 		s.finished(ctx, op, r, started)
 		return r
 	}
+}
+
+// rootField gives each mutation of a document a viewer and loaders of its own: it meets, and shows, what those before it have changed (rule A1).
+func (s *Server) rootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
+		req := requestOf(ctx)
+		ctx = dataloaders.NewContext(services.WithViewer(ctx, req.viewer, req.id), s.services)
+	}
+	return next(ctx)
 }
 
 func (s *Server) inSnapshot(respond graphql.ResponseHandler) graphql.ResponseHandler {
