@@ -95,6 +95,9 @@ func TestAPersonSeesWhatTheyAreAnAdvisorOf(t *testing.T) {
 		if got := shop.advisorships(shop.personal("anna", "u-anna")); got != "shop ACTIVE*" {
 			t.Errorf("an invitation that lapsed: %s", got)
 		}
+		if got := tea.advisorships(tea.personal("anna", "u-anna")); got != "tea EXPIRED*, shop ACTIVE" {
+			t.Errorf("an invitation of the token's own that lapsed: %s", got)
+		}
 	})
 }
 

@@ -536,6 +536,25 @@ func TestBulkKeyAtOnce(t *testing.T) {
 	})
 }
 
+// Ensure a key belongs to role and subject, however long the subject is (rule E15).
+func TestBulkKeyOfEachSubject(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, dsn string) {
+		w := start(t, dsn, options{})
+		a := w.found(setup{Advisors: []string{"anna"}, Followers: []string{"wei"}}, "main")
+		long := strings.Repeat("s", auth.SubjectBytes-1)
+		for _, want := range []string{"false", "true"} {
+			for _, role := range []auth.Role{auth.RoleAdmin, auth.RoleIntegration} {
+				for _, subject := range []string{"s", long + "a", long + "b"} {
+					got := a.told(w.token(role, a.account, subject), assignText, map[string]any{"c": theseOf("wei"), "to": toAdvisor("anna"), "key": "k"}, "assignCustomers.isRepeated")
+					if got != want {
+						t.Errorf("a call of %s by %d bytes is told isRepeated %s, want %s", role, len(subject), got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
 // Ensure a key is new again after 7 days (rule E15).
 func TestBulkKeyIsForgotten(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
@@ -548,7 +567,12 @@ func TestBulkKeyIsForgotten(t *testing.T) {
 		if call() != false || call() != true {
 			t.Error("the key is not kept")
 		}
-		w.clock.Advance(limits.IdempotencyLife + limits.ClockSkew + time.Microsecond)
+		w.clock.Advance(limits.IdempotencyLife + limits.ClockSkew - limits.RetentionInterval)
+		w.retain()
+		if call() != true {
+			t.Error("the key is not kept for its time")
+		}
+		w.clock.Advance(limits.RetentionInterval + time.Microsecond)
 		w.retain()
 		if call() != false {
 			t.Error("the key is kept after its time")

@@ -105,11 +105,11 @@ func TestLastPlace(t *testing.T) {
 }
 
 // Ensure who scans a group's code gets another member while the one who was drawn is taken by others (rules D3, E1).
-func TestLastPlaceInAGroup(t *testing.T) {
+func TestLastPlacesInAGroup(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, dsn string) {
 		w := start(t, dsn, options{})
 		a := w.found(setup{Advisors: []string{"anna", "ben"}, Groups: []string{"tea of anna ben"}}, "main")
-		if _, err := w.db.ExecContext(t.Context(), "UPDATE advisor SET customer_count = ? WHERE nickname = 'anna'", limits.CustomersPerAdvisor-1); err != nil {
+		if _, err := w.db.ExecContext(t.Context(), "UPDATE advisor SET customer_count = ? WHERE nickname = 'anna'", limits.CustomersPerAdvisor-5); err != nil {
 			t.Fatal(err)
 		}
 		wantCounts(t, "50 scans", together(50, func(i int) string { return a.scanned(fmt.Sprintf("c%d", i), a.names["scene tea"]) }), map[string]int{"BOUND": 50})
