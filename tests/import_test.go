@@ -284,11 +284,11 @@ func TestImportIsUploaded(t *testing.T) {
 		if again := a.do("admin", beginText, map[string]any{"i": id}).text("startImport.job.id"); again != job {
 			t.Error("starting it twice makes two jobs")
 		}
-		if got := put(19+limits.ImportPartBytes, "x"); got.code() != "STATE" {
+		if got := put(19+limits.ImportPartBytes, "x"); got.code() != "STATE" || got.Errors[0].Extensions["field"] != "input.importId" {
 			t.Errorf("a part for an import that was started: %.200s", got.body)
 		}
-		if got := a.try("admin", `mutation($i: ID!) { deleteImport(input: {importId: $i}) { importId } }`, map[string]any{"i": id}).code(); got != "STATE" {
-			t.Errorf("discarding it then is %q", got)
+		if got := a.try("admin", `mutation($i: ID!) { deleteImport(input: {importId: $i}) { importId } }`, map[string]any{"i": id}); got.code() != "STATE" || got.Errors[0].Extensions["field"] != "input.importId" {
+			t.Errorf("discarding it then: %.200s", got.body)
 		}
 		// Ten may be open.
 		var all sync.WaitGroup
