@@ -2768,7 +2768,7 @@ type Job implements Node {
   isResting: Boolean!
   "Role and subject of the token it was started with, e.g. ` + "`" + `ADMIN:console` + "`" + `."
   madeBy: String!
-  "How many items there were when it began; null until then, and where they are more than 100,000, but of an import."
+  "How many items there were when it began; null until then, where they are more than 100,000, but of an import, and where counting them would be looking through the whole account or asking the platform: of a filter that says more than whose customers they are or whether they have an advisor, unless it names the advisor, and of IMPORT_FOLLOWERS."
   totalCount: Int
   "How many items have been dealt with. It may differ from the total in the end: what changes meanwhile counts as it is when its turn comes."
   doneCount: Int!

@@ -81,7 +81,11 @@ func (r *mutationResolver) InviteAdvisors(ctx context.Context, input graph.Invit
 			in[i].AvatarImage = image
 		}
 	}
-	results, repeated, err := r.r.Services.Invite(ctx, in, value(input.IdempotencyKey))
+	idempotencyKey, err := bulkKey(input.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	results, repeated, err := r.r.Services.Invite(ctx, in, idempotencyKey)
 	if err != nil {
 		return nil, err
 	}

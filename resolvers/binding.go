@@ -22,8 +22,8 @@ func (r *bindingResolver) FormerAdvisor(ctx context.Context, obj *models.Binding
 }
 
 func (r *mutationResolver) AssignCustomers(ctx context.Context, input graph.AssignCustomersInput) (*graph.AssignCustomersPayload, error) {
-	in := services.BindCustomers{Operation: models.OperationAssign, IdempotencyKey: value(input.IdempotencyKey)}
-	a, err := r.r.bind(ctx, in, input.Customers, input.To)
+	in := services.BindCustomers{Operation: models.OperationAssign}
+	a, err := r.r.bind(ctx, in, input.IdempotencyKey, input.Customers, input.To)
 	if err != nil {
 		return nil, err
 	}
@@ -31,8 +31,8 @@ func (r *mutationResolver) AssignCustomers(ctx context.Context, input graph.Assi
 }
 
 func (r *mutationResolver) RebindCustomers(ctx context.Context, input graph.RebindCustomersInput) (*graph.RebindCustomersPayload, error) {
-	in := services.BindCustomers{Operation: models.OperationRebind, IdempotencyKey: value(input.IdempotencyKey), Keep: bindingKeep(input.Keep)}
-	a, err := r.r.bind(ctx, in, input.Customers, input.To)
+	in := services.BindCustomers{Operation: models.OperationRebind, Keep: bindingKeep(input.Keep)}
+	a, err := r.r.bind(ctx, in, input.IdempotencyKey, input.Customers, input.To)
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +40,8 @@ func (r *mutationResolver) RebindCustomers(ctx context.Context, input graph.Rebi
 }
 
 func (r *mutationResolver) UnbindCustomers(ctx context.Context, input graph.UnbindCustomersInput) (*graph.UnbindCustomersPayload, error) {
-	in := services.BindCustomers{Operation: models.OperationUnbind, IdempotencyKey: value(input.IdempotencyKey)}
-	a, err := r.r.bind(ctx, in, input.Customers, nil)
+	in := services.BindCustomers{Operation: models.OperationUnbind}
+	a, err := r.r.bind(ctx, in, input.IdempotencyKey, input.Customers, nil)
 	if err != nil {
 		return nil, err
 	}

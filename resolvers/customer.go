@@ -37,7 +37,11 @@ func (r *mutationResolver) UpdateCustomers(ctx context.Context, input graph.Upda
 	if err != nil {
 		return nil, err
 	}
-	done, err := r.r.Services.UpdateCustomers(ctx, updates, value(input.IdempotencyKey))
+	idempotencyKey, err := bulkKey(input.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	done, err := r.r.Services.UpdateCustomers(ctx, updates, idempotencyKey)
 	if err != nil {
 		return nil, err
 	}

@@ -111,6 +111,15 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
+// bulkKey decodes the idempotency key of a bulk call; absent is none, and an empty one INVALID: a call
+// with it would not be protected.
+func bulkKey(in *string) (string, error) {
+	if in != nil && *in == "" {
+		return "", models.Invalid("input.idempotencyKey", "is empty")
+	}
+	return value(in), nil
+}
+
 func customerRef(in graph.CustomerRef, field string) (ref services.CustomerRef, err error) {
 	if err = oneOf(field, in.ID != nil, value(in.Openid) != "", value(in.Unionid) != ""); err != nil {
 		return ref, err
@@ -341,7 +350,10 @@ type bulkAnswer struct {
 
 // bind decodes the rest of a call on bindings, makes it, and encodes what came of it; to is nil where
 // nobody gets the customers.
-func (r *Resolver) bind(ctx context.Context, in services.BindCustomers, customers *graph.CustomerSelection, to *graph.BindingTarget) (a bulkAnswer, err error) {
+func (r *Resolver) bind(ctx context.Context, in services.BindCustomers, idempotencyKey *string, customers *graph.CustomerSelection, to *graph.BindingTarget) (a bulkAnswer, err error) {
+	if in.IdempotencyKey, err = bulkKey(idempotencyKey); err != nil {
+		return a, err
+	}
 	if in.Customers, err = selection(customers, "input.customers"); err != nil {
 		return a, err
 	}

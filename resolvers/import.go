@@ -48,7 +48,11 @@ func (r *mutationResolver) StartImport(ctx context.Context, input graph.StartImp
 }
 
 func (r *mutationResolver) ImportFollowers(ctx context.Context, input graph.ImportFollowersInput) (*graph.ImportFollowersPayload, error) {
-	job, repeated, err := r.r.Services.ImportFollowers(ctx, value(input.IdempotencyKey))
+	idempotencyKey, err := bulkKey(input.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	job, repeated, err := r.r.Services.ImportFollowers(ctx, idempotencyKey)
 	if err != nil {
 		return nil, err
 	}

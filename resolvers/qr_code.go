@@ -14,7 +14,11 @@ func (r *mutationResolver) CreateQRCodes(ctx context.Context, input graph.Create
 	if err != nil {
 		return nil, err
 	}
-	results, repeated, err := r.r.Services.CreateQRCodes(ctx, codes, value(input.IdempotencyKey))
+	idempotencyKey, err := bulkKey(input.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	results, repeated, err := r.r.Services.CreateQRCodes(ctx, codes, idempotencyKey)
 	if err != nil {
 		return nil, err
 	}

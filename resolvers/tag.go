@@ -77,7 +77,11 @@ func (r *mutationResolver) TagCustomers(ctx context.Context, input graph.TagCust
 	if err != nil {
 		return nil, err
 	}
-	done, err := r.r.Services.TagCustomers(ctx, all, value(input.IdempotencyKey))
+	idempotencyKey, err := bulkKey(input.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	done, err := r.r.Services.TagCustomers(ctx, all, idempotencyKey)
 	if err != nil {
 		return nil, err
 	}

@@ -274,6 +274,8 @@ func (b *inviteBatch) write() error {
 			e := models.AsItemError(err)
 			if e.Field != "" {
 				e.Field = fmt.Sprintf("input.advisors.%d.%s", i, invitationFields[store.AdvisorIdent(e.Field)])
+			} else {
+				e.Field = fmt.Sprintf("input.advisors.%d", i)
 			}
 			b.items[i].Err = e
 			continue

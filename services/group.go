@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"clientele/internal/relay"
 	"clientele/limits"
@@ -207,6 +208,12 @@ func (s *Services) changeMembers(ctx context.Context, p Permission, key models.K
 			return err
 		}
 		results, err = change(tx, g, members, found)
+		for i := range results {
+			if e := models.AsItemError(results[i].Err); e != nil && e.Field == "" {
+				e.Field = fmt.Sprintf("input.advisors.%d", i)
+				results[i].Err = e
+			}
+		}
 		return err
 	})
 	return g, results, err

@@ -71,7 +71,7 @@ func (s *Services) UploadImport(ctx context.Context, key models.Key, offset int6
 			return models.Invalid("input.offset", "the file has %d bytes", i.Size)
 		}
 		if !i.JobID.IsZero() {
-			return models.Errorf(models.CodeState, "the import was started")
+			return &models.Error{Code: models.CodeState, Field: "input.importId", Message: "the import was started"}
 		}
 		census, err := censusOf(i)
 		if err != nil {
@@ -152,7 +152,7 @@ func (s *Services) DeleteImport(ctx context.Context, key models.Key) error {
 			return err
 		}
 		if !i.JobID.IsZero() {
-			return models.Errorf(models.CodeState, "the import was started; cancel its job")
+			return &models.Error{Code: models.CodeState, Field: "input.importId", Message: "the import was started; cancel its job"}
 		}
 		i.DeletedAt = tx.Now
 		if err := tx.UpdateImport(i); err != nil {

@@ -385,9 +385,9 @@ func (s *Services) CancelJob(ctx context.Context, key models.Key) (j *models.Job
 			tx.OwnRecord() // nothing changes
 			return nil
 		case j.IsEnded():
-			return models.Errorf(models.CodeState, "the job is %s", j.State)
+			return &models.Error{Code: models.CodeState, Field: "input.jobId", Message: "the job is " + string(j.State)}
 		case j.Kind == models.JobHandOverCustomers:
-			return models.Errorf(models.CodeState, "customers of who was removed do not stay with them")
+			return &models.Error{Code: models.CodeState, Field: "input.jobId", Message: "customers of who was removed do not stay with them"}
 		}
 		before := map[string]any{"state": j.State}
 		j.End(models.JobCancelled, tx.Now)

@@ -290,11 +290,11 @@ func TestImportIsUploaded(t *testing.T) {
 		if got := put(15, "\nx4\n").code(); got != "" {
 			t.Errorf("a part that was taken before it was started is %q", got)
 		}
-		if got := put(19+limits.ImportPartBytes, "x"); got.code() != "STATE" {
+		if got := put(19+limits.ImportPartBytes, "x"); got.code() != "STATE" || got.Errors[0].Extensions["field"] != "input.importId" {
 			t.Errorf("a part for an import that was started: %.200s", got.body)
 		}
-		if got := a.try("admin", `mutation($i: ID!) { deleteImport(input: {importId: $i}) { importId } }`, map[string]any{"i": id}).code(); got != "STATE" {
-			t.Errorf("discarding it then is %q", got)
+		if got := a.try("admin", `mutation($i: ID!) { deleteImport(input: {importId: $i}) { importId } }`, map[string]any{"i": id}); got.code() != "STATE" || got.Errors[0].Extensions["field"] != "input.importId" {
+			t.Errorf("discarding it then: %.200s", got.body)
 		}
 		// Ten may be open.
 		var all sync.WaitGroup
