@@ -186,6 +186,9 @@ func TestErasureWaitsForItsImage(t *testing.T) {
 				t.Fatalf("%s", got.body)
 			}
 		}
+		if n := w.count("SELECT COUNT(*) FROM audit_item WHERE before_json = ? AND after_json = ?", `{"avatarImageId":null}`, `{"avatarImageId":"`+shared+`"}`); n != 2 {
+			t.Errorf("%d items of the audit log tell that somebody got the image, want 2", n)
+		}
 		erase := func(openid string) func() string {
 			a.do("admin", eraseText, map[string]any{"c": map[string]any{"openid": openid}})
 			return func() string {

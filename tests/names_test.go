@@ -19,6 +19,9 @@ func TestNamesOfPeople(t *testing.T) {
 		a.do("ben", `mutation { answerInvitation(input: {accept: true}) { advisor { id } } }`, nil)
 		ben := (&answer{Data: invited[0]}).text("advisor.id")
 		wei := a.do("admin", `{ customer(by: {unionid: "u-wei"}) { id } }`, nil).text("customer.id")
+		if who := a.do("admin", `{ customer(by: {unionid: "u-two"}) { openid } }`, nil).text("customer.openid"); who != "bao" {
+			t.Errorf("of the two with one unionid it is %s", who)
+		}
 		these := func(refs ...map[string]any) map[string]any { return map[string]any{"these": refs} }
 		for _, name := range []map[string]any{{"id": ben}, {"openid": "ben"}, {"unionid": "u-ben"}, {"wechatId": "w-ben"}} {
 			got := outcomes(t, a.do("admin", assignText, map[string]any{"c": these(map[string]any{"unionid": "u-wei"}), "to": map[string]any{"advisor": name}}), "assignCustomers")
