@@ -16,7 +16,7 @@ type Settings struct {
 	PolicyOverrides     *models.PolicyOverrides `json:"policyOverrides,omitempty"` // replaces all of them
 	OutreachCarrier     *models.OutreachCarrier `json:"outreachCarrier,omitempty"`
 	AutoAssign          *bool                   `json:"isAutoAssignOn,omitempty"`
-	AdGroup             *models.Key             `json:"advertisementGroup,omitempty"` // zero clears it
+	AdGroup             *models.Key             `json:"-"` // zero clears it
 	Unfollow            *models.UnfollowPolicy  `json:"onUnfollow,omitempty"`
 	EraseAfterDays      *int                    `json:"eraseAfterDays,omitempty"`
 	AutoAssignAfterCode *bool                   `json:"isAutoAssignAfterFailedCode,omitempty"`
@@ -81,6 +81,19 @@ func (in Settings) write(a *models.Account) (was Settings) {
 	return was
 }
 
+// audited is the settings as the audit log has them, with ids as the API has them.
+func (in Settings) audited() any {
+	told := struct {
+		Settings
+		AdGroupID *string `json:"advertisementGroupId,omitempty"`
+	}{Settings: in}
+	if in.AdGroup != nil {
+		id := globalID(models.KindGroup, *in.AdGroup)
+		told.AdGroupID = &id
+	}
+	return told
+}
+
 // settingsColumns is the columns of an account that settings are in.
 var settingsColumns = []string{
 	"time_zone", "policy_preset", "policy_overrides", "outreach_carrier", "auto_assign", "auto_assign_after_code",
@@ -116,7 +129,7 @@ func (s *Services) UpdateSettings(ctx context.Context, in Settings) (*models.Acc
 			}
 			return change, models.Invalid(field, "messages are kept for %d days and could be read for %d", a.MessageRetentionDays(), a.MessageReadableDays())
 		}
-		return accountChange{settingsColumns, was, in}, nil
+		return accountChange{settingsColumns, was.audited(), in.audited()}, nil
 	})
 }
 

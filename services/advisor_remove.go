@@ -83,7 +83,7 @@ func (s *Services) RemoveAdvisor(ctx context.Context, in Removal) (*models.Advis
 		tx.Emit(models.Event{Stream: a.Key, Kind: models.EventAdvisorChanged})
 		tx.CloseStream(a.Key)
 		return tx.Audit(store.Change{
-			Action: "removeAdvisor", TargetKind: "Advisor", Target: a.Key, Before: map[string]any{"state": before}, After: map[string]any{"state": a.Stored, "customers": order},
+			Action: "removeAdvisor", TargetKind: "Advisor", Target: a.Key, Before: map[string]any{"state": before}, After: map[string]any{"state": a.Stored, "customers": auditedOrder(order)},
 		})
 	})
 	if err != nil {

@@ -302,7 +302,7 @@ func (b *bindBatch) save() error {
 func (b *bindBatch) change(items []models.ItemResult) store.Change {
 	change := store.Change{
 		Action: bindingPermission(b.order.Operation).Field, TargetKind: "Account", Target: b.tx.Account,
-		After: b.order, Items: items,
+		After: auditedOrder(b.order), Items: items,
 	}
 	switch {
 	case !b.order.Advisor.IsZero():

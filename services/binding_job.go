@@ -3,6 +3,7 @@ package services
 import (
 	"encoding/json"
 
+	"clientele/internal/relay"
 	"clientele/limits"
 	"clientele/models"
 	"clientele/store"
@@ -23,14 +24,64 @@ type bindingWork struct {
 // audited is the work as the audit log has it: of customers who are listed only how many they are, since
 // a list may be longer than an entry, and of a text that is searched for only that there is one; the job's row has them.
 func (w bindingWork) audited() any {
-	listed := len(w.Filter.OpenIDs) + len(w.Filter.UnionIDs)
-	searched := w.Filter.Search != ""
-	w.Filter.OpenIDs, w.Filter.UnionIDs, w.Filter.Search = nil, nil, ""
+	f := w.Filter
+	f.OpenIDs, f.UnionIDs, f.Search = nil, nil, ""
 	return struct {
-		bindingWork
+		Order    any  `json:"order"`
+		Filter   any  `json:"filter"`
+		Until    any  `json:"until"`
 		Listed   int  `json:"listed,omitempty"`
 		Searched bool `json:"searched,omitempty"`
-	}{w, listed, searched}
+	}{auditedOrder(w.Order), auditedFilter(f), instant(w.Until), len(w.Filter.OpenIDs) + len(w.Filter.UnionIDs), w.Filter.Search != ""}
+}
+
+// auditedOrder is an order as the audit log has it, with ids as the API has them.
+func auditedOrder(o models.BindingOrder) any {
+	advisor, group := o.Advisor, o.Group
+	o.Advisor, o.Group = models.Key{}, models.Key{}
+	return struct {
+		models.BindingOrder
+		AdvisorID string `json:"advisorId,omitempty"`
+		GroupID   string `json:"groupId,omitempty"`
+	}{o, globalID(models.KindAdvisor, advisor), globalID(models.KindGroup, group)}
+}
+
+// auditedFilter is a filter as the audit log has it, with ids as the API has them.
+func auditedFilter(f store.CustomerFilter) any {
+	type tags struct {
+		Any  []string `json:"any,omitempty"`
+		All  []string `json:"all,omitempty"`
+		None []string `json:"none,omitempty"`
+	}
+	options := func(keys []models.Key) (ids []string) {
+		for _, key := range keys {
+			ids = append(ids, globalID(models.KindTagOption, key))
+		}
+		return ids
+	}
+	told := struct {
+		store.CustomerFilter
+		AdvisorID string `json:"advisorId,omitempty"`
+		GroupID   string `json:"groupId,omitempty"`
+		Tags      tags   `json:"tags,omitzero"`
+		// Instants as the log has them.
+		BoundFrom       any `json:"boundFrom,omitempty"`
+		BoundUntil      any `json:"boundUntil,omitempty"`
+		InteractedSince any `json:"interactedSince,omitempty"`
+	}{
+		f, globalID(models.KindAdvisor, f.Advisor), globalID(models.KindGroup, f.Group), tags{options(f.Tags.Any), options(f.Tags.All), options(f.Tags.None)},
+		instant(f.BoundFrom), instant(f.BoundUntil), instant(f.InteractedSince),
+	}
+	told.Advisor, told.Group = models.Key{}, models.Key{}
+	return told
+}
+
+// globalID is a row's id as the API has it; empty for none.
+func globalID(kind relay.Kind, key models.Key) string {
+	if key.IsZero() {
+		return ""
+	}
+	return relay.ID{Kind: kind, Key: key}.String()
 }
 
 // kindOfBinding is the kind of job that does an operation.

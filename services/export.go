@@ -71,7 +71,9 @@ func (s *Services) export(ctx context.Context, r *store.Reader, customer *models
 		add := func(row models.Key, kind string, record map[string]any) {
 			n++
 			at.Key = row
-			record["kind"], record["id"] = kind, row.String()
+			if record["kind"] = kind; record["id"] == nil { // the API has no id of it
+				record["id"] = row.String()
+			}
 			var text []byte
 			if text, err = json.Marshal(record); err == nil {
 				out.Lines = append(out.Lines, string(text))
@@ -110,7 +112,7 @@ func (s *Services) export(ctx context.Context, r *store.Reader, customer *models
 			err = readErr
 			for _, m := range rows {
 				add(m.Key, "message", map[string]any{
-					"direction": m.Direction, "content": m.Kind, "text": m.Text, "media": m.MediaRef, "url": m.URL, "description": m.Detail,
+					"id": m.ID().String(), "direction": m.Direction, "content": m.Kind, "text": m.Text, "media": m.MediaRef, "url": m.URL, "description": m.Detail,
 					"latitude": m.Latitude, "longitude": m.Longitude, "status": m.Status, "at": instant(m.At), "advisorId": advisorID(m.AdvisorID),
 				})
 			}
@@ -152,7 +154,7 @@ func profile(r *store.Reader, c *models.Customer) (map[string]any, error) {
 		return nil, err
 	}
 	record := map[string]any{
-		"openid": c.OpenID, "unionid": c.UnionID, "nickname": c.Nickname, "avatarUrl": c.AvatarURL, "info": c.Info, "country": c.Country, "province": c.Province, "city": c.City,
+		"id": c.ID().String(), "openid": c.OpenID, "unionid": c.UnionID, "nickname": c.Nickname, "avatarUrl": c.AvatarURL, "info": c.Info, "country": c.Country, "province": c.Province, "city": c.City,
 		"tags": models.OptionNames(library.Having(having[c.Key])), "followState": c.FollowState, "followedAt": instant(c.FollowedAt), "unfollowedAt": instant(c.UnfollowedAt),
 		"advisorId": advisorID(c.AdvisorID), "boundAt": instant(c.BoundAt), "boundSource": c.BoundSource, "boundLabel": c.BoundLabel, "boundBy": c.BoundBy, "createdAt": instant(c.CreatedAt),
 	}
@@ -173,8 +175,8 @@ func instant(t models.Time) any {
 
 // advisorID is the global id of an advisor; null for none.
 func advisorID(key models.Key) any {
-	if key.IsZero() {
-		return nil
+	if id := globalID(models.KindAdvisor, key); id != "" {
+		return id
 	}
-	return (&models.Advisor{Key: key}).ID().String()
+	return nil
 }

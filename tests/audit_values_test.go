@@ -42,12 +42,12 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 			eraseAfterDays: 9, notifyOn: {advisorQr: false, groupQr: false, wechatAd: false, autoAssign: true}, serviceRulesVersion: "<text rules>", conversationLink: "https://example.com/x",
 			taskLink: "https://example.com/y", outsideLanguage: EN, linkedMiniPrograms: ["wx0000000000000001"], followReply: "hi",
 			eventRetentionDays: 8, messageReadableDays: 40, messageRetentionDays: 200}) { account { id } }`,
-		before: `{"timeZone":"Asia/Shanghai","policyPreset":"CLASSIC","policyOverrides":{},"outreachCarrier":"DIRECT","isAutoAssignOn":false,"advertisementGroup":"","onUnfollow":"KEEP",` +
+		before: `{"timeZone":"Asia/Shanghai","policyPreset":"CLASSIC","policyOverrides":{},"outreachCarrier":"DIRECT","isAutoAssignOn":false,"onUnfollow":"KEEP",` +
 			`"eraseAfterDays":30,"isAutoAssignAfterFailedCode":false,"mayAdvisorsEditProfile":false,"isNicknameShown":false,"mayAnalystsReadFreeText":false,"notifyOnAdvisorQr":true,"notifyOnGroupQr":true,` +
-			`"notifyOnWechatAd":true,"notifyOnAutoAssign":false,"serviceRulesVersion":"<text rules>","conversationLink":"","taskLink":"","outsideLanguage":"ZH_CN","followReply":"","eventRetentionDays":7,"messageReadableDays":30,"messageRetentionDays":180,"linkedMiniPrograms":[]}`,
-		after: `{"timeZone":"Europe/Berlin","policyPreset":"PLATFORM_TODAY","policyOverrides":{"outreachPerMonth":3},"outreachCarrier":"DIRECT","isAutoAssignOn":true,"advertisementGroup":"<text key tea>",` +
+			`"notifyOnWechatAd":true,"notifyOnAutoAssign":false,"serviceRulesVersion":"<text rules>","conversationLink":"","taskLink":"","outsideLanguage":"ZH_CN","followReply":"","eventRetentionDays":7,"messageReadableDays":30,"messageRetentionDays":180,"linkedMiniPrograms":[],"advertisementGroupId":""}`,
+		after: `{"timeZone":"Europe/Berlin","policyPreset":"PLATFORM_TODAY","policyOverrides":{"outreachPerMonth":3},"outreachCarrier":"DIRECT","isAutoAssignOn":true,` +
 			`"onUnfollow":"ERASE_AFTER","eraseAfterDays":9,"isAutoAssignAfterFailedCode":true,"mayAdvisorsEditProfile":true,"isNicknameShown":true,"mayAnalystsReadFreeText":true,"notifyOnAdvisorQr":false,` +
-			`"notifyOnGroupQr":false,"notifyOnWechatAd":false,"notifyOnAutoAssign":true,"serviceRulesVersion":"<text rules>","conversationLink":"https://example.com/x","taskLink":"https://example.com/y","outsideLanguage":"EN","followReply":"hi","eventRetentionDays":8,"messageReadableDays":40,"messageRetentionDays":200,"linkedMiniPrograms":["wx0000000000000001"]}`,
+			`"notifyOnGroupQr":false,"notifyOnWechatAd":false,"notifyOnAutoAssign":true,"serviceRulesVersion":"<text rules>","conversationLink":"https://example.com/x","taskLink":"https://example.com/y","outsideLanguage":"EN","followReply":"hi","eventRetentionDays":8,"messageReadableDays":40,"messageRetentionDays":200,"linkedMiniPrograms":["wx0000000000000001"],"advertisementGroupId":"<id tea>"}`,
 	},
 	{of: "updateAccountSettings", document: `updateAccountSettings(input: {timeZone: "Asia/Shanghai"}) { account { id } }`, before: `{"timeZone":"Europe/Berlin"}`, after: `{"timeZone":"Asia/Shanghai"}`},
 	{of: "setCallbackCredentials", who: "wechat", document: `setCallbackCredentials(input: {mode: COMPATIBLE, token: "token", aesKey: "<text aes key>"}) { account { id } }`, before: `{"mode":"SECURE"}`, after: `{"isNew":true,"mode":"COMPATIBLE"}`},
@@ -60,7 +60,7 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 		of: "updateAdvisor", document: `updateAdvisor(input: {advisor: {id: "<id anna>"}, nickname: "Anna"}) { advisor { id } }`,
 		before: `{"avatarUrl":"","nickname":"anna"}`, after: `{"avatarUrl":"","nickname":"Anna"}`,
 	},
-	{of: "removeAdvisor", document: `removeAdvisor(input: {advisor: {openid: "qin"}}) { advisor { id } }`, before: `{"state":"ACTIVE"}`, after: something},
+	{of: "removeAdvisor", document: `removeAdvisor(input: {advisor: {openid: "qin"}}) { advisor { id } }`, before: `{"state":"ACTIVE"}`, after: `{"customers":{"operation":"UNBIND","source":"CONSOLE"},"state":"REMOVED"}`},
 	{
 		of: "inviteAdvisors", document: `inviteAdvisors(input: {advisors: [{openid: "qin", nickname: "m"}]}) { results { error { code } } }`,
 		before: `{"avatarUrl":"","nickname":"n","state":"REMOVED"}`, after: `{"avatarUrl":"","nickname":"m","state":"PENDING"}`,
@@ -81,6 +81,12 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 		after: `{"before":"2001-01-01T00:00:00Z","subject":"s"}`,
 	},
 	{of: "createGroup", document: `createGroup(input: {name: "coffee"}) { group { id } }`, after: `{"name":"coffee"}`},
+	{
+		of: "assignCustomers", document: `assignCustomers(input: {customers: {matching: {openids: ["mei"], search: "m", isAssigned: false, group: "<id tea>", advisor: {id: "<id anna>"}, tags: {any: [{id: "<id gold>"}]},
+			boundFrom: "2001-01-01T00:00:00Z"}}, to: {groupId: "<id tea>"}}) { job { id } }`,
+		after: `{"order":{"operation":"ASSIGN","source":"CONSOLE","groupId":"<id tea>"},"filter":{"assigned":false,"advisorId":"<id anna>","groupId":"<id tea>","tags":{"any":["<id gold>"]},` +
+			`"boundFrom":"2001-01-01T00:00:00Z"},"until":"<text now>","listed":1,"searched":true}`,
+	},
 	{of: "renameGroup", document: `renameGroup(input: {groupId: "<id tea>", name: "green"}) { group { id } }`, before: `{"name":"tea"}`, after: `{"name":"green"}`},
 	{
 		of: "removeGroupAdvisors", document: `removeGroupAdvisors(input: {groupId: "<id tea>", advisors: [{id: "<id ben>"}]}) { results { error { code } } }`,
@@ -92,7 +98,8 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 	},
 	{of: "deleteGroup", document: `deleteGroup(input: {groupId: "<id tea>"}) { groupId }`, before: `{"members":2,"name":"green"}`},
 	{
-		of: "assignCustomers", document: `assignCustomers(input: {customers: {these: [{openid: "mei"}]}, to: {advisor: {id: "<id anna>"}}}) { results { error { code } } }`, after: something,
+		of: "assignCustomers", document: `assignCustomers(input: {customers: {these: [{openid: "mei"}]}, to: {advisor: {id: "<id anna>"}}}) { results { error { code } } }`,
+		after:      `{"operation":"ASSIGN","source":"CONSOLE","advisorId":"<id anna>"}`,
 		itemBefore: `{"advisorId":null}`, itemAfter: `{"advisorId":"<id anna>"}`,
 	},
 	{
@@ -110,11 +117,13 @@ var auditValues = []struct{ of, who, document, before, after, itemBefore, itemAf
 	},
 	{of: "updateCustomers", document: `updateCustomers(input: {customers: [{customer: {openid: "mei"}, nickname: "Mei Li"}]}) { results { error { code } } }`},
 	{
-		of: "rebindCustomers", document: `rebindCustomers(input: {customers: {these: [{openid: "mei"}]}, to: {advisor: {id: "<id ben>"}}, keep: {nickname: true, info: false, tags: false}}) { results { error { code } } }`, after: something,
+		of: "rebindCustomers", document: `rebindCustomers(input: {customers: {these: [{openid: "mei"}]}, to: {advisor: {id: "<id ben>"}}, keep: {nickname: true, info: false, tags: false}}) { results { error { code } } }`,
+		after:      `{"operation":"REBIND","source":"CONSOLE","keep":{"nickname":true,"info":false,"tags":false,"history":true},"advisorId":"<id ben>"}`,
 		itemBefore: `{"advisorId":"<id anna>","info":["likes tea"],"tags":["gold"]}`, itemAfter: `{"advisorId":"<id ben>","info":[],"tags":[]}`,
 	},
 	{
-		of: "unbindCustomers", document: `unbindCustomers(input: {customers: {these: [{openid: "mei"}]}}) { results { error { code } } }`, after: something,
+		of: "unbindCustomers", document: `unbindCustomers(input: {customers: {these: [{openid: "mei"}]}}) { results { error { code } } }`,
+		after:      `{"operation":"UNBIND","source":"CONSOLE"}`,
 		itemBefore: `{"advisorId":"<id ben>"}`, itemAfter: `{"advisorId":null}`,
 	},
 	{of: "createTag", document: `createTag(input: {name: "taste"}) { tag { id } }`, after: `{"name":"taste"}`},
@@ -199,7 +208,7 @@ func TestAuditValues(t *testing.T) {
 		a.delivered()
 		a.do("admin", `mutation { simulateSending(input: {sending: ACCEPT}) { sending } }`, nil)
 		a.follow("qin", "")
-		a.names["text key tea"] = keyOf(t, a.names["id tea"]).String()
+		a.names["text now"] = w.clock.Now().UTC().Format(time.RFC3339Nano)
 		a.names["text in an hour"] = w.clock.Now().Add(time.Hour).UTC().Format(timeForm)
 		a.names["text until"] = w.clock.Now().Add(time.Hour + auth.Leeway).UTC().Format(time.RFC3339)
 		a.names["text rules"] = a.do("admin", `{ viewer { account { serviceRulesVersion } } }`, nil).text("viewer.account.serviceRulesVersion")
