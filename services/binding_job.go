@@ -69,7 +69,8 @@ func auditedFilter(f store.CustomerFilter) any {
 		BoundUntil      any `json:"boundUntil,omitempty"`
 		InteractedSince any `json:"interactedSince,omitempty"`
 	}{
-		f, globalID(models.KindAdvisor, f.Advisor), globalID(models.KindGroup, f.Group), tags{options(f.Tags.Any), options(f.Tags.All), options(f.Tags.None)},
+		f, globalID(models.KindAdvisor, f.Advisor), globalID(models.KindGroup, f.Group),
+		tags{options(f.Tags.Any), options(f.Tags.All), options(f.Tags.None)},
 		instant(f.BoundFrom), instant(f.BoundUntil), instant(f.InteractedSince),
 	}
 	told.Advisor, told.Group = models.Key{}, models.Key{}
