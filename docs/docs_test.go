@@ -41,7 +41,7 @@ func TestLimits(t *testing.T) {
 	enforcers := map[string]string{}
 	for line := range strings.Lines(page) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(cells) == 5 && strings.HasPrefix(cells[0], " `") {
+		if len(cells) == 5 && strings.HasPrefix(cells[0], " `") { // the columns below.
 			enforcers[strings.Trim(cells[0], " `")] = strings.TrimSpace(cells[4])
 		}
 	}
@@ -314,7 +314,7 @@ func TestDependencies(t *testing.T) {
 	n := 0
 	for line := range strings.Lines(mustRead(t, filepath.Join(root, "go.mod"))) {
 		fields := strings.Fields(line)
-		if len(fields) != 2 || !strings.HasPrefix(line, "\t") || !strings.HasPrefix(fields[1], "v") {
+		if len(fields) != 2 || !strings.HasPrefix(line, "\t") || !strings.HasPrefix(fields[1], "v") { // module and version, no comment.
 			continue
 		}
 		n++
@@ -335,7 +335,7 @@ func TestImportTable(t *testing.T) {
 	told := map[string][]string{}
 	for line := range strings.Lines(table) {
 		cells := strings.Split(line, "|")
-		if len(cells) != 4 {
+		if len(cells) != 4 { // two, and the borders.
 			continue
 		}
 		var items []string

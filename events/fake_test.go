@@ -267,7 +267,7 @@ func at(l *fakeLog, id models.StreamID, seq int64) *events.Cursor {
 func mustRun(tb testing.TB, l *fakeLog, bus events.Bus) (h *events.Hub, stop func()) {
 	tb.Helper()
 	h = events.New(&reader{fakeLog: l, boots: l.boots}, events.Options{Bus: bus, Log: slog.New(slog.DiscardHandler)})
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) // stop waits for Run; Context ends too late for that.
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
 	stop = sync.OnceFunc(func() {

@@ -56,7 +56,7 @@ func (t BindTarget) Bind(c *Customer, op BindingOperation) (*Advisor, *Error) {
 	case c.FollowState != Following:
 		return nil, Errorf(CodeNotFollowing, "the customer does not follow the account")
 	case !bound.IsZero() && t.has(bound):
-		return nil, nil
+		return nil, nil // nothing is to be done.
 	case !bound.IsZero() && op != OperationRebind:
 		return nil, Errorf(CodeBoundToAnother, "the customer is another advisor's")
 	case t.Advisor == nil:

@@ -268,7 +268,7 @@ func (b *importBatch) logOf(c *models.Customer) *customerLog {
 // target is the advisor whom a record gives the customer to; nil: none, or they are theirs already.
 func (b *importBatch) target(c *models.Customer, r *importRecord) (*models.Advisor, *models.Error) {
 	if r.Advisor.IsZero() {
-		return nil, nil
+		return nil, nil // nobody is named.
 	}
 	a := b.advisors[r.Advisor]
 	if a == nil {

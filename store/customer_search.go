@@ -53,7 +53,7 @@ func (s gramSet) add(customer models.Key, in, out map[models.Ident]bool) (n int)
 }
 
 // rows is the set in the order of the primary key: rows beside each other are written together. (Many have the same
-// gram: sorting each gram's customers is a fifth of the work of sorting all rows.)
+// gram: to sort the customers of each is less work than to sort all rows.)
 func (s gramSet) rows(account models.Key) []*models.CustomerGram {
 	n := 0
 	for _, customers := range s {

@@ -219,7 +219,7 @@ func TestUploadsRefusedAtOnce(t *testing.T) {
 		w.bodies(n + 1)
 	}
 	spent := fresh("spent")
-	for w.ask(spent, `{ viewer { role } }`, nil).code() == "" {
+	for w.ask(spent, `{ viewer { role } }`, nil).code() == "" { // until it is refused.
 	}
 	for name, tt := range map[string]struct {
 		token, contentType string

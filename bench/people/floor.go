@@ -45,7 +45,7 @@ func (f *floor) close() error { return f.db.Close() }
 // rows counts the rows of the tables that bulk calls add to, once every event has its number.
 func (f *floor) rows(ctx context.Context, really bool) (map[string]int64, error) {
 	if !really {
-		return nil, nil
+		return nil, nil // nobody asks.
 	}
 	err := rig.Await(ctx, "the numbers of events", func() (bool, error) {
 		var n int

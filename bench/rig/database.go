@@ -93,7 +93,7 @@ func (d *Database) start(ctx context.Context, f Flags, daemon, install string) e
 	}
 	socket := filepath.Join(os.TempDir(), fmt.Sprintf("clientele-bench-%d.sock", os.Getpid()))
 	words := &tail{}
-	cmd := exec.Command(daemon, append([]string{
+	cmd := exec.Command(daemon, append([]string{ // Stop ends it, in order.
 		"--no-defaults", "--datadir=" + d.data(), "--tmpdir=" + d.temporary(), "--socket=" + socket, "--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", port),
 		"--pid-file=" + filepath.Join(d.folder, "mariadb.pid"), "--skip-name-resolve", "--max-connections=1000",
 		"--innodb-buffer-pool-size=" + f.BufferPool, "--innodb-flush-log-at-trx-commit=1",

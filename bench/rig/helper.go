@@ -148,7 +148,7 @@ func helper(name string, env []string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self)
+	cmd := exec.Command(self) // this program; Stop ends it, in order.
 	cmd.Env = append(append(os.Environ(), helperEnv+"="+name), env...)
 	return cmd, nil
 }

@@ -92,7 +92,7 @@ func (r *Rig) command(ctx context.Context, s *Server, stamps *Stamps) (_ *exec.C
 			return nil, fmt.Errorf("build it: %w\n%s", err, out)
 		}
 	}
-	cmd := exec.Command(binary, "serve")
+	cmd := exec.Command(binary, "serve") // Stop ends it, in order.
 	cmd.Env = append(os.Environ(), settings...)
 	return cmd, nil
 }

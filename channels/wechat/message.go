@@ -181,7 +181,7 @@ func (p *parser) start(name xml.Name) error {
 			return malformed("it is not one <xml> element")
 		}
 		p.root = true
-	case p.depth == 2:
+	case p.depth == 2: // directly below <xml>
 		if name.Space != "" {
 			return nil
 		}

@@ -243,7 +243,7 @@ func settings(err error) []string {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error })
+	joined, ok := err.(interface{ Unwrap() []error }) // errors.Join gives no other way in.
 	if !ok {
 		return []string{"not joined: " + err.Error()}
 	}

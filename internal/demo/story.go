@@ -91,8 +91,9 @@ const (
 )
 
 func draw(seed int64, stream, n int) *rand.Rand {
-	const streamBits = 56                                                            // n stays far below 2^56.
-	return rand.New(rand.NewPCG(uint64(seed), uint64(stream)<<streamBits|uint64(n))) //nolint:gosec // a story that can be told again, no secret.
+	const streamBits = 56 // n stays far below 2^56.
+	//nolint:gosec // a story that can be told again, no secret.
+	return rand.New(rand.NewPCG(uint64(seed), uint64(stream)<<streamBits|uint64(n)))
 }
 
 // OpenID is the openid of a customer, in the platform's form: 28 characters that begin with o.

@@ -12,7 +12,7 @@ import (
 func (d *Demo) welcome(at net.Addr, host string, f *folder) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ready http://%s\n\n", at)
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0) // two spaces between columns.
 	row := func(label, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", label, fmt.Sprintf(format, args...))
 	}

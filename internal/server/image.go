@@ -69,7 +69,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 // noImage answers why there is no image.
 func (s *Server) noImage(ctx context.Context, w http.ResponseWriter, err error) {
 	status := http.StatusServiceUnavailable
-	switch models.CodeOf(err) {
+	switch models.CodeOf(err) { // what else there is means that it cannot be said now.
 	case models.CodeForbidden:
 		status = http.StatusForbidden
 	case models.CodeNotFound:

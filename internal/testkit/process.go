@@ -29,14 +29,14 @@ const processGuard = `read -r _; kill -9 "$1"`
 // environment, each "NAME=value".
 func StartProcess(tb testing.TB, output io.Writer, extra []string, program string, args ...string) *Process {
 	tb.Helper()
-	p := &Process{cmd: exec.Command(program, args...), done: make(chan struct{})}
+	p := &Process{cmd: exec.Command(program, args...), done: make(chan struct{})} // it is what we are for, and is killed.
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = output, output, append(os.Environ(), extra...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends the tests first, and it by that.
 	if err := p.cmd.Start(); err != nil {
 		tb.Fatalf("start %s: %v", program, err)
 	}
 	tb.Cleanup(p.Kill)
-	p.guard = exec.Command("sh", "-c", processGuard, "sh", strconv.Itoa(p.cmd.Process.Pid))
+	p.guard = exec.Command("sh", "-c", processGuard, "sh", strconv.Itoa(p.cmd.Process.Pid)) // it ends with its input.
 	p.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	held, err := p.guard.StdinPipe()
 	if err == nil {

@@ -69,7 +69,7 @@ func StartSandbox(tb testing.TB, file string, flags ...string) *Sandbox {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := exec.Command(program, append([]string{"-file", file}, flags...)...)
+	c := exec.Command(program, append([]string{"-file", file}, flags...)...) // our own; it ends with its input.
 	c.Stderr = os.Stderr
 	in, err := c.StdinPipe()
 	if err != nil {

@@ -161,7 +161,7 @@ func (s *Server) launch(command []string) (died <-chan struct{}, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.guard = exec.Command("sh", append([]string{"-c", guardScript, "sh", s.Dir}, command...)...)
+	s.guard = exec.Command("sh", append([]string{"-c", guardScript, "sh", s.Dir}, command...)...) // it ends with its input.
 	s.guard.ExtraFiles = []*os.File{held}
 	s.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends the tests first, and the server by that.
 	if s.held, err = s.guard.StdinPipe(); err != nil {

@@ -239,7 +239,7 @@ func (e formLimit) Error() string { return e.text }
 func (f *form) read(parts *multipart.Reader, maxFiles, maxOperations int) error {
 	for {
 		part, err := parts.NextPart()
-		if err == io.EOF {
+		if err == io.EOF { // the sentinel itself; one that is wrapped is an end too early.
 			break
 		}
 		if err != nil {

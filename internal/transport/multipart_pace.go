@@ -28,7 +28,7 @@ func (p *paced) Read(to []byte) (int, error) {
 	_ = p.from.SetReadDeadline(p.began.Add(after))
 	n, err := p.body.Read(to)
 	p.n += int64(n)
-	p.isWhole = p.isWhole || err == io.EOF
+	p.isWhole = p.isWhole || err == io.EOF // the sentinel itself.
 	return n, err
 }
 

@@ -176,7 +176,7 @@ func (c *Conn) push(o *operation) bool {
 	if err == nil {
 		return len(events) >= eventsPerTurn
 	}
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF { //nolint:errorlint // the sentinel itself: a wrapped one may be a lost connection to the database, and the stream did not end.
 		out := takeBuffer()
 		out.complete(o.id)
 		c.send(o, true, out.bytes)

@@ -104,7 +104,7 @@ func (l *listener) connect(ctx context.Context) (refused string, err error) {
 		_ = response.Body.Close()
 	}
 	if err != nil {
-		return "", nil
+		return "", nil // the node is down; it comes back.
 	}
 	defer conn.CloseNow() //nolint:errcheck // it is over.
 	conn.SetReadLimit(1 << 20)
